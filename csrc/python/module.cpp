@@ -1,0 +1,12 @@
+#include "python/bindings.hpp"
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "The C++ core of seizurekit.";
+  module.attr("__version__") = SEIZUREKIT_VERSION;
+  auto support = module.def_submodule("support");
+  auto edf = module.def_submodule("edf");
+  auto signal = module.def_submodule("signal");
+  seizurekit::python::register_support(support);
+  seizurekit::python::register_edf(edf);
+  seizurekit::python::register_signal(signal);
+}

@@ -1,0 +1,1 @@
+"""The `seizurekit` command, one file a group of subcommands."""

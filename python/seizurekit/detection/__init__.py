@@ -1,0 +1,1 @@
+"""From a detector's probabilities to events, and events to files and plots."""

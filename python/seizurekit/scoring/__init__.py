@@ -1,0 +1,1 @@
+"""Agreement of detected with annotated seizures."""

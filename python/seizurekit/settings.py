@@ -1,0 +1,39 @@
+"""The environment variables that seizurekit reads, each when it is used, never at import."""
+
+from __future__ import annotations
+
+import os
+
+from seizurekit.errors import ConfigError
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"", "0", "false", "no", "off"}
+
+
+def _flag(name: str) -> bool:
+    value = os.environ.get(name, "").strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ConfigError(f"environment variable {name}: found {value!r}, wanted 1 or 0")
+
+
+def plain_progress() -> bool:
+    """`BGB_DISABLE_TQDM`: progress as plain lines even on a terminal."""
+    return _flag("BGB_DISABLE_TQDM")
+
+
+def force_manifest_rebuild() -> bool:
+    """`BGB_FORCE_MANIFEST_REBUILD`: count the windows anew whatever the manifest says."""
+    return _flag("BGB_FORCE_MANIFEST_REBUILD")
+
+
+def limit_files() -> int | None:
+    """`BGB_LIMIT_FILES`: use only the first N recordings of a split; None where it is unset."""
+    value = os.environ.get("BGB_LIMIT_FILES", "").strip()
+    if not value:
+        return None
+    if not value.isascii() or not value.isdigit() or int(value) == 0:
+        raise ConfigError(f"environment variable BGB_LIMIT_FILES: found {value!r}, wanted a whole number above 0")
+    return int(value)

@@ -1,0 +1,1 @@
+"""Training a detector, its checkpoints, and its evaluation over whole recordings."""
