@@ -13,6 +13,7 @@ from seizurekit import _core
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_FILE = 400
+SOURCES = {".py", ".cpp", ".hpp", ".cu"}
 
 
 def modules_after(statement: str) -> set[str]:
@@ -57,7 +58,7 @@ def test_the_extension_tells_how_it_was_built() -> None:
 
 def test_no_source_file_is_too_long() -> None:
     folders = ("csrc", "kernels", "python", "bench", "deploy", "tests")
-    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".cpp", ".hpp"}]
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in SOURCES]
     assert files
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FILE} == {}
