@@ -103,8 +103,8 @@ def read_annotations(path: str | PathLike[str]) -> Annotations:
       dropped, and so is a row that repeats another.
 
     What is refused, since a seizure could be lost by guessing: a time that is no number or not finite, a stop before
-    its start, a row with a field too few or too many, a label left out, a confidence below 0, two durations that differ,
-    a table without one of the columns start_time, stop_time and label, and whatever is not text in UTF-8.
+    its start, a row with a field too few or too many, a label left out, a confidence below 0, two durations that
+    differ, a table without one of the columns start_time, stop_time and label, and whatever is not text in UTF-8.
 
     Raises:
         AnnotationError: the file is refused; the message names file, line, column, value found and value wanted.

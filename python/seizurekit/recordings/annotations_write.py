@@ -1,4 +1,4 @@
-"""Writes seizures as a ``.csv_bi`` file, in the very form that TUSZ's own files have."""
+"""Writes seizures as a ``.csv_bi`` file, as TUSZ and the NEDC scorer have them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MONTAGE_FILE = "$NEDC_NFC/lib/nedc_eas_default_montage.txt"
 def write_csv_bi(path: str | PathLike[str], events: Iterable[Event], duration: float) -> None:
     """Writes the seizures of a recording of `duration` seconds, and background between them.
 
-    Times are rounded to 0.1 ms. Whatever its type, a seizure's row says ``TERM`` and ``seiz``. The file appears whole or
-    not at all.
+    Times are rounded to 0.1 ms. Whatever its type, a seizure's row says ``TERM`` and ``seiz``. The file appears whole
+    or not at all.
 
     Args:
         path: the file to write; one that is there is replaced.
-        events: seizures in any order; their labels are of `SEIZURE_LABELS`, they do not overlap, and they lie within the
-            recording.
+        events: seizures in any order; their labels are of `SEIZURE_LABELS`, they do not overlap, and they lie within
+            the recording.
         duration: seconds, above 0.
 
     Raises:
