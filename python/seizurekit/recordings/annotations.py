@@ -110,7 +110,9 @@ def read_annotations(path: str | PathLike[str]) -> Annotations:
             messages.append(f"{path}: no header row; columns taken as {', '.join(COLUMNS)}")
         events.append(_event(path, line, dict(zip(columns, fields, strict=False)), columns, len(fields)))
     if columns is None:
-        raise AnnotationError(f"{path}: no row of annotations: found only comments or nothing, wanted {','.join(COLUMNS)}")
+        raise AnnotationError(
+            f"{path}: no row of annotations: found only comments or nothing, wanted {','.join(COLUMNS)}"
+        )
     kept, said = _mended(events)
     messages += said
     if duration is None:

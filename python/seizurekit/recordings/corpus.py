@@ -87,7 +87,9 @@ def find_recordings(data_dir: str | PathLike[str], split: str | None = None) -> 
     """
     root = Path(data_dir)
     if not root.is_dir():
-        raise CorpusError(f"{root}: found {'a file' if root.exists() else 'no such folder'}, wanted a folder of EDF files")
+        raise CorpusError(
+            f"{root}: found {'a file' if root.exists() else 'no such folder'}, wanted a folder of EDF files"
+        )
     top, folders, messages = _split_folders(root, split)
     found: list[RecordingFile] = []
     for name, folder in folders.items():
@@ -170,9 +172,7 @@ def _recording(folder: Path, path: Path, stem: str, split: str, annotations: Pat
     relative = path.relative_to(folder).as_posix()
     by_path = _TUSZ_PATH.fullmatch(relative)
     if by_path:
-        return RecordingFile(
-            stem, by_path["patient"], by_path["session"], by_path["montage"], split, path, annotations
-        )
+        return RecordingFile(stem, by_path["patient"], by_path["session"], by_path["montage"], split, path, annotations)
     for pattern in _STEMS:
         match = pattern.fullmatch(stem)
         if match:
