@@ -28,7 +28,6 @@ COLUMNS = ("channel", "start_time", "stop_time", "label", "confidence")
 
 _NEEDED = ("start_time", "stop_time", "label")
 _LARGEST_FILE = 64 << 20
-_NUMBERS = (("start_time", ""), ("stop_time", ""), ("confidence", "1"))  # and what stands for an empty field
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 _DURATION = re.compile(r"#[#\s]*duration\s*[=:](.*)", re.IGNORECASE)
 _SECONDS = re.compile(rf"\s*({_NUMBER.pattern})\s*(?:s|secs?|seconds?)?", re.IGNORECASE)
@@ -162,11 +161,12 @@ class _Said:
         self._places.setdefault(kind, []).append(place)
 
     def sentences(self) -> tuple[str, ...]:
-        return tuple(
-            "; ".join([f"{kind}: {places[0]}".removesuffix(": "), *places[1:3]])
-            + (f"; and {len(places) - 3} more" if len(places) > 3 else "")
-            for kind, places in self._places.items()
-        )
+        return tuple(self._sentence(kind) for kind in self._places)
+
+    def _sentence(self, kind: str) -> str:
+        places = self._places[kind]
+        more = [f"and {len(places) - 3} more"] if len(places) > 3 else []
+        return f"{kind}: {'; '.join(places[:3] + more)}".removesuffix(": ")
 
 
 def _refusal(path: Path, line: int | None, column: str, found: str, wanted: str) -> AnnotationError:
@@ -241,7 +241,8 @@ def _event(path: Path, line: int, columns: Sequence[str], fields: Sequence[str])
     if any(fields[len(columns) :]) or any(name not in row for name in _NEEDED):
         found = f"{len(fields)} fields ({_quoted(','.join(fields))})"
         raise _refusal(path, line, "row", found, f"{len(columns)}: {_plain(','.join(columns))}")
-    start, stop, confidence = (_number(row.get(name) or absent) for name, absent in _NUMBERS)
+    start, stop = _number(row["start_time"]), _number(row["stop_time"])
+    confidence = _number(row.get("confidence") or "1")
     if start is None:
         raise _refusal(path, line, "start_time", _quoted(row["start_time"]), "seconds")
     if stop is None or stop < start:

@@ -54,7 +54,7 @@ def _rows(seizures: Iterable[Event], duration: float) -> Iterator[str]:
         raise ValueError(f"duration: found {duration}, wanted seconds above 0")
     end = 0.0
     for event in seizures:
-        start, stop = round(event.start, 4), round(event.stop, 4)
+        start, stop = round(event.start, 4) or 0.0, round(event.stop, 4)  # not -0.0
         if event.label not in SEIZURE_LABELS:
             raise ValueError(f"label: found {event.label!r}, wanted one of {', '.join(sorted(SEIZURE_LABELS))}")
         if not end <= start < stop <= duration:

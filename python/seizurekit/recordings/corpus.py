@@ -79,8 +79,8 @@ def find_recordings(data_dir: str | PathLike[str], split: str | None = None) -> 
 
     - A folder with recordings in its subfolders ``train``, ``dev`` or ``eval`` has these splits, TUSZ's tree above all;
       so has one whose subfolder ``edf`` is such a folder. Recordings beside the splits are left out.
-    - Any other folder is one split, which is named `split`; without that it has the folder's own name if that is
-      ``train``, ``dev`` or ``eval``, else it is ``train``.
+    - Any other folder is one split. It has the folder's own name if that is ``train``, ``dev`` or ``eval``; else it is
+      named `split`, or ``train`` without that.
     - Patients are told by `naming.patient_and_session`. They must not cross splits; that is checked for the whole tree
       even if one split is asked for.
     - Each folder is read once, links followed; names that begin with a dot are passed over, and folders that cannot be
@@ -138,7 +138,7 @@ def _splits(
     splits = {name: [file for file in found if file.folders[:1] == (name,)] for name in SPLITS}
     splits = {name: files for name, files in splits.items() if files}
     if not splits:
-        name = asked or (root.name if root.name in SPLITS else "train")
+        name = root.name if root.name in SPLITS else asked or "train"
         messages.append(f"no folder train, dev or eval in {root}: its recordings are one split, {name}")
         return {name: list(found)}
     beside = len(found) - sum(map(len, splits.values()))

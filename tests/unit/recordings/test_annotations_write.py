@@ -35,7 +35,7 @@ def test_seizures_are_written_with_background_between_them(tmp_path: Path) -> No
     ("events", "rows"),
     [
         ([], ["TERM,0.0000,60.0000,bckg,1.0000"]),
-        ([Event(0, 60, "seiz")], ["TERM,0.0000,60.0000,seiz,1.0000"]),
+        ([Event(-1e-9, 60.00001, "seiz")], ["TERM,0.0000,60.0000,seiz,1.0000"]),
         (
             [Event(0, 30, "seiz"), Event(30, 60, "seiz")],
             ["TERM,0.0000,30.0000,seiz,1.0000", "TERM,30.0000,60.0000,seiz,1.0000"],

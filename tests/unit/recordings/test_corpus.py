@@ -101,6 +101,8 @@ def test_any_other_folder_is_one_split_and_says_so(touch: Touch, asked: str | No
 def test_the_folder_of_one_split_keeps_its_name(touch: Touch) -> None:
     root = touch(tusz("train", "a"), tusz("eval", "b"))
     assert find_recordings(root / "eval").splits == ("eval",)
+    with pytest.raises(CorpusError, match="found no split 'train', wanted one of eval"):
+        find_recordings(root / "eval", "train")
 
 
 def test_a_split_that_is_asked_for_comes_alone(touch: Touch) -> None:
