@@ -59,7 +59,9 @@ def half_a_header(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "word"), [(a_zip, "PK"), (an_empty_file, "0 bytes"), (half_a_header, "108 bytes")], ids=lambda x: str(x)[:20]
+    ("make", "word"),
+    [(a_zip, "PK"), (an_empty_file, "0 bytes"), (half_a_header, "108 bytes")],
+    ids=lambda x: str(x)[:20],
 )
 @pytest.mark.parametrize("command", ["inspect", "repair"])
 def test_a_file_that_is_no_edf_is_named_with_what_was_found(
