@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 import pyedflib
 import pytest
 
+from seizurekit.recordings.annotations import parse_annotations, read_annotations
 from seizurekit.recordings.synthetic.edf_file import (
     ANNOTATIONS,
     FileHeader,
@@ -21,12 +20,10 @@ from seizurekit.recordings.synthetic.edf_file import (
     encode_annotations,
     encode_header,
 )
-from seizurekit.recordings.synthetic.labels import encode_csv, encode_csv_bi
+from seizurekit.recordings.synthetic.labels import encode_csv
 from seizurekit.recordings.synthetic.malformations import MALFORMATIONS, malform
 from seizurekit.recordings.synthetic.mimics import KINDS
 from seizurekit.recordings.synthetic.plan import CorpusSpec, RecordingPlan, plan_corpus
-
-SEIZURES = {"fnsz", "cpsz", "gnsz", "absz", "tcsz"}
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +34,6 @@ def plans() -> tuple[RecordingPlan, ...]:
 def well_formed(corpus: Path) -> list[tuple[Path, int]]:
     listing = json.loads((corpus / "synthetic.json").read_text())["recordings"]
     return [(corpus / entry["path"], entry["seconds"]) for entry in listing if entry["malformation"] is None]
-
-
-def rows(text: bytes) -> list[dict[str, str]]:
-    lines = [line for line in text.decode().splitlines() if not line.startswith("#")]
-    return list(csv.DictReader(io.StringIO("\n".join(lines))))
 
 
 def test_well_formed_files_open_in_edfio_and_pyedflib_with_the_same_samples(small_corpus: Path) -> None:
@@ -97,29 +89,27 @@ def test_a_header_field_too_long_is_refused() -> None:
         encode_header(header, [], 1)
 
 
-def test_csv_bi_has_each_seizure_once_and_background_between(plans: tuple[RecordingPlan, ...]) -> None:
+def test_csv_bi_has_each_seizure_once_and_background_between(small_corpus: Path, small_spec: CorpusSpec) -> None:
+    plans = plan_corpus(small_spec)
+    assert any(plan.seizures for plan in plans)
     for plan in plans:
-        found = rows(encode_csv_bi(plan))
-        assert {row["channel"] for row in found} == {"TERM"}
-        seizures = [(float(row["start_time"]), float(row["stop_time"])) for row in found if row["label"] == "seiz"]
-        assert seizures == [(seizure.start, seizure.stop) for seizure in plan.seizures]
-        edges = [(row["start_time"], row["stop_time"]) for row in found]
-        assert float(edges[0][0]) == 0.0
-        assert float(edges[-1][1]) == plan.seconds
-        assert all(before[1] == after[0] for before, after in pairwise(edges))
+        found = read_annotations((small_corpus / plan.path).with_suffix(".csv_bi"))
+        assert found.messages == ()
+        assert found.duration == plan.seconds
+        assert [(e.start, e.stop) for e in found.seizures()] == [(s.start, s.stop) for s in plan.seizures]
+        assert found.events[0].start == 0.0
+        assert found.events[-1].stop == plan.seconds
+        assert all(before.stop == after.start for before, after in pairwise(found.events))
 
 
-def test_csv_has_the_montages_channels_and_types_within_the_events_of_csv_bi(plans: tuple[RecordingPlan, ...]) -> None:
+def test_csv_has_the_montages_channels_and_the_types_of_the_seizures(plans: tuple[RecordingPlan, ...]) -> None:
     for plan in plans:
-        found = rows(encode_csv(plan))
-        names = {row["channel"] for row in found}
-        assert len(names) == (20 if plan.session.montage == "03_tcp_ar_a" else 22)
-        assert {row["label"] for row in found} <= SEIZURES | {"bckg"}
-        for seizure in plan.seizures:
-            mine = [row for row in found if float(row["stop_time"]) == seizure.stop and row["label"] != "bckg"]
-            assert {row["label"] for row in mine} == {seizure.label}
-            assert min(float(row["start_time"]) for row in mine) == seizure.start
-            assert all(seizure.start <= float(row["start_time"]) < seizure.stop for row in mine)
+        found = parse_annotations(encode_csv(plan), "recording.csv")
+        assert found.messages == ()
+        channels = {event.channel for event in found.events}
+        assert len(channels) == (20 if plan.session.montage == "03_tcp_ar_a" else 22)
+        united = found.seizures()
+        assert [(e.start, e.stop, e.label) for e in united] == [(s.start, s.stop, s.label) for s in plan.seizures]
 
 
 def test_a_focal_seizure_spreads_over_neighbouring_channels(plans: tuple[RecordingPlan, ...]) -> None:

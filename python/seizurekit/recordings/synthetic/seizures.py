@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from seizurekit.recordings.synthetic.noise import band_noise, plateau, slow_curve
 from seizurekit.recordings.synthetic.patient import Patient
-from seizurekit.recordings.synthetic.scalp import FRONTAL, TEN_TWENTY, distances, field_around, field_over
+from seizurekit.recordings.synthetic.scalp import ELECTRODES, FRONTAL, TEN_TWENTY, distances, field_around, field_over
 
 Float32 = npt.NDArray[np.float32]
 
 GENERALISED = frozenset({"gnsz", "absz", "tcsz"})
+_FOCI = tuple(name for name in TEN_TWENTY if name not in ("FZ", "PZ"))  # in no channel of the TCP montages
 _PHASES = 1024
 _QUIET_START = 12.0
 _QUIET_END = 6.0
@@ -124,8 +125,8 @@ def _draw_focus(rng: np.random.Generator, habitual: str) -> str:
     """Often the patient's own, otherwise a place not far from it."""
     if rng.random() < 0.4:
         return habitual
-    away = distances(habitual)[: len(TEN_TWENTY)]
-    return str(rng.choice([name for name, distance in zip(TEN_TWENTY, away, strict=True) if distance < 1.3]))
+    near = [name for name in _FOCI if distances(habitual)[ELECTRODES.index(name)] < 1.3]
+    return str(rng.choice(near))
 
 
 def suppression(seizures: tuple[Seizure, ...], samples: int, rate: int) -> Float32:
