@@ -35,7 +35,8 @@ class Scanner {
       add_signal(bytes, offset, i == 0 ? &onset : nullptr);
       if (i == 0 && !onset) {
         list({offset, "time-keeping annotation of data record " + std::to_string(record + 1),
-              quoted(bytes.substr(0, 24)), record == 0 ? "the header's start time" : "the end of the data record before"});
+              quoted(bytes.substr(0, 24)),
+              record == 0 ? "the header's start time" : "the end of the data record before"});
       }
     }
     if (record == 0) {
@@ -99,7 +100,8 @@ class Scanner {
       case TalFlaw::duration_unreadable:
         return list({place, "annotation duration", found, "no duration"});
       case TalFlaw::unterminated:
-        return list({place, "annotation text", found + " without an end", "the text up to where it ends in the data record"});
+        return list(
+            {place, "annotation text", found + " without an end", "the text up to where it ends in the data record"});
     }
   }
 
@@ -153,7 +155,8 @@ AnnotationScan scan_annotations(const Source& source, const Header& header) {
     return {{}, {}, Timeline(header.records, header.record_duration), std::nullopt};
   }
   const RangeReader ranges(wanted, header.record_bytes);
-  const std::int64_t block = std::clamp(scratch_bytes / std::max<std::int64_t>(ranges.stride(), 1), std::int64_t{1}, header.records);
+  const std::int64_t block =
+      std::clamp(scratch_bytes / std::max<std::int64_t>(ranges.stride(), 1), std::int64_t{1}, header.records);
   const auto scratch = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(block * ranges.stride()));
   Scanner scanner(header);
   for (std::int64_t first = 0; first < header.records; first += block) {

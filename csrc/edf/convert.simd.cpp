@@ -1,7 +1,7 @@
+#include "edf/convert.hpp"
+
 #include <cstddef>
 #include <cstdint>
-
-#include "edf/convert.hpp"
 
 namespace seizurekit::edf::SEIZUREKIT_ISA {
 namespace {

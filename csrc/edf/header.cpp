@@ -55,9 +55,8 @@ void check_sampling_rates(HeaderReader& reader, const Header& header, std::int64
   constexpr double highest = 1e8;
   for (const Signal& signal : header.signals) {
     if (header.sampling_rate(signal) > highest) {
-      reader.refuse(
-          reader.field(signal_field::samples, signal.position, signals),
-          "a sampling rate of at most 1e8 Hz with data records of " + to_text(header.record_duration) + " s");
+      reader.refuse(reader.field(signal_field::samples, signal.position, signals),
+                    "a sampling rate of at most 1e8 Hz with data records of " + to_text(header.record_duration) + " s");
     }
   }
 }

@@ -15,8 +15,8 @@
 namespace seizurekit::edf {
 namespace {
 
-constexpr std::int64_t scratch_bytes = 256 * 1024;   // stays in the second-level cache
-constexpr std::int64_t bytes_a_thread = 4 << 20;     // less is done before another thread has started
+constexpr std::int64_t scratch_bytes = 256 * 1024;  // stays in the second-level cache
+constexpr std::int64_t bytes_a_thread = 4 << 20;    // less is done before another thread has started
 constexpr std::int64_t most_threads = 16;
 
 template <typename Sample>
@@ -160,9 +160,9 @@ template void read_stored(const Source&, const Header&, std::span<const int>, st
                           std::ptrdiff_t, int);
 template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t, double*,
                           std::ptrdiff_t, int);
-template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t,
-                          std::int32_t*, std::ptrdiff_t, int);
-template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t,
-                          std::int16_t*, std::ptrdiff_t, int);
+template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t, std::int32_t*,
+                          std::ptrdiff_t, int);
+template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t, std::int16_t*,
+                          std::ptrdiff_t, int);
 
 }  // namespace seizurekit::edf
