@@ -122,8 +122,8 @@ def test_scanning_a_cache_that_is_not_there_names_it(tmp_path: Path) -> None:
 
 def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text("traning: {}\n")
-    assert_one_line(seizurekit("train", config), 1, "config.yaml", "traning", "training")
+    config.write_text("learning: {}\n")
+    assert_one_line(seizurekit("train", config), 1, "config.yaml", "learning", "training")
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path) -> None:
