@@ -41,8 +41,8 @@ class ArraySource final : public signal::SampleSource {
 
 py::tuple run(const signal::ChainPlan& plan, const signal::SampleSource& source) {
   plan.check();
-  Rows out({static_cast<py::ssize_t>(plan.channels()),
-            static_cast<py::ssize_t>(plan.output_samples(source.samples()))});
+  Rows out(
+      {static_cast<py::ssize_t>(plan.channels()), static_cast<py::ssize_t>(plan.output_samples(source.samples()))});
   float* data = out.mutable_data();
   std::vector<signal::Scale> scales;
   {

@@ -11,8 +11,9 @@
 namespace seizurekit::signal {
 namespace {
 
-constexpr std::int64_t input_block = 2048;  // samples; block, rows and output together stay in the second-level cache
-constexpr std::int64_t output_block = 512;
+constexpr std::int64_t input_block =
+    512;  // samples; what a block needs stays in the first and second level of the cache
+constexpr std::int64_t output_block = 128;
 
 // The streaming part of the chain: everything before the z-score.
 class Stream {
@@ -105,8 +106,8 @@ class Stream {
       if (count == 0) {
         return;
       }
-      SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.sections.data(),
-                          static_cast<int>(plan_.sections.size()), state_.data());
+      SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.sections.data(), static_cast<int>(plan_.sections.size()),
+                          state_.data());
       for (int channel = 0; channel < plan_.channels(); ++channel) {
         float* to = out_ + channel * samples_ + written_;
         const float* from = rows_.data() + channel;
