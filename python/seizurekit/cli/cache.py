@@ -116,8 +116,8 @@ def _manifest_rows(manifests: Iterable[tuple[str, Manifest]]) -> list[dict[str, 
 def _print_build(report: BuildReport) -> None:
     rows = _manifest_rows((split.split, split.manifest) for split in report.splits)
     for row, split in zip(rows, report.splits, strict=True):
-        row["MB"] = f"{split.bytes / 1e6:.1f}"
-        row["hours/s"] = "complete" if split.was_complete else f"{_speed(split):.2f}"
+        row["MB"] = f"{split.bytes / 1e6:.0f}"
+        row["h/s"] = "done" if split.was_complete else f"{_speed(split):.2f}"
         row["failed"] = str(len(split.failed))
     _print_table(rows)
     for split in report.splits:
