@@ -139,11 +139,12 @@ std::optional<double> record_onset(const Source& source, const Header& header, s
 }
 
 double onset_tolerance(const Header& header) {
+  constexpr double rounding = 1.1e-3;  // of two onsets to the millisecond, by half of one each, and of binary fractions
   double fastest = 0.0;
   for (const Signal& signal : header.signals) {
     fastest = std::max(fastest, header.sampling_rate(signal));
   }
-  return fastest == 0.0 ? 1e-3 : std::max(1e-3, 0.5 / fastest);
+  return fastest == 0.0 ? rounding : std::max(rounding, 0.5 / fastest);
 }
 
 AnnotationScan scan_annotations(const Source& source, const Header& header) {

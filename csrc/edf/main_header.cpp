@@ -59,10 +59,11 @@ void read_kind(HeaderReader& reader, Header& header) {
 }
 
 void read_record_duration(HeaderReader& reader, Header& header) {
+  constexpr double longest = 99999999;  // what the field holds without an exponent
   const Field field = reader.field(main_field::record_duration);
   header.record_duration = reader.number(field, "seconds");
-  if (header.record_duration < 0) {
-    reader.refuse(field, "seconds, not below 0");
+  if (!(header.record_duration >= 0 && header.record_duration <= longest)) {
+    reader.refuse(field, "seconds from 0 to 99999999");
   }
 }
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from edf_bytes import EdfBytes, Recording
 
 import seizurekit as sk
+from edf_bytes import EdfBytes, Recording
 from seizurekit.recordings.edf import EdfFile
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 import pytest
-from edf_bytes import EdfBytes, Recording
 
+from edf_bytes import EdfBytes, Recording
 from seizurekit.recordings.edf import EdfFile
 
 Open = Callable[[EdfBytes | bytes], EdfFile]

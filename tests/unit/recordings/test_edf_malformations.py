@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edf_bytes import WIDTHS, EdfBytes, Recording
 
 import seizurekit as sk
+from edf_bytes import WIDTHS, EdfBytes, Recording
 from seizurekit.recordings.edf import EdfFile
 
 Open = Callable[[EdfBytes | bytes], EdfFile]
@@ -63,9 +63,7 @@ def test_bytes_behind_the_last_record_are_listed_and_left_alone(recording: Recor
 
 
 @pytest.mark.parametrize("size", ["0", "", "256", "99999999", "garbage", "-1", "1024.0"])
-def test_a_wrong_header_size_follows_from_the_number_of_signals(
-    recording: Recording, opened: Open, size: str
-) -> None:
+def test_a_wrong_header_size_follows_from_the_number_of_signals(recording: Recording, opened: Open, size: str) -> None:
     edf = opened(recording.plain().with_fields(header_bytes=size))
     (issue,) = edf.issues
     assert (issue.byte_offset, issue.used) == (184, "1024")
@@ -109,18 +107,14 @@ def test_a_unique_label_is_never_another_signals_label(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("limit", ["0", "-100", "250.5"])
-def test_physical_minimum_equal_to_maximum_gives_digital_values(
-    recording: Recording, opened: Open, limit: str
-) -> None:
+def test_physical_minimum_equal_to_maximum_gives_digital_values(recording: Recording, opened: Open, limit: str) -> None:
     edf = opened(recording.plain().with_signal(0, physical_min=limit, physical_max=limit))
     (issue,) = edf.issues
     assert (issue.field, issue.used) == ("physical maximum of signal 1", "digital values")
     assert np.array_equal(edf.read([0], dtype="float64"), recording.digital[0].reshape(1, -1))
 
 
-def test_physical_minimum_above_maximum_is_that_channels_inverted_polarity(
-    recording: Recording, opened: Open
-) -> None:
+def test_physical_minimum_above_maximum_is_that_channels_inverted_polarity(recording: Recording, opened: Open) -> None:
     sound = opened(recording.plain()).read([0, 1], dtype="float64")
     limits = recording.plain().signals[0]
     content = recording.plain().with_signal(0, physical_min=limits.physical_max, physical_max=limits.physical_min)
@@ -142,7 +136,9 @@ def test_digital_minimum_equal_to_maximum_as_in_chbmits_dash_channels_gives_digi
 
 
 def test_digital_minimum_above_maximum_gives_the_line_through_both(recording: Recording, opened: Open) -> None:
-    edf = opened(recording.plain().with_signal(0, digital_min="100", digital_max="-100", physical_min="-1", physical_max="1"))
+    edf = opened(
+        recording.plain().with_signal(0, digital_min="100", digital_max="-100", physical_min="-1", physical_max="1")
+    )
     assert [issue.field for issue in edf.issues] == ["digital maximum of signal 1"]
     np.testing.assert_allclose(edf.read([0], dtype="float64"), recording.digital[0].reshape(1, -1) / -100.0)
 
