@@ -122,7 +122,7 @@ def packed(digital: NDArray[np.integer[Any]], width: int) -> list[bytes]:
 
 
 def signal(digital: NDArray[np.integer[Any]], file_format: str = "EDF", **fields: Any) -> Signal:
-    """A signal of digital values [record, sample], its limits those of the format; a step is 0.1 uV in EDF and 1 uV in BDF."""
+    """A signal of digital values [record, sample], its limits those of the format; EDF's step is 0.1 uV, BDF's 1 uV."""
     low, high = _LIMITS[file_format]
     limits = {"digital_min": low, "digital_max": high}
     if file_format == "BDF":

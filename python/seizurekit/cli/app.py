@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from seizurekit.cli import synth
 from seizurekit.errors import SeizurekitError
 
 # Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
@@ -37,6 +38,9 @@ def root(
     ] = False,
 ) -> None:
     """Options before the command's name."""
+
+
+synth.register(app)
 
 
 def main() -> None:

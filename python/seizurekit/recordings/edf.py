@@ -172,8 +172,8 @@ class EdfFile:
         """Reads samples of channels of one sampling rate.
 
         Args:
-            channels: labels, unique labels, names, or positions in `channels`; None is all. A label or name that several
-                channels have is refused: use a unique label or a position.
+            channels: labels, unique labels, names, or positions in `channels`; None is all. A label or name that
+                several channels have is refused: use a unique label or a position.
             start: s from the recording's start. The samples nearest to start and stop are the first read and the first
                 not read, halves upwards.
             stop: s; None is the end.

@@ -53,7 +53,7 @@ def test_joined_gaps_leave_what_is_stored(recording: Recording, edf: EdfFile) ->
 
 @pytest.mark.parametrize(("start", "stop"), [(0.0, None), (1.5, 2.25), (1.0, 10.5), (5.0, 6.0), (11.5, 21.0)])
 def test_a_range_with_a_gap_is_refused_with_its_place(edf: EdfFile, start: float, stop: float | None) -> None:
-    with pytest.raises(sk.EdfError, match="no samples from .* s to .* s"):
+    with pytest.raises(sk.EdfError, match=r"no samples from .* s to .* s"):
         edf.read([0], start, stop)
 
 
@@ -135,7 +135,7 @@ def test_onsets_that_stand_still_in_a_continuous_file_are_listed_and_left_aside(
 
 
 def test_a_discontinuous_file_without_annotation_signals_is_refused(recording: Recording, opened: Open) -> None:
-    with pytest.raises(sk.EdfError, match="reserved at byte 192: .*annotation signal"):
+    with pytest.raises(sk.EdfError, match=r"reserved at byte 192: .*annotation signal"):
         opened(recording.plain().with_fields(reserved=f"{recording.format}+D"))
 
 

@@ -39,7 +39,7 @@ def test_channels_are_given_by_label_by_name_and_by_position(recording: Recordin
 
 
 def test_a_label_of_another_reference_names_no_channel(edf: EdfFile) -> None:
-    with pytest.raises(ValueError, match="'EEG FP1-LE'.*found EEG FP1-REF, EEG FP2-REF, IBI"):
+    with pytest.raises(ValueError, match=r"'EEG FP1-LE'.*found EEG FP1-REF, EEG FP2-REF, IBI"):
         edf.read(["EEG FP1-LE"])
 
 
