@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from edf_bytes import EdfBytes, Recording
 
 import seizurekit as sk
+from edf_bytes import EdfBytes, Recording
 from seizurekit.recordings.edf import EdfFile
 from seizurekit.recordings.synthetic import write_synthetic_corpus
 from seizurekit.recordings.synthetic.plan import CorpusSpec
