@@ -56,7 +56,6 @@ class Plan:
     chain: Chain
     step: float
     recordings: tuple[PlannedRecording, ...]
-    corpus_messages: tuple[str, ...]
 
     @property
     def chunk(self) -> int:
@@ -114,16 +113,25 @@ def make_plan(corpus: Corpus, split: str, chain: Chain, step: float = STEP) -> P
     files = [file for file in corpus.recordings if file.split == split]
     with ThreadPoolExecutor(_HEADER_THREADS) as pool:
         headers = list(pool.map(lambda file: _header(file, chain), files))
-    chunk = CHUNK_SECONDS * chain.sampling_rate
-    recordings, cursor = [], 0
-    for file, (rate, samples, reason) in zip(files, headers, strict=True):
-        needed = _chunks(samples, chunk)
+    starts = places([samples for _, samples, _ in headers], CHUNK_SECONDS * chain.sampling_rate)
+    recordings = tuple(
+        _planned(corpus.root, file, rate, start, samples, reason)
+        for file, start, (rate, samples, reason) in zip(files, starts, headers, strict=True)
+    )
+    return Plan(split, chain, step, recordings)
+
+
+def places(samples: Sequence[int], chunk: int) -> list[int]:
+    """First samples of recordings of so many samples each; 0 for one without samples."""
+    starts, cursor = [], 0
+    for count in samples:
+        needed = _chunks(count, chunk)
         into_shard = cursor % CHUNKS_A_SHARD
         if into_shard and needed > CHUNKS_A_SHARD - into_shard:
             cursor += CHUNKS_A_SHARD - into_shard
-        recordings.append(_planned(corpus.root, file, rate, cursor * chunk if samples else 0, samples, reason))
+        starts.append(cursor * chunk if count else 0)
         cursor += needed
-    return Plan(split, chain, step, tuple(recordings), corpus.messages)
+    return starts
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:

@@ -32,13 +32,24 @@ def seal(plan: Plan, filled: dict[int, Filled], split_dir: Path) -> None:
     write_atomically(split_dir / SIGNAL / GROUP_FILE, _json(metadata))
     _write_columns(split_dir, RECORDINGS, "recording", _recording_columns(plan, filled))
     _write_columns(split_dir, EVENTS, "event", _event_columns(filled))
-    group = {"zarr_format": 3, "node_type": "group", "attributes": _attributes(plan)}
+    group = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": _attributes(plan),
+        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": _metadata_below(split_dir)},
+    }
     write_atomically(split_dir / GROUP_FILE, _json(group))
     shutil.rmtree(split_dir / BUILD_FOLDER)
 
 
 def _json(value: dict[str, Any]) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _metadata_below(split_dir: Path) -> dict[str, Any]:
+    """The metadata of all groups and arrays by path: readers then need not list the folder, nor open each."""
+    paths = sorted(path.parent for path in split_dir.glob(f"*/**/{GROUP_FILE}"))
+    return {path.relative_to(split_dir).as_posix(): json.loads((path / GROUP_FILE).read_text()) for path in paths}
 
 
 def _attributes(plan: Plan) -> dict[str, Any]:
@@ -54,7 +65,6 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "seizure_labels": sorted(SEIZURE_LABELS),
         "split_policy": "no patient in more than one split",
         "plan_hash": plan.hash,
-        "corpus_messages": list(plan.corpus_messages),
     }
 
 
