@@ -9,6 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seizurekit.cache.build import build_cache as build_cache
+    from seizurekit.cache.store import open_cache as open_cache
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
     from seizurekit.recordings.annotations import read_annotations as read_annotations
@@ -20,12 +22,24 @@ _HOME = {
     "Chain": "seizurekit.signal.chain",
     "EdfError": "seizurekit.errors",
     "SeizurekitError": "seizurekit.errors",
+    "build_cache": "seizurekit.cache.build",
+    "open_cache": "seizurekit.cache.store",
     "open_edf": "seizurekit.recordings.edf",
     "preprocess": "seizurekit.signal.preprocess",
     "read_annotations": "seizurekit.recordings.annotations",
 }
 
-__all__ = ["Chain", "EdfError", "SeizurekitError", "__version__", "open_edf", "preprocess", "read_annotations"]
+__all__ = [
+    "Chain",
+    "EdfError",
+    "SeizurekitError",
+    "__version__",
+    "build_cache",
+    "open_cache",
+    "open_edf",
+    "preprocess",
+    "read_annotations",
+]
 
 
 def __getattr__(name: str) -> Any:
