@@ -281,7 +281,20 @@ class EdfFile:
 def open_edf(path: str | PathLike[str]) -> EdfFile:
     """Opens an EDF, EDF+, BDF or BDF+ file; only its header is read.
 
-    Malformed fields are mended in memory where their meaning is certain, and listed in `EdfFile.issues`.
+    Malformed fields are mended in memory where their meaning is certain, and listed in `EdfFile.issues`:
+
+    - The number of data records is what the file's size says; a cut last record is left out.
+    - The number of signals gives the header's size, or the other way round where that number is unreadable.
+    - Dates and times are read with any separator; a second of 60 is the next minute. Of two dates, the one in EDF+'s
+      recording field counts. Where no date or time of day can be read, the start time is None.
+    - Decimal commas are points, control bytes are blanks; text is ASCII, else UTF-8, else Latin-1.
+    - Where the physical or the digital minimum equals its maximum, or one of them is blank, physical values are the
+      digital ones. Else they lie on the line through both limits, also where a minimum is above its maximum (inverted
+      polarity). Values beyond the limits are kept.
+    - A data record follows its predecessor at once if it starts within half a sample (or 1.1 ms) of its end, or if its
+      onset cannot be read. If records of a discontinuous file start before their predecessors end, it is read with
+      ``gaps="join"`` alone, in file order. In a file said to be continuous, gaps count and such overlaps do not.
+    - Annotations run to the end of their data record at most; those whose onset cannot be read are left out.
 
     Raises:
         EdfError: the file is not one of these, or its meaning is not certain; the error names file, byte offset, field,
