@@ -1,0 +1,58 @@
+"""A whole recording through a detector: overlapping windows, averaged where they overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from seizurekit.signal import RATE
+
+Float32 = npt.NDArray[np.float32]
+
+_BATCH_SAMPLES = 16 * 60 * 256
+
+
+def seizure_probability(model: torch.nn.Module, signal: Float32, window: float) -> Float32:
+    """Probability of a seizure at every sample of one recording.
+
+    Windows overlap by half; the last one ends with the recording, so that its tail is seen like the rest. A recording
+    shorter than a window is filled up with zeros, whose output is left out.
+
+    Args:
+        model: windows float32 [B, 19, T] to logits [B, T]; it is run in evaluation mode where its parameters are.
+        signal: the preprocessed recording, float32 [19, sample].
+        window: seconds of a window.
+
+    Returns:
+        float32 [sample].
+    """
+    samples, length = signal.shape[1], max(int(window * RATE), 1)
+    if samples < length:
+        signal = np.pad(signal, ((0, 0), (0, length - samples)))
+    starts = _window_starts(signal.shape[1], length)
+    total = np.zeros(signal.shape[1], np.float32)
+    count = np.zeros(signal.shape[1], np.float32)
+    batch = max(_BATCH_SAMPLES // length, 1)
+    for first in range(0, len(starts), batch):
+        some = starts[first : first + batch]
+        windows = np.stack([signal[:, start : start + length] for start in some])
+        for start, probability in zip(some, _probability(model, windows), strict=True):
+            total[start : start + length] += probability
+            count[start : start + length] += 1.0
+    return (total / count)[:samples]
+
+
+def _window_starts(samples: int, length: int) -> list[int]:
+    last = samples - length
+    return [*range(0, last, max(length // 2, 1)), last]
+
+
+def _probability(model: torch.nn.Module, windows: Float32) -> Float32:
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    with torch.inference_mode():
+        probability: Float32 = torch.sigmoid(model(torch.from_numpy(windows).to(device)).float()).cpu().numpy()
+    model.train(was_training)
+    return probability
