@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
+    from seizurekit.recordings.annotations import read_annotations as read_annotations
 
 _HOME = {
     "EdfError": "seizurekit.errors",
     "SeizurekitError": "seizurekit.errors",
+    "read_annotations": "seizurekit.recordings.annotations",
 }
 
-__all__ = ["EdfError", "SeizurekitError", "__version__"]
+__all__ = ["EdfError", "SeizurekitError", "__version__", "read_annotations"]
 
 
 def __getattr__(name: str) -> Any:
