@@ -53,7 +53,7 @@ def main() -> None:
     except (SeizurekitError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        _fail(str(error), code=1)
+        _fail(str(error), code=getattr(error, "exit_code", 1))
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -6,14 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seizurekit.signal import RATE
-
 Float32 = npt.NDArray[np.float32]
 
 _BATCH_SAMPLES = 16 * 60 * 256
 
 
-def seizure_probability(model: torch.nn.Module, signal: Float32, window: float) -> Float32:
+def seizure_probability(model: torch.nn.Module, signal: Float32, length: int) -> Float32:
     """Probability of a seizure at every sample of one recording.
 
     Windows overlap by half; the last one ends with the recording, so that its tail is seen like the rest. A recording
@@ -22,12 +20,12 @@ def seizure_probability(model: torch.nn.Module, signal: Float32, window: float) 
     Args:
         model: windows float32 [B, 19, T] to logits [B, T]; it is run in evaluation mode where its parameters are.
         signal: the preprocessed recording, float32 [19, sample].
-        window: seconds of a window.
+        length: samples of a window, 1 or more.
 
     Returns:
         float32 [sample].
     """
-    samples, length = signal.shape[1], max(int(window * RATE), 1)
+    samples = signal.shape[1]
     if samples < length:
         signal = np.pad(signal, ((0, 0), (0, length - samples)))
     starts = _window_starts(signal.shape[1], length)
