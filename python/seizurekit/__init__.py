@@ -13,15 +13,19 @@ if TYPE_CHECKING:
     from seizurekit.errors import SeizurekitError as SeizurekitError
     from seizurekit.recordings.annotations import read_annotations as read_annotations
     from seizurekit.recordings.edf import open_edf as open_edf
+    from seizurekit.signal.chain import Chain as Chain
+    from seizurekit.signal.preprocess import preprocess as preprocess
 
 _HOME = {
+    "Chain": "seizurekit.signal.chain",
     "EdfError": "seizurekit.errors",
     "SeizurekitError": "seizurekit.errors",
     "open_edf": "seizurekit.recordings.edf",
+    "preprocess": "seizurekit.signal.preprocess",
     "read_annotations": "seizurekit.recordings.annotations",
 }
 
-__all__ = ["EdfError", "SeizurekitError", "__version__", "open_edf", "read_annotations"]
+__all__ = ["Chain", "EdfError", "SeizurekitError", "__version__", "open_edf", "preprocess", "read_annotations"]
 
 
 def __getattr__(name: str) -> Any:

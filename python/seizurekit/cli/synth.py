@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 def synth(
     out: Annotated[Path, typer.Argument(help="Folder to write: new, empty, or an unfinished corpus of these options.")],
     seed: Annotated[int, typer.Option(min=0, help="The same seed and options give the same bytes.")] = 0,
-    train: Annotated[int, typer.Option(min=0, help="Patients of the split train.")] = 32,
-    dev: Annotated[int, typer.Option(min=0, help="Patients of the split dev.")] = 13,
+    train: Annotated[int, typer.Option(min=0, help="Patients of the split train.")] = 40,
+    dev: Annotated[int, typer.Option(min=0, help="Patients of the split dev.")] = 15,
     evaluation: Annotated[int, typer.Option("--eval", min=0, help="Patients of the split eval.")] = 6,
-    minutes: Annotated[float, typer.Option(min=1, max=1440, help="Mean minutes of EEG of a patient.")] = 12.0,
+    minutes: Annotated[float, typer.Option(min=1, max=1440, help="Mean minutes of EEG of a patient.")] = 10.0,
     broken: Annotated[int, typer.Option(min=0, help="Unreadable files to put among those of train.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; one a core unless said.")] = None,
 ) -> None:

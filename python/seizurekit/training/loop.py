@@ -21,6 +21,7 @@ from seizurekit.loading.balanced import BalancedSeizureDataset
 from seizurekit.models import build
 from seizurekit.recordings.corpus import check_patients
 from seizurekit.signal import Chain
+from seizurekit.training.augment import augment
 from seizurekit.training.checkpoint import Checkpoint, save_checkpoint
 from seizurekit.training.log import TrainingLog
 from seizurekit.training.loss import positive_weight, seizure_loss
@@ -93,7 +94,7 @@ def train(config: Config, run_dir: Path | None = None) -> TrainingResult:
                 lr = learning_rate(step, steps, config)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-                loss = seizure_loss(model(x_BCT.to(device)), y_BT.to(device), weight)
+                loss = seizure_loss(model(augment(x_BCT.to(device))), y_BT.to(device), weight)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.grad_clip)

@@ -61,7 +61,4 @@ def _add_alpha(rng: np.random.Generator, patient: Patient, potentials: Float32, 
 
 def _add_sensor_noise(rng: np.random.Generator, potentials: Float32) -> None:
     for electrode in range(len(ELECTRODES)):
-        noise = rng.random(potentials.shape[1], dtype=np.float32)
-        noise -= np.float32(0.5)
-        noise *= np.float32(5.0)
-        potentials[electrode] += noise
+        potentials[electrode] += 5.0 * rng.random(potentials.shape[1], dtype=np.float32) - 2.5

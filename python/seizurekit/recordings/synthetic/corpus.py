@@ -6,11 +6,13 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from seizurekit.errors import CorpusError
-from seizurekit.recordings.synthetic.labels import encode_csv, encode_csv_bi
+from seizurekit.recordings.annotations_write import write_csv_bi
+from seizurekit.recordings.synthetic.labels import encode_csv, seizure_events
 from seizurekit.recordings.synthetic.malformations import unreadable
 from seizurekit.recordings.synthetic.plan import SPLITS, CorpusSpec, RecordingPlan, plan_corpus
 from seizurekit.recordings.synthetic.recording import encode_recording
@@ -36,10 +38,10 @@ def write_synthetic_corpus(
     out: str | os.PathLike[str],
     *,
     seed: int = 0,
-    train_patients: int = 32,
-    dev_patients: int = 13,
+    train_patients: int = 40,
+    dev_patients: int = 15,
     eval_patients: int = 6,
-    minutes: float = 12.0,
+    minutes: float = 10.0,
     broken: int = 0,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -154,7 +156,10 @@ def _write_recording(root: Path, plan: RecordingPlan) -> None:
     if edf.exists():
         return
     _write_whole(edf.with_suffix(".csv"), encode_csv(plan))
-    _write_whole(edf.with_suffix(".csv_bi"), encode_csv_bi(plan))
+    labels = edf.with_suffix(".csv_bi")
+    if not labels.exists():
+        with _named(labels):
+            write_csv_bi(labels, seizure_events(plan), plan.seconds)
     _write_whole(edf, encode_recording(plan))
 
 
@@ -164,11 +169,20 @@ def _write_whole(path: Path, content: bytes) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".part")
+    with _named(path):
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """An error of a write says no path of its own when the disk is full: it gets this one."""
     try:
-        partial.write_bytes(content)
-        partial.replace(path)
+        yield
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

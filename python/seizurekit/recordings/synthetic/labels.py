@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
+from seizurekit.recordings.annotations import COLUMNS, Event
+from seizurekit.recordings.annotations_write import MONTAGE_FILE
 from seizurekit.recordings.synthetic.plan import RecordingPlan
 from seizurekit.recordings.synthetic.scalp import ELECTRODES
 
-Span = tuple[float, float, str]
 
-
-def encode_csv_bi(plan: RecordingPlan) -> bytes:
-    """The ``.csv_bi`` file: one ``TERM`` row for every seizure and every stretch between them."""
-    spans = [(seizure.start, seizure.stop, "seiz") for seizure in plan.seizures]
-    return _encode(plan, [("TERM", span) for span in _with_background(spans, plan.seconds)])
+def seizure_events(plan: RecordingPlan) -> tuple[Event, ...]:
+    """The recording's seizures, as they stand in its ``.csv_bi`` file."""
+    return tuple(Event(seizure.start, seizure.stop, "seiz") for seizure in plan.seizures)
 
 
 def encode_csv(plan: RecordingPlan) -> bytes:
-    """The ``.csv`` file: the same for each bipolar channel, which a seizure enters when it reaches its electrodes."""
-    onsets = [seizure.onsets() for seizure in plan.seizures]
-    rows: list[tuple[str, Span]] = []
-    for first, second in plan.session.bipolar_channels():
-        spans: list[Span] = []
-        for seizure, joins in zip(plan.seizures, onsets, strict=True):
-            at = [joins[ELECTRODES.index(electrode)] for electrode in (first, second)]
-            if not np.all(np.isnan(at)):
-                spans.append((float(np.nanmin(at)), seizure.stop, seizure.label))
-        rows += [(f"{first}-{second}", span) for span in _with_background(spans, plan.seconds)]
-    return _encode(plan, rows)
+    """The ``.csv`` file: seizures and background of each bipolar channel.
 
-
-def _with_background(spans: list[Span], seconds: int) -> list[Span]:
-    edges = [0.0, *(edge for start, stop, _ in spans for edge in (start, stop)), float(seconds)]
-    between = [(start, stop, "bckg") for start, stop in zip(edges[::2], edges[1::2], strict=True)]
-    return sorted(between + spans)
-
-
-def _encode(plan: RecordingPlan, rows: Iterable[tuple[str, Span]]) -> bytes:
+    A seizure begins in a channel when it reaches one of its two electrodes, and carries its type.
+    """
     lines = [
         "# version = csv_v1.0.0",
         f"# bname = {plan.stem}",
-        f"# duration = {plan.seconds:.2f} secs",
-        "# montage_file = $NEDC_NFC/lib/nedc_eas_default_montage.txt",
+        f"# duration = {plan.seconds:.4f} secs",
+        f"# montage_file = {MONTAGE_FILE}",
         "#",
-        "channel,start_time,stop_time,label,confidence",
+        ",".join(COLUMNS),
     ]
-    lines += [f"{channel},{start:.4f},{stop:.4f},{label},1.0000" for channel, (start, stop, label) in rows]
+    lines += [
+        f"{first}-{second},{event.start:.4f},{event.stop:.4f},{event.label},1.0000"
+        for first, second in plan.session.bipolar_channels()
+        for event in _channel_events(plan, first, second)
+    ]
     return ("\n".join(lines) + "\n").encode()
+
+
+def _channel_events(plan: RecordingPlan, *electrodes: str) -> list[Event]:
+    events, end = [], 0.0
+    for seizure in plan.seizures:
+        joins = seizure.onsets()[[ELECTRODES.index(electrode) for electrode in electrodes]]
+        if np.isnan(joins).all():
+            continue
+        start = float(np.nanmin(joins))
+        events += [Event(end, start, "bckg"), Event(start, seizure.stop, seizure.label)]
+        end = seizure.stop
+    return [*events, Event(end, float(plan.seconds), "bckg")]

@@ -86,7 +86,7 @@ def _tapped_electrode(rng: np.random.Generator, part: Float32, size: np.float32,
     phase = _steady_phase(rng, rng.uniform(1.5, 7.0), samples, rate) % 1.0
     pops = np.exp(-6.0 * phase) - np.exp(-6.0 * phase).mean()
     growing = np.linspace(rng.uniform(0.4, 1.0), 1.0, samples)
-    wave = 3.0 * size * (pops * growing).astype(np.float32) * plateau(samples, rate, 0.3, 0.3)
+    wave = 2.5 * size * (pops * growing).astype(np.float32) * plateau(samples, rate, 0.3, 0.3)
     part[ELECTRODES.index(str(rng.choice(TEN_TWENTY)))] += wave
 
 
@@ -136,7 +136,7 @@ class Kind:
 
 KINDS = {
     "chewing": Kind(_chewing, (5.0, 30.0)),
-    "tapped electrode": Kind(_tapped_electrode, (6.0, 40.0)),
+    "tapped electrode": Kind(_tapped_electrode, (6.0, 25.0)),
     "tremor": Kind(_tremor, (5.0, 35.0)),
     "pulse": Kind(_pulse, (20.0, 90.0)),
     "frontal delta": Kind(_frontal_delta, (10.0, 40.0)),

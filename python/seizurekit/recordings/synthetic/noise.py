@@ -18,9 +18,9 @@ def _shaped_noise(rng: np.random.Generator, amplitudes: Float32, size: int, rows
     return noise[:, :samples]
 
 
-def _frequencies(samples: int, rate: int) -> tuple[int, npt.NDArray[np.float64]]:
+def _frequencies(samples: int, rate: int) -> tuple[int, npt.NDArray[np.floating]]:
     size = fft.next_fast_len(max(samples, 2 * rate), real=True)
-    return size, np.arange(size // 2 + 1) * (rate / size)
+    return size, np.arange(size // 2 + 1, dtype=np.float64) * (rate / size)
 
 
 def coloured_noise(rng: np.random.Generator, rows: int, samples: int, rate: int, exponent: float) -> Float32:
@@ -43,7 +43,8 @@ def slow_curve(rng: np.random.Generator, samples: int, rate: int, seconds: float
     """Straight lines between normal draws that lie `seconds` apart, float32 [sample]."""
     knots = rng.standard_normal(int(samples / (rate * seconds)) + 2)
     at = np.arange(samples) * (1.0 / (rate * seconds))
-    return np.interp(at, np.arange(len(knots)), knots).astype(np.float32)
+    curve: Float32 = np.interp(at, np.arange(len(knots)), knots).astype(np.float32)
+    return curve
 
 
 def on_and_off(rng: np.random.Generator, samples: int, rate: int, on: float, off: float) -> Float32:
@@ -64,7 +65,8 @@ def on_and_off(rng: np.random.Generator, samples: int, rate: int, on: float, off
         levels += [level, level]
         now += stay + 0.5
         level = 1.0 - level
-    return np.interp(np.arange(samples) / rate, times, levels).astype(np.float32)
+    level_at: Float32 = np.interp(np.arange(samples) / rate, times, levels).astype(np.float32)
+    return level_at
 
 
 def plateau(samples: int, rate: int, rise: float, fall: float) -> Float32:
@@ -72,5 +74,5 @@ def plateau(samples: int, rate: int, rise: float, fall: float) -> Float32:
     at = (np.arange(samples, dtype=np.float32) + 0.5) / rate
     up = np.clip(at / max(rise, 1e-6), 0.0, 1.0)
     down = np.clip((samples / rate - at) / max(fall, 1e-6), 0.0, 1.0)
-    smooth = 0.25 * (1.0 - np.cos(np.pi * up)) * (1.0 - np.cos(np.pi * down))
-    return smooth.astype(np.float32)
+    smooth: Float32 = (0.25 * (1.0 - np.cos(np.pi * up)) * (1.0 - np.cos(np.pi * down))).astype(np.float32)
+    return smooth

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _FOCI = ("T3", "T4", "F7", "F8", "T5", "T6", "F3", "F4", "C3", "C4", "P3", "P4", "O1", "O2", "CZ")
-_FOCUS_SHARES = (0.14, 0.14, 0.11, 0.11, 0.07, 0.07, 0.06, 0.06, 0.05, 0.05, 0.03, 0.03, 0.03, 0.03, 0.02)
+_FOCUS_SHARES = (0.10, 0.10, 0.09, 0.09, 0.07, 0.07, 0.07, 0.07, 0.06, 0.06, 0.05, 0.05, 0.04, 0.04, 0.04)
 
 
 @dataclass(frozen=True)

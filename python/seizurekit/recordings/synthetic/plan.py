@@ -17,6 +17,7 @@ from seizurekit.recordings.synthetic.seizures import Seizure, draw_seizures
 SPLITS = ("train", "dev", "eval")
 _NAMES = 26**5
 _PATIENTS_PER_MALFORMED = 3
+_SEIZURE_FREE = 0.25
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,9 @@ def _plan_patient(spec: CorpusSpec, split: str, number: int) -> Iterator[Recordi
             session, in_session = draw_session(rng, int(session.folder[1:4]) + 1, year), 0
         own = (*entropy, recording)
         draws = np.random.default_rng((*own, 0))
-        at_least = int(recording == 0 or draws.random() < 0.5)
-        seizures = draw_seizures(draws, patient, seconds, at_least) if at_least else ()
+        certain = number == 0 and recording == 0
+        free = not certain and draws.random() < _SEIZURE_FREE
+        seizures = () if free else draw_seizures(draws, patient, seconds, at_least_one=certain)
         yield RecordingPlan(
             patient=patient,
             session=session,

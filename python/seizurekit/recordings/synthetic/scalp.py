@@ -40,7 +40,8 @@ def positions() -> npt.NDArray[np.float64]:
 def distances(electrode: str) -> Float32:
     """Straight distances of every electrode from one of them in head radii, float32 [electrode]."""
     place = positions()[ELECTRODES.index(electrode)]
-    return np.linalg.norm(positions() - place, axis=1).astype(np.float32)
+    apart: Float32 = np.linalg.norm(positions() - place, axis=1).astype(np.float32)
+    return apart
 
 
 def field_around(electrode: str, width: float) -> Float32:
@@ -50,12 +51,14 @@ def field_around(electrode: str, width: float) -> Float32:
         electrode: one of `ELECTRODES`.
         width: standard deviation of the fall-off in head radii; volume conduction alone gives about 0.5.
     """
-    return np.exp(-0.5 * (distances(electrode) / width) ** 2).astype(np.float32)
+    field: Float32 = np.exp(-0.5 * (distances(electrode) / width) ** 2).astype(np.float32)
+    return field
 
 
 def field_over(electrodes: Iterable[str], width: float) -> Float32:
     """The largest of the fields around several electrodes, float32 [electrode]."""
-    return np.max([field_around(electrode, width) for electrode in electrodes], axis=0)
+    field: Float32 = np.max([field_around(electrode, width) for electrode in electrodes], axis=0)
+    return field
 
 
 @cache
@@ -68,4 +71,5 @@ def cortical_field(sources: int) -> Float32:
     places = np.stack([radius * np.cos(around), radius * np.sin(around), height], axis=1)
     apart = np.linalg.norm(positions()[:, None, :] - places[None, :, :], axis=2)
     gains = np.exp(-0.5 * (apart / 0.55) ** 2)
-    return (gains / np.linalg.norm(gains, axis=1, keepdims=True)).astype(np.float32)
+    mixing: Float32 = (gains / np.linalg.norm(gains, axis=1, keepdims=True)).astype(np.float32)
+    return mixing

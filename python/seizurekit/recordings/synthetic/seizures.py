@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from seizurekit.recordings.synthetic.noise import band_noise, plateau, slow_curve
 from seizurekit.recordings.synthetic.patient import Patient
-from seizurekit.recordings.synthetic.scalp import FRONTAL, TEN_TWENTY, distances, field_around, field_over
+from seizurekit.recordings.synthetic.scalp import ELECTRODES, FRONTAL, TEN_TWENTY, distances, field_around, field_over
 
 Float32 = npt.NDArray[np.float32]
 
 GENERALISED = frozenset({"gnsz", "absz", "tcsz"})
+_FOCI = tuple(name for name in TEN_TWENTY if name not in ("FZ", "PZ"))  # in no channel of the TCP montages
 _PHASES = 1024
 _QUIET_START = 12.0
 _QUIET_END = 6.0
@@ -63,32 +64,32 @@ class Seizure:
         return np.where((away <= self.reach) & (joins < self.stop - 2.0), joins, np.nan)
 
 
-def draw_seizures(rng: np.random.Generator, patient: Patient, seconds: int, at_least: int) -> tuple[Seizure, ...]:
+def draw_seizures(rng: np.random.Generator, patient: Patient, seconds: int, at_least_one: bool) -> tuple[Seizure, ...]:
     """Seizures of one recording in order of time, half a minute and more apart.
 
     Args:
         rng: where all randomness comes from.
         patient: gives the types and the focus.
         seconds: length of the recording.
-        at_least: 1 to have the first seizure early enough that even a short recording holds it.
+        at_least_one: have the first seizure early and short enough that even a recording of 30 s holds it.
     """
     seizures: list[Seizure] = []
-    now = _QUIET_START + rng.exponential(0.15 * seconds if at_least else 100.0)
+    now = _QUIET_START + rng.exponential(60.0)
     while True:
         length = _draw_length(rng)
-        if at_least and not seizures:
+        if at_least_one and not seizures:
             length = min(length, 0.4 * seconds)
             now = min(now, 0.4 * seconds)
-        if now + length > seconds - _QUIET_END or length < 6.0:
+        if now + length > seconds - _QUIET_END:
             return tuple(seizures)
         seizures.append(_draw_seizure(rng, patient, round(now, 4), round(now + length, 4)))
-        now += length + 35.0 + rng.exponential(75.0)
+        now += length + 35.0 + rng.exponential(60.0)
 
 
 def _draw_length(rng: np.random.Generator) -> float:
     kind = rng.random()
-    if kind < 0.25:
-        return float(rng.uniform(8.0, 15.0))
+    if kind < 0.22:
+        return float(rng.uniform(9.0, 16.0))
     if kind < 0.82:
         return float(rng.uniform(15.0, 55.0))
     return float(rng.uniform(60.0, 140.0))
@@ -98,8 +99,8 @@ def _draw_seizure(rng: np.random.Generator, patient: Patient, start: float, stop
     label = patient.seizure_labels[int(rng.choice(3, p=(0.55, 0.3, 0.15)))]
     if label == "absz" and stop - start > 30.0:
         label = "gnsz"
-    subtle = rng.random() < 0.18
-    strength = rng.uniform(1.1, 1.5) if subtle else rng.uniform(1.7, 3.6)
+    subtle = rng.random() < 0.15
+    strength = rng.uniform(1.3, 1.7) if subtle else rng.uniform(2.0, 4.0)
     first_hz, last_hz = {
         "absz": (rng.uniform(3.0, 4.0), rng.uniform(2.5, 3.0)),
         "gnsz": (rng.uniform(3.5, 6.0), rng.uniform(2.0, 3.0)),
@@ -114,18 +115,18 @@ def _draw_seizure(rng: np.random.Generator, patient: Patient, start: float, stop
         first_hz=float(first_hz),
         last_hz=float(last_hz),
         sharpness=float(rng.uniform(3.0, 9.0)),
-        spread=float(rng.uniform(2.0, 9.0)),
-        reach=float(rng.uniform(1.2, 2.0)),
+        spread=float(rng.uniform(1.5, 6.0)),
+        reach=float(rng.uniform(1.3, 2.1)),
         aftermath=float(rng.uniform(8.0, 35.0)),
     )
 
 
 def _draw_focus(rng: np.random.Generator, habitual: str) -> str:
-    """Half the time the patient's own, otherwise a place not far from it."""
-    if rng.random() < 0.5:
+    """Often the patient's own, otherwise a place not far from it."""
+    if rng.random() < 0.4:
         return habitual
-    away = distances(habitual)[: len(TEN_TWENTY)]
-    return str(rng.choice([name for name, distance in zip(TEN_TWENTY, away, strict=True) if distance < 1.0]))
+    near = [name for name in _FOCI if distances(habitual)[ELECTRODES.index(name)] < 1.3]
+    return str(rng.choice(near))
 
 
 def suppression(seizures: tuple[Seizure, ...], samples: int, rate: int) -> Float32:
@@ -183,7 +184,8 @@ def _growth(rng: np.random.Generator, seizure: Seizure, samples: int, rate: int)
     grown = 0.08 if seizure.label == "absz" else 0.35
     growth = 0.35 + 0.65 * np.clip(at / grown, 0.0, 1.0)
     uneven = np.clip(1.0 + 0.18 * slow_curve(rng, samples, rate, 0.6), 0.3, 1.8)
-    return (growth * uneven * plateau(samples, rate, 0.5, min(1.0, 0.1 * length))).astype(np.float32)
+    size: Float32 = growth * uneven * plateau(samples, rate, 0.5, min(1.0, 0.1 * length))
+    return size
 
 
 def _cycle(sharpness: float) -> Float32:
@@ -192,13 +194,14 @@ def _cycle(sharpness: float) -> Float32:
     spike = np.exp(sharpness * (np.cos(angle) - 1.0))
     wave = spike - 0.35 * np.cos(angle - 2.3)
     wave -= wave.mean()
-    return (-wave / wave.std()).astype(np.float32)
+    cycle: Float32 = (-wave / wave.std()).astype(np.float32)
+    return cycle
 
 
 def _gains(seizure: Seizure) -> Float32:
     if seizure.generalised:
         return 0.45 + 0.55 * field_over(FRONTAL, 0.6)
-    return 0.35 * field_around(seizure.focus, 1.2) + 0.65 * field_around(seizure.focus, 0.6)
+    return 0.4 * field_around(seizure.focus, 1.2) + 0.6 * field_around(seizure.focus, 0.65)
 
 
 def _add_convulsion(
