@@ -38,7 +38,8 @@ def smooth(probability: Float32, seconds: float, rate: float) -> Float32:
     summed = np.concatenate(([0.0], np.cumsum(probability, dtype=np.float64)))
     at = np.arange(len(probability))
     first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(probability))
-    return ((summed[last] - summed[first]) / (last - first)).astype(np.float32)
+    mean: Float32 = ((summed[last] - summed[first]) / (last - first)).astype(np.float32)
+    return mean
 
 
 def find_runs(smoothed: Float32, threshold: float, detection: DetectionConfig, rate: float) -> npt.NDArray[np.int64]:

@@ -87,7 +87,7 @@ def _write_json(path: Path, detection: Detection) -> None:
 
 
 def _write_edf(path: Path, detection: Detection) -> None:
-    """EDF+ with annotations alone, which any viewer shows beside the recording itself; ``bckg`` if there is no event."""
+    """EDF+ with annotations alone, which a viewer shows beside the recording; ``bckg`` if there is no event."""
     import edfio
 
     annotations = [edfio.EdfAnnotation(event.start, event.stop - event.start, "seizure") for event in detection.events]

@@ -1,7 +1,8 @@
 """A page of EEG with the annotated and the detected seizures marked on it, and the probability below it.
 
-The page is drawn as readers of EEG know it: channels from the left side over the midline to the right, negative up, a line
-each second, a scale bar. Below it the probability over the page, and over the whole recording with the page's place in it.
+The page is drawn as readers of EEG know it: channels from the left side over the midline to the right, negative up, a
+line each second, a scale bar. Below it the probability over the page, and over the whole recording with the
+page's place in it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class ReportPage:
 
 
 def write_report(path: str | PathLike[str], page: ReportPage) -> None:
-    """Draws the most telling page of a recording as a PNG of 1600 × 1000 pixels; the file appears whole or not at all."""
+    """Draws the most telling page of a recording as a PNG of 1600 × 1000 pixels; it appears whole or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -144,7 +145,9 @@ def _mark_events(axes: Axes, page: ReportPage, low: float, high: float) -> None:
     middle, gap = (low + high) / 2, 0.05
     for event in page.annotated or ():
         axes.axvspan(event.start, event.stop, color=_ANNOTATED, alpha=0.10, linewidth=0)
-        axes.broken_barh([(event.start, event.stop - event.start)], (middle + gap, high - middle - gap), color=_ANNOTATED)
+        axes.broken_barh(
+            [(event.start, event.stop - event.start)], (middle + gap, high - middle - gap), color=_ANNOTATED
+        )
     for event in page.detected:
         axes.broken_barh([(event.start, event.stop - event.start)], (low, middle - low - gap), color=_DETECTED)
         for edge in (event.start, event.stop):
@@ -230,5 +233,4 @@ def _draw_legend(axes: Axes, page: ReportPage) -> None:
         Line2D([], [], color=_PROBABILITY, label="probability"),
         Line2D([], [], color=_DETECTED, linewidth=1.0, label=f"threshold {page.threshold:.2f}"),
     ]
-    place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0)}
-    axes.legend(handles=entries, ncols=4, frameon=False, fontsize=10.5, borderaxespad=0.3, **place)
+    axes.legend(handles=entries, ncols=4, frameon=False, fontsize=10.5, borderaxespad=0.3, loc="lower right", bbox_to_anchor=(1.0, 1.0))

@@ -13,7 +13,7 @@ from seizurekit.errors import CacheError
 from seizurekit.loading.windows import EEGWindowDataset
 
 if TYPE_CHECKING:
-    from seizurekit.signal import Chain
+    from seizurekit.signal.chain import Chain
 
 FULL_SHARE = 0.3
 NONE_SHARE = 2.5
@@ -52,9 +52,9 @@ class BalancedSeizureDataset(EEGWindowDataset):
         if len(self.numbers) == 0:
             raise CacheError(
                 f"{self._cache_dir}: split {split}: found no window with a seizure among {len(self.windows)} of "
-                f"{window:g} s, wanted some; check that .csv_bi or .csv files lay beside the EDF files when the cache was "
-                "built, that their seizures have labels of the seizure label set, and that recordings are longer than a "
-                "window"
+                f"{window:g} s, wanted some; check that .csv_bi or .csv files lay beside the EDF files when the cache "
+                "was built, that their seizures have labels of the seizure label set, and that recordings are longer "
+                "than a window"
             )
         cache = open_cache(self._cache_dir, split=split, chain=chain)
         self.seizure_ratio: float = seizure_ratio(cache, self.windows, self.numbers)
@@ -63,9 +63,9 @@ class BalancedSeizureDataset(EEGWindowDataset):
 def balanced_choice(kind: npt.NDArray[np.integer], rng: np.random.Generator) -> Int64:
     """Numbers of the chosen windows, ascending, int64.
 
-    With P partial windows: all P, ``round(0.3 P)`` full and ``round(2.5 P)`` none, drawn without repetition; where there
-    are fewer of a kind, all of them. With P = 0 the full ones take the partial ones' place: all F, and ``round(2.5 F)``
-    none. With neither, nothing.
+    With P partial windows: all P, ``round(0.3 P)`` full and ``round(2.5 P)`` none, drawn without repetition; where
+    there are fewer of a kind, all of them. With P = 0 the full ones take the partial ones' place: all F of them, and
+    ``round(2.5 F)`` none. With neither, nothing.
 
     Args:
         kind: `WindowKind` of each window.

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from seizurekit.cache import Windows, open_cache
 
 if TYPE_CHECKING:
-    from seizurekit.signal import Chain
+    from seizurekit.signal.chain import Chain
 
 
 class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):

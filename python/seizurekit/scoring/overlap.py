@@ -1,7 +1,7 @@
 """Event scores by any overlap: the plainest agreement between annotated and detected seizures.
 
 A reference event is found when any detected event overlaps it, by however little; a detected event that overlaps no
-reference event is a false alarm. No tolerance, no merging, no splitting: what touches without overlapping does not count.
+reference event is a false alarm. No tolerance, no merging, no splitting; to touch is not to overlap.
 Precision and F1 are as SzCORE has them: a true positive is a *reference* event that was found.
 """
 
@@ -76,6 +76,13 @@ def score_by_overlap(reference: npt.ArrayLike, detected: npt.ArrayLike, duration
     return Score(tp=found, fp=false, fn=len(ref) - found, duration=float(duration))
 
 
+def matched_seconds(reference: npt.ArrayLike, detected: npt.ArrayLike) -> tuple[float, float]:
+    """Seconds of the reference events that were found, and of the detected events that overlap any; else as above."""
+    ref, hyp = _events(reference, "reference"), _events(detected, "detected")
+    found, finding = ref[_overlapping(ref, hyp) > 0], hyp[_overlapping(hyp, ref) > 0]
+    return float(np.sum(found[:, 1] - found[:, 0])), float(np.sum(finding[:, 1] - finding[:, 0]))
+
+
 def _events(events: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     array = np.asarray(events, np.float64)
     if array.size == 0:
@@ -89,7 +96,7 @@ def _events(events: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
 
 
 def _overlapping(these: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """How many of the others each of these overlaps: those that start before its stop, less those that stop by its start."""
+    """How many of the others each overlaps: those that start before its stop, less those that stop by its start."""
     begun = np.searchsorted(np.sort(others[:, 0]), these[:, 1], side="left")
     ended = np.searchsorted(np.sort(others[:, 1]), these[:, 0], side="right")
     return begun - ended

@@ -19,7 +19,7 @@ from seizurekit.atomic import write_whole
 from seizurekit.config import Config
 from seizurekit.errors import CheckpointError
 from seizurekit.models import build
-from seizurekit.signal import Chain
+from seizurekit.signal.chain import Chain
 
 FORMAT = "seizurekit-checkpoint"
 FORMAT_VERSION = 1
@@ -55,9 +55,7 @@ def save_checkpoint(path: str | PathLike[str], checkpoint: Checkpoint) -> None:
         "format_version": FORMAT_VERSION,
         "version": __version__,
         "config": checkpoint.config.model_dump(mode="json"),
-        "chain": chain.hash,
-        "channels": list(chain.channels),
-        "rate": chain.rate,
+        "chain": {"hash": chain.hash, **chain.to_dict()},
         "seizure_ratio": checkpoint.seizure_ratio,
         "threshold": checkpoint.threshold,
         "epoch": checkpoint.epoch,
@@ -84,9 +82,9 @@ def load_checkpoint(path: str | PathLike[str]) -> Checkpoint:
         threshold, epoch = float(header["threshold"]), int(header["epoch"])
     except ValidationError as error:
         fault = error.errors()[0]
-        key = ".".join(map(str, fault["loc"]))
+        key, found = ".".join(map(str, fault["loc"])), f"{fault['input']!r:.80}"
         raise CheckpointError(
-            f"{path}: a checkpoint of another model: {key}: found {fault['input']!r:.80}, this version has {fault['msg']}"
+            f"{path}: a checkpoint of another model: {key}: found {found}; in this version: {fault['msg']}"
         ) from None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: damaged header: {error!r}, wanted that of a checkpoint") from None
@@ -112,19 +110,17 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
 
 
 def _check(path: Path, header: dict[str, Any]) -> None:
+    """Refuses what another version of the format or another chain would give a wrong meaning."""
     chain = Chain()
-    wanted = {
-        "format_version": FORMAT_VERSION,
-        "chain": chain.hash,
-        "channels": list(chain.channels),
-        "rate": chain.rate,
-    }
+    wanted = {"format_version": FORMAT_VERSION, "chain": {"hash": chain.hash, **chain.to_dict()}}
     for field, value in wanted.items():
         found = header.get(field)
+        if isinstance(found, dict) and isinstance(value, dict):
+            differing = [name for name in value if found.get(name) != value[name]]
+            field, found, value = "another chain", *({name: d.get(name) for name in differing} for d in (found, value))
         if found != value:
-            raise CheckpointError(
-                f"{path}: {field}: found {found!r:.200} (written by version {header.get('version')}), wanted {value!r:.200}"
-            )
+            by = f"written by version {header.get('version')}"
+            raise CheckpointError(f"{path}: {field}: found {found!r:.200} ({by}), wanted {value!r:.200}")
 
 
 def _load_weights(path: Path, model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Training a detector: one function to read from top to bottom, after it the small ones that it calls in their order."""
+"""Training a detector: one function to read from top to bottom, and after it those that it calls, in their order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from seizurekit.errors import CacheError, ConfigError, NotFiniteError
 from seizurekit.loading.balanced import BalancedSeizureDataset
 from seizurekit.models import build
 from seizurekit.recordings.corpus import check_patients
-from seizurekit.signal import Chain
+from seizurekit.signal.chain import Chain
 from seizurekit.training.augment import augment
 from seizurekit.training.checkpoint import Checkpoint, save_checkpoint
 from seizurekit.training.log import TrainingLog
@@ -141,9 +141,7 @@ def open_data(config: Config) -> tuple[BalancedSeizureDataset, Cache]:
     check_patients({"train": train_patients, "dev": dev.recordings["patient"]})
     if len(dev.events["start"]) == 0:
         raise CacheError(f"{cache.dir}: split dev: found no seizure, wanted some to choose the best epoch by")
-    windows = BalancedSeizureDataset(
-        cache.dir, window=cache.window, stride=cache.stride, chain=chain, seed=config.seed
-    )
+    windows = BalancedSeizureDataset(cache.dir, window=cache.window, stride=cache.stride, chain=chain, seed=config.seed)
     return windows, dev
 
 
@@ -151,7 +149,10 @@ def make_optimizer(model: torch.nn.Module, config: Config) -> torch.optim.AdamW:
     """AdamW that decays the weights of convolutions and leaves biases and norms alone."""
     decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": config.training.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": config.training.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=config.training.lr)
 
 

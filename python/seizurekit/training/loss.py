@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from seizurekit.errors import CacheError
@@ -30,4 +29,8 @@ def seizure_loss(logits: Tensor, mask: Tensor, weight: float) -> Tensor:
         mask: 1 where there is a seizure, else 0, [B, T].
         weight: of the samples in a seizure.
     """
-    return F.binary_cross_entropy_with_logits(logits.float(), mask.float(), pos_weight=logits.new_tensor(weight).float())
+    logits = logits.float()
+    loss: Tensor = functional.binary_cross_entropy_with_logits(
+        logits, mask.float(), pos_weight=logits.new_tensor(weight)
+    )
+    return loss

@@ -17,7 +17,8 @@ from seizurekit.recordings.annotations import Event, read_annotations
 from seizurekit.recordings.corpus import RecordingFile
 from seizurekit.recordings.edf import open_edf
 from seizurekit.scoring.curves import Curve, CurveBuilder
-from seizurekit.signal import Chain, preprocess
+from seizurekit.signal.chain import Chain
+from seizurekit.signal.preprocess import preprocess
 
 Float32 = npt.NDArray[np.float32]
 
@@ -59,7 +60,9 @@ def corpus_recordings(
                 signal = preprocess(edf, Chain())
             annotated = None
             if file.annotations is not None:
-                annotated = read_annotations(file.annotations).clipped(signal.shape[1] / Chain().rate).seizures()
+                annotated = (
+                    read_annotations(file.annotations).clipped(signal.shape[1] / Chain().sampling_rate).seizures()
+                )
         except SeizurekitError as error:
             failed(file, error)
             continue
@@ -73,7 +76,7 @@ def bounds(events: Iterable[Event]) -> npt.NDArray[np.float64]:
 
 def probability_of(model: torch.nn.Module, recording: Recording, config: Config) -> Float32:
     """Probability of a seizure at every sample, float32 [sample], by windows as long as those of the training."""
-    return seizure_probability(model, recording.signal, int(config.cache.window * Chain().rate))
+    return seizure_probability(model, recording.signal, int(config.cache.window * Chain().sampling_rate))
 
 
 def curve_of(model: torch.nn.Module, recordings: Iterable[Recording], config: Config) -> Curve:
@@ -81,5 +84,5 @@ def curve_of(model: torch.nn.Module, recordings: Iterable[Recording], config: Co
     builder = CurveBuilder(config.detection)
     for recording in recordings:
         if recording.annotated is not None:
-            builder.add(probability_of(model, recording, config), bounds(recording.annotated), Chain().rate)
+            builder.add(probability_of(model, recording, config), bounds(recording.annotated), Chain().sampling_rate)
     return builder.curve()
