@@ -233,4 +233,12 @@ def _draw_legend(axes: Axes, page: ReportPage) -> None:
         Line2D([], [], color=_PROBABILITY, label="probability"),
         Line2D([], [], color=_DETECTED, linewidth=1.0, label=f"threshold {page.threshold:.2f}"),
     ]
-    axes.legend(handles=entries, ncols=4, frameon=False, fontsize=10.5, borderaxespad=0.3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes.legend(
+        handles=entries,
+        ncols=4,
+        frameon=False,
+        fontsize=10.5,
+        borderaxespad=0.3,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+    )
