@@ -31,8 +31,8 @@ class Curve:
         thresholds: ascending, float64 [threshold].
         scores: one a threshold.
         usable: whether a threshold is fit for use, bool [threshold]. Where the detected events last more than
-            `LONGEST_MATCH` times as long as the seizures that they overlap, it is not: by any overlap alone an alarm that
-            never ends would be a perfect detector.
+            `LONGEST_MATCH` times as long as the seizures that they overlap, it is not: by any overlap alone an alarm
+            that never ends would be a perfect detector.
         auroc: area under the receiver operating characteristic of single samples; NaN with samples of one kind only.
     """
 
