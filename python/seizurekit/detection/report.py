@@ -69,7 +69,7 @@ def write_report(path: str | PathLike[str], page: ReportPage) -> None:
     figure = Figure(figsize=(16, 10), dpi=100)
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        3, 1, height_ratios=(17, 2.6, 1.6), left=0.055, right=0.985, top=0.915, bottom=0.055, hspace=0.16
+        3, 1, height_ratios=(17, 2.6, 1.6), left=0.055, right=0.975, top=0.915, bottom=0.055, hspace=0.16
     )
     eeg, close, whole = (figure.add_subplot(grid[row]) for row in range(3))
     _draw_eeg(eeg, page, start, stop)
@@ -200,9 +200,10 @@ def _draw_whole(axes: Axes, page: ReportPage, start: float, stop: float, duratio
     axes.axhline(page.threshold, color=_DETECTED, linewidth=0.8)
     _probability_scale(axes)
     axes.set_xlim(0.0, duration)
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(13, steps=[1, 1.5, 3, 6, 10]))
+    ticks = (10, 30, 60, 120, 300, 600, 1800, 3600)
+    axes.xaxis.set_major_locator(MultipleLocator(next((t for t in ticks if duration / t <= 16), duration / 10)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _clock(seconds)))
     axes.set_ylabel("whole\nrecording", fontsize=9)
 
