@@ -14,7 +14,7 @@ namespace seizurekit::edf {
 namespace {
 
 constexpr std::size_t most_issues = 1000;
-constexpr std::int64_t scratch_bytes = 256 * 1024;
+constexpr std::int64_t scratch_bytes = std::int64_t{256} * 1024;
 
 std::string_view view(const std::byte* bytes, std::int64_t count) {
   return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count)};
@@ -67,21 +67,22 @@ class Scanner {
       if (!tal->onset) {
         continue;
       }
+      const double seconds = *tal->onset;
       if (onset && first && tal->keeps_time()) {
-        *onset = tal->onset;
+        *onset = seconds;
       }
-      add_texts(*tal, place);
+      add_texts(*tal, seconds, place);
     }
   }
 
-  void add_texts(const Tal& tal, std::int64_t place) {
+  void add_texts(const Tal& tal, double onset, std::int64_t place) {
     for (std::string_view texts = tal.texts; !texts.empty();) {
       const std::string_view text = take_text(texts);
       if (text.empty()) {
         continue;
       }
       bool was_latin1 = false;
-      annotations_.push_back({*tal.onset, tal.duration, to_utf8(text, was_latin1)});
+      annotations_.push_back({onset, tal.duration, to_utf8(text, was_latin1)});
       if (was_latin1) {
         list({place, "annotation text", quoted(text), "Latin-1, for it is not UTF-8"});
       }
@@ -89,12 +90,15 @@ class Scanner {
   }
 
   void list_flaw(const Tal& tal, std::int64_t place) {
+    if (tal.flaw == TalFlaw::none) {
+      return;
+    }
     const std::string found = quoted(tal.bytes.substr(0, 80));
     switch (tal.flaw) {
       case TalFlaw::none:
         return;
       case TalFlaw::onset_repaired:
-        return list({place, "annotation onset", found, to_text(*tal.onset) + " s"});
+        return list({place, "annotation onset", found, to_text(tal.onset.value_or(0.0)) + " s"});
       case TalFlaw::onset_unreadable:
         return list({place, "annotation onset", found, "nothing; the annotation is left out"});
       case TalFlaw::duration_unreadable:
@@ -139,15 +143,17 @@ std::optional<double> record_onset(const Source& source, const Header& header, s
 }
 
 double onset_tolerance(const Header& header) {
+  constexpr double rounding = 1.1e-3;  // of two onsets to the millisecond, by half of one each, and of binary fractions
   double fastest = 0.0;
   for (const Signal& signal : header.signals) {
     fastest = std::max(fastest, header.sampling_rate(signal));
   }
-  return fastest == 0.0 ? 1e-3 : std::max(1e-3, 0.5 / fastest);
+  return fastest == 0.0 ? rounding : std::max(rounding, 0.5 / fastest);
 }
 
 AnnotationScan scan_annotations(const Source& source, const Header& header) {
   std::vector<ByteRange> wanted;
+  wanted.reserve(header.annotation_signals.size());
   for (const Signal& signal : header.annotation_signals) {
     wanted.push_back({signal.offset_in_record, signal.samples_per_record * header.bytes_per_sample()});
   }

@@ -57,7 +57,8 @@ File::File(const std::filesystem::path& path) : source_(path), continuous_(0, 0.
 }
 
 const AnnotationScan& File::scan() const {
-  std::call_once(scanned_, [this] { scan_ = scan_annotations(source_, header_); });
+  std::call_once(scanned_,
+                 [this] { scan_ = std::make_unique<const AnnotationScan>(scan_annotations(source_, header_)); });
   return *scan_;
 }
 

@@ -36,7 +36,8 @@ void set_os_error(const std::filesystem::filesystem_error& error) {
   PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path.ptr());
 }
 
-void translate(std::exception_ptr pointer) {
+void translate(std::exception_ptr pointer)  // NOLINT(performance-unnecessary-value-param): pybind11 wants it so
+{
   try {
     if (pointer) {
       std::rethrow_exception(pointer);

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seizurekit import models as models
+    from seizurekit.cache.build import build_cache as build_cache
+    from seizurekit.cache.store import open_cache as open_cache
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
     from seizurekit.loading.balanced import BalancedSeizureDataset as BalancedSeizureDataset
@@ -25,6 +27,8 @@ _HOME = {
     "EEGWindowDataset": "seizurekit.loading.windows",
     "EdfError": "seizurekit.errors",
     "SeizurekitError": "seizurekit.errors",
+    "build_cache": "seizurekit.cache.build",
+    "open_cache": "seizurekit.cache.store",
     "open_edf": "seizurekit.recordings.edf",
     "preprocess": "seizurekit.signal.preprocess",
     "read_annotations": "seizurekit.recordings.annotations",
@@ -39,7 +43,9 @@ __all__ = [
     "EdfError",
     "SeizurekitError",
     "__version__",
+    "build_cache",
     "models",
+    "open_cache",
     "open_edf",
     "preprocess",
     "read_annotations",

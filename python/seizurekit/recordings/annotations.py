@@ -82,8 +82,8 @@ class Annotations:
     def clipped(self, duration: float) -> Annotations:
         """The same for a signal of `duration` seconds: events end with it, those that begin at its end are dropped."""
         said = _Said()
-        events = tuple(_within(self.events, duration, "the signal's end", said))
-        return replace(self, events=events, messages=self.messages + said.sentences())
+        events = sorted(_within(self.events, duration, "the signal's end", said), key=_in_time)
+        return replace(self, events=tuple(events), messages=self.messages + said.sentences())
 
 
 def read_annotations(path: str | PathLike[str]) -> Annotations:
@@ -178,6 +178,10 @@ def _quoted(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:80] + "…")
 
 
+def _plain(text: str) -> str:
+    return text if text.isprintable() and len(text) <= 80 else _quoted(text)
+
+
 def _decoded(path: Path, data: bytes) -> str:
     if not data.strip():
         raise _refusal(path, None, "content", "an empty file", "annotations")
@@ -236,7 +240,7 @@ def _event(path: Path, line: int, columns: Sequence[str], fields: Sequence[str])
     row = dict(zip(columns, fields, strict=False))
     if any(fields[len(columns) :]) or any(name not in row for name in _NEEDED):
         found = f"{len(fields)} fields ({_quoted(','.join(fields))})"
-        raise _refusal(path, line, "row", found, f"{len(columns)}: {','.join(columns)}")
+        raise _refusal(path, line, "row", found, f"{len(columns)}: {_plain(','.join(columns))}")
     start, stop, confidence = (_number(row.get(name) or absent) for name, absent in _NUMBERS)
     if start is None:
         raise _refusal(path, line, "start_time", _quoted(row["start_time"]), "seconds")
@@ -302,4 +306,4 @@ def _in_time(event: Event) -> tuple[float, float, str]:
 
 
 def _shown(event: Event) -> str:
-    return f"{event.label} {event.channel} {event.start:.4f} to {event.stop:.4f} s"
+    return f"{_plain(event.label)} {_plain(event.channel)} {event.start:.4f} to {event.stop:.4f} s"

@@ -45,22 +45,28 @@ def find_edf_files(root: Path) -> tuple[list[FoundFile], list[str]]:
                 messages.append(f"link left out, its folder is read elsewhere: {folder}")
                 continue
             seen.add(identity)
-            with os.scandir(folder) as entries:
-                listed = [entry for entry in entries if not entry.name.startswith(".")]
+            inner, linked, files = _listed(folder)
         except OSError as error:
             messages.append(f"folder left out: {folder}: {error.strerror}")
             continue
-        inner = sorted(entry.name for entry in listed if entry.is_dir(follow_symlinks=False))
-        linked = sorted(entry.name for entry in listed if entry.is_symlink() and Path(entry).is_dir())
         folders += [(*names, name) for name in inner]
         links += [(*names, name) for name in linked]
-        found += _recordings(folder, names, {entry.name for entry in listed}.difference(inner, linked), messages)
+        found += _recordings(folder, names, files, messages)
     return sorted(found, key=lambda file: (file.folders, file.path.name)), messages
 
 
 def _identity(folder: Path) -> tuple[int, int]:
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def _listed(folder: Path) -> tuple[list[str], list[str], set[str]]:
+    """Names of the folders, the links to folders, and everything else in a folder."""
+    with os.scandir(folder) as entries:
+        listed = [entry for entry in entries if not entry.name.startswith(".")]
+    inner = sorted(entry.name for entry in listed if entry.is_dir(follow_symlinks=False))
+    linked = sorted(entry.name for entry in listed if entry.is_symlink() and Path(entry).is_dir())
+    return inner, linked, {entry.name for entry in listed}.difference(inner, linked)
 
 
 def _recordings(folder: Path, names: tuple[str, ...], files: set[str], messages: list[str]) -> Iterator[FoundFile]:

@@ -1,0 +1,214 @@
+"""Finding recordings: TUSZ's tree, other folders, splits, patients, and what is said about what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seizurekit.errors import CorpusError
+from seizurekit.recordings.corpus import RELEASE_RECORDINGS, check_patients, find_recordings
+
+Touch = Callable[..., Path]
+
+
+@pytest.fixture
+def touch(tmp_path: Path) -> Touch:
+    def touch(*names: str) -> Path:
+        for name in names:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        return tmp_path
+
+    return touch
+
+
+def tusz(split: str, patient: str, session: int = 1, token: int = 0, suffix: str = "edf") -> str:
+    return f"{split}/{patient}/s{session:03d}_2010/01_tcp_ar/{patient}_s{session:03d}_t{token:03d}.{suffix}"
+
+
+def test_tusz_tree_gives_split_patient_session_montage_and_annotations(touch: Touch) -> None:
+    root = touch(tusz("train", "aaaaaaab"), tusz("train", "aaaaaaab", suffix="csv_bi"), tusz("dev", "aaaaaaac", 7, 3))
+    first, second = find_recordings(root).recordings
+    assert (first.id, first.patient, first.session) == ("aaaaaaab_s001_t000", "aaaaaaab", "s001")
+    assert (first.montage, first.split) == ("01_tcp_ar", "train")
+    assert first.edf == root / tusz("train", "aaaaaaab")
+    assert first.annotations == root / tusz("train", "aaaaaaab", suffix="csv_bi")
+    assert (second.id, second.session, second.split, second.annotations) == ("aaaaaaac_s007_t003", "s007", "dev", None)
+
+
+def test_the_folder_above_edf_is_the_same_corpus(touch: Touch) -> None:
+    root = touch("edf/" + tusz("train", "a"), "edf/" + tusz("eval", "b"), "DOCS/readme.txt")
+    assert find_recordings(root) == find_recordings(root / "edf")
+    assert find_recordings(root).root == root / "edf"
+
+
+def test_splits_come_as_train_dev_eval_and_recordings_by_path(touch: Touch) -> None:
+    names = [tusz(s, f"{s}{p}", k, t) for s in ("eval", "dev", "train") for p in "ba" for k in (10, 2) for t in (1, 0)]
+    root = touch(*names)
+    recordings = find_recordings(root).recordings
+    order = [str(r.edf.relative_to(root)) for r in recordings]
+    assert order == [n for s in ("train", "dev", "eval") for n in sorted(names) if n.startswith(s)]
+
+
+def test_csv_bi_is_preferred_to_csv_and_case_does_not_matter(touch: Touch) -> None:
+    root = touch("a.edf", "a.csv", "a.csv_bi", "b.EDF", "b.csv", "c.bdf", "c.CSV_BI", "d.edf", "dd.csv_bi", "e.txt")
+    found = {r.edf.name: r.annotations and r.annotations.name for r in find_recordings(root).recordings}
+    assert found == {"a.edf": "a.csv_bi", "b.EDF": "b.csv", "c.bdf": "c.CSV_BI", "d.edf": None}
+
+
+def test_one_message_counts_the_recordings_without_annotations(touch: Touch) -> None:
+    root = touch("a.edf", "b.edf", "c.edf", "b.csv_bi")
+    said = [m for m in find_recordings(root).messages if "csv_bi" in m]
+    assert said == [f"recordings without a .csv_bi or .csv file beside them: 2 of 3, first {root}/a.edf"]
+
+
+@pytest.mark.parametrize(
+    ("name", "patient", "session"),
+    [
+        ("x/aaaaaaab_s001_t000.edf", "aaaaaaab", "s001"),
+        ("00009578_s002_t001.edf", "00009578", "s002"),
+        ("x/sub-07_ses-02_task-szMonitoring_run-00_eeg.edf", "sub-07", "ses-02"),
+        ("x/sub-07_task-rest_eeg.edf", "sub-07", ""),
+        ("x/chb01_01.edf", "chb01", ""),
+        ("x/chb17a_03.edf", "chb17", ""),
+        ("x/chb02_16+.edf", "chb02", ""),
+        ("x/chb21_01.edf", "chb01", ""),
+        ("PN00/PN00-1.edf", "PN00", ""),
+        ("PN01-1.edf", "PN01", ""),
+        ("P_ID10_r5.edf", "P_ID10", ""),
+        ("mary/night one.edf", "mary", ""),
+        ("mary/january/night.edf", "mary", ""),
+        ("night.edf", "night", ""),
+    ],
+)
+def test_patient_and_session_are_told_from_the_name_or_the_folder(
+    touch: Touch, name: str, patient: str, session: str
+) -> None:
+    (recording,) = find_recordings(touch(name)).recordings
+    assert (recording.patient, recording.session) == (patient, session)
+
+
+@pytest.mark.parametrize(("asked", "name"), [(None, "train"), ("dev", "dev"), ("mine", "mine")])
+def test_any_other_folder_is_one_split_and_says_so(touch: Touch, asked: str | None, name: str) -> None:
+    corpus = find_recordings(touch("p1/a.edf", "p2/b.edf"), asked)
+    assert corpus.splits == (name,)
+    assert any(message.endswith(f"its recordings are one split, {name}") for message in corpus.messages)
+
+
+def test_the_folder_of_one_split_keeps_its_name(touch: Touch) -> None:
+    root = touch(tusz("train", "a"), tusz("eval", "b"))
+    assert find_recordings(root / "eval").splits == ("eval",)
+
+
+def test_a_split_that_is_asked_for_comes_alone(touch: Touch) -> None:
+    root = touch(tusz("train", "a"), tusz("dev", "b"), tusz("dev", "c"))
+    corpus = find_recordings(root, "dev")
+    assert [r.patient for r in corpus.recordings] == ["b", "c"]
+    assert corpus.recordings == tuple(r for r in find_recordings(root).recordings if r.split == "dev")
+
+
+def test_a_split_that_is_not_there_is_answered_with_those_that_are(touch: Touch) -> None:
+    with pytest.raises(CorpusError, match=r"found no split 'test', wanted one of train, dev$"):
+        find_recordings(touch(tusz("train", "a"), tusz("dev", "b")), "test")
+
+
+@pytest.mark.parametrize("split", [None, "train", "eval"])
+def test_a_patient_in_two_splits_stops_whichever_split_is_asked_for(touch: Touch, split: str | None) -> None:
+    root = touch(tusz("train", "a"), tusz("dev", "a", 2), tusz("train", "b"), tusz("eval", "c"))
+    with pytest.raises(CorpusError, match=r"found a \(train, dev\), wanted each patient in one split only"):
+        find_recordings(root, split)
+
+
+def test_patients_who_cross_splits_are_all_named() -> None:
+    check_patients({"train": ["a", "b", "b"], "dev": ["c"]})
+    with pytest.raises(CorpusError, match=r"found a \(train, eval\); b \(train, dev, eval\), wanted"):
+        check_patients({"train": ["a", "b"], "dev": ["b", "c"], "eval": ["b", "a", "a"]})
+
+
+def test_a_tusz_tree_with_recordings_missing_is_said_to_be_incomplete(touch: Touch) -> None:
+    root = touch(tusz("train", "a"), tusz("train", "b"), tusz("dev", "c"))
+    (said,) = (m for m in find_recordings(root).messages if m.startswith("incomplete"))
+    assert said.endswith("v2.0.3 has: train 2 of 4664, dev 1 of 1832, eval 0 of 865")
+    (said,) = (m for m in find_recordings(root, "dev").messages if m.startswith("incomplete"))
+    assert said.endswith("v2.0.3 has: dev 1 of 1832")
+
+
+def test_a_whole_tusz_tree_and_other_layouts_are_not_called_incomplete(
+    touch: Touch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(RELEASE_RECORDINGS, "train", 2)
+    monkeypatch.setitem(RELEASE_RECORDINGS, "dev", 1)
+    monkeypatch.setitem(RELEASE_RECORDINGS, "eval", 1)
+    names = [tusz("train", "a"), tusz("train", "b"), tusz("dev", "c"), tusz("eval", "d")]
+    root = touch(*names, *(name.replace(".edf", ".csv") for name in names))
+    assert find_recordings(root).messages == ()
+    assert not any("incomplete" in m for m in find_recordings(touch("other/p/x.edf").joinpath("other")).messages)
+
+
+def test_recordings_in_anothers_folder_are_said_and_their_names_decide(touch: Touch) -> None:
+    root = touch(tusz("train", "a"), "train/a/s001_2010/01_tcp_ar/b_s001_t000.edf")
+    corpus = find_recordings(root)
+    assert {r.patient for r in corpus.recordings} == {"a", "b"}
+    assert any("outside TUSZ's layout, whose names decide: 1, first" in message for message in corpus.messages)
+
+
+def test_recordings_beside_the_splits_are_left_out_and_counted(touch: Touch) -> None:
+    corpus = find_recordings(touch(tusz("train", "a"), "old/b.edf", "c.edf"))
+    assert [r.patient for r in corpus.recordings] == ["a"]
+    assert "recordings beside the folders train left out: 2" in corpus.messages
+
+
+def test_names_that_repeat_are_told_apart_by_their_folders(touch: Touch) -> None:
+    corpus = find_recordings(touch("p1/01.edf", "p2/01.edf", "p2/02.edf"))
+    assert [r.id for r in corpus.recordings] == ["p1-01", "p2-01", "02"]
+    assert any("told apart by path: 2, first" in message for message in corpus.messages)
+
+
+def test_two_recordings_of_one_name_in_one_folder_are_refused(touch: Touch) -> None:
+    with pytest.raises(CorpusError, match=r"a\.bdf and .*a\.edf, wanted one recording of the id 'a'"):
+        find_recordings(touch("a.edf", "a.bdf"))
+
+
+def test_ids_do_not_depend_on_the_split_asked_for(touch: Touch) -> None:
+    root = touch("train/p/01.edf", "dev/q/01.edf")
+    assert [r.id for r in find_recordings(root, "dev").recordings] == ["dev-q-01"]
+
+
+@pytest.mark.parametrize(
+    ("make", "found"),
+    [
+        (lambda p: p, "found nothing"),
+        (lambda p: p.write_text(""), "found a file"),
+        (lambda p: p.mkdir(), r"found no \.edf or \.bdf file"),
+        (lambda p: (p / "train" / "x").mkdir(parents=True), r"found no \.edf or \.bdf file"),
+    ],
+    ids=["nothing", "a file", "empty", "empty splits"],
+)
+def test_a_folder_that_is_no_corpus_is_refused_in_one_line(
+    tmp_path: Path, make: Callable[[Path], object], found: str
+) -> None:
+    make(tmp_path / "corpus")
+    with pytest.raises(CorpusError, match=found) as raised:
+        find_recordings(tmp_path / "corpus")
+    assert str(tmp_path / "corpus") in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_limiting_takes_the_first_of_each_split(touch: Touch) -> None:
+    corpus = find_recordings(touch(*(tusz(s, f"{s}{p}") for s in ("train", "dev") for p in "abc")))
+    assert [r.patient for r in corpus.limited(2).recordings] == ["traina", "trainb", "deva", "devb"]
+    assert corpus.limited(9) == corpus
+    with pytest.raises(ValueError, match="found 0, wanted at least 1"):
+        corpus.limited(0)
+
+
+def test_the_shared_tusz_samples_are_found_whole(shared_data: Path) -> None:
+    corpus = find_recordings(shared_data / "tusz")
+    assert len(corpus.recordings) == 41
+    assert all(r.annotations == r.edf.with_suffix(".csv_bi") for r in corpus.recordings)
+    assert {(r.split, r.patient) for r in corpus.recordings} == {
+        ("train", "aaaaakpu"), ("dev", "aaaaahln"), ("eval", "aaaaarnq")}  # fmt: skip
+    assert len(corpus.messages) == 1
