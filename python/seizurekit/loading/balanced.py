@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from seizurekit.cache import Cache, WindowKind, Windows, open_cache
+from seizurekit.cache.store import Cache, open_cache
+from seizurekit.cache.windows import WindowKind, Windows
 from seizurekit.errors import CacheError
 from seizurekit.loading.windows import EEGWindowDataset
 
@@ -86,12 +87,8 @@ def _draw(rng: np.random.Generator, among: npt.NDArray[np.intp], count: int) -> 
 
 def seizure_ratio(cache: Cache, windows: Windows, numbers: Int64) -> float:
     """Share of the samples of the given windows that are seizure, exactly; NaN for no windows."""
-    with_seizure = numbers[windows.kind[numbers] != WindowKind.NONE]
-    length = windows.samples
-    seizure = 0
-    for recording in np.unique(windows.recording[with_seizure]):
-        mask = cache.mask(int(recording))
-        before = np.concatenate(([0], np.cumsum(mask, dtype=np.int64)))
-        starts = windows.start[with_seizure[windows.recording[with_seizure] == recording]]
-        seizure += int(np.sum(before[starts + length] - before[starts]))
-    return seizure / (len(numbers) * length) if len(numbers) else float("nan")
+    if len(numbers) == 0:
+        return float("nan")
+    first = cache.seizures.offsets[windows.recording[numbers]] + windows.start[numbers]
+    seizure = int(np.sum(cache.seizures.count(first, first + windows.length)))
+    return seizure / (len(numbers) * windows.length)

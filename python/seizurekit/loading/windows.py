@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from seizurekit.cache import Windows, open_cache
+from seizurekit.cache.store import open_cache
+from seizurekit.cache.windows import Windows
 
 if TYPE_CHECKING:
     from seizurekit.signal.chain import Chain

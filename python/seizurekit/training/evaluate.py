@@ -10,7 +10,7 @@ from typing import Any
 
 from seizurekit import __version__
 from seizurekit.atomic import write_whole
-from seizurekit.cache import open_cache
+from seizurekit.cache.store import open_cache
 from seizurekit.detection.events import detect_events
 from seizurekit.detection.export import Detection, write_detection
 from seizurekit.detection.report import ReportPage, write_report

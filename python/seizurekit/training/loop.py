@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from seizurekit.cache import Cache, open_cache
+from seizurekit.cache.store import Cache, open_cache
 from seizurekit.config import Config
 from seizurekit.errors import CacheError, ConfigError, NotFiniteError
 from seizurekit.loading.balanced import BalancedSeizureDataset

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from seizurekit.cache import Cache
+from seizurekit.cache.layout import FAILED, UNLABELLED
+from seizurekit.cache.store import Cache
 from seizurekit.config import Config
 from seizurekit.detection.stitch import seizure_probability
 from seizurekit.errors import SeizurekitError
@@ -39,15 +40,13 @@ class Recording:
 
 
 def cached_recordings(cache: Cache) -> Iterator[Recording]:
-    """The recordings of a split of a store that have a signal."""
-    events = cache.events
-    samples = cache.recordings["samples"]
-    for number in np.flatnonzero(samples > 0):
+    """The recordings of a split of a store that could be read."""
+    events, columns = cache.events, cache.recordings
+    for number in np.flatnonzero((columns["status"] != FAILED) & (columns["samples"] > 0)):
         own = np.flatnonzero(events["recording"] == number)
-        annotated = tuple(
-            Event(float(events["start"][i]), float(events["stop"][i]), str(events["label"][i])) for i in own
-        )
-        yield Recording(str(cache.recordings["id"][number]), cache.read(int(number)), annotated)
+        seizures = (Event(float(events["start"][i]), float(events["stop"][i]), str(events["label"][i])) for i in own)
+        annotated = None if columns["status"][number] == UNLABELLED else tuple(seizures)
+        yield Recording(str(columns["id"][number]), cache.read(int(number)), annotated)
 
 
 def corpus_recordings(

@@ -150,5 +150,5 @@ def test_any_text_is_a_configuration_or_an_error_of_one_line(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.yaml"
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
-    with pytest.raises(ConfigError, match="any.yaml"):
+    with pytest.raises(ConfigError, match=r"any\.yaml"):
         load_config(path)
