@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seizurekit.cli import cache, synth
+from seizurekit.cli import cache, model, synth
 from seizurekit.errors import SeizurekitError
 
 # Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
@@ -41,6 +41,7 @@ def root(
 
 
 cache.register(app)
+model.register(app)
 synth.register(app)
 
 
@@ -54,7 +55,7 @@ def main() -> None:
     except (SeizurekitError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        _fail(str(error), code=1)
+        _fail(str(error), code=getattr(error, "exit_code", 1))
     sys.exit(code if isinstance(code, int) else 0)
 
 
