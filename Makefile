@@ -1,8 +1,9 @@
 # Every target sets up what it needs: Python 3.11 or newer, a C++20 compiler and make are enough to begin with.
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
 BIN := .venv/bin
-RUN := runs/demo
-DATA ?=
+DATA ?= build/demo/edf
+CACHE := build/demo/cache$(if $(filter build/demo/edf,$(DATA)),,-$(notdir $(abspath $(DATA)/..)))
+SEIZUREKIT := $(BIN)/seizurekit
 CPP := $(shell find csrc tests/fuzz -name '*.cpp' -o -name '*.hpp')
 NATIVE := CMakeLists.txt pyproject.toml constraints/cpu.txt $(shell find csrc -type f)
 
@@ -21,6 +22,19 @@ NATIVE := CMakeLists.txt pyproject.toml constraints/cpu.txt $(shell find csrc -t
 .venv/.dev: .venv/.built
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation -Ccmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e '.[test,dev]'
 	touch $@
+
+# A detector from nothing: corpus, store, training, scores, and the events of a recording that training never saw.
+# `make demo DATA=<tusz>/edf` takes a real corpus.
+demo: .venv/.built
+ifeq ($(DATA),build/demo/edf)
+	$(SEIZUREKIT) synth $(DATA)
+endif
+	$(SEIZUREKIT) build-cache --data-dir $(DATA) --cache-dir $(CACHE)
+	$(SEIZUREKIT) train configs/demo.yaml cache.dir=$(CACHE)
+	$(SEIZUREKIT) evaluate runs/demo/best.safetensors --cache-dir $(CACHE) --split dev
+	unseen=$$(grep -rl --include='*.csv_bi' ',seiz,' $(DATA)/eval | LC_ALL=C sort | head -n 1); \
+	$(SEIZUREKIT) detect runs/demo/best.safetensors "$${unseen%.csv_bi}.edf" runs/demo/unseen.tsv --report runs/demo/report.png
+	@echo "Look at runs/demo/report.png; the figures are in runs/demo/evaluate-dev/metrics.json"
 
 test: lint
 	$(BIN)/python -m pytest -n 2
@@ -42,6 +56,9 @@ format: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python -m bench.edf
 	$(BIN)/python -m bench.pipeline
+
+fuzz: .venv/.dev
+	$(BIN)/python tests/fuzz/run.py --seconds 600
 
 wheel: .venv/.dev
 	$(BIN)/pip wheel --no-deps --no-build-isolation -w dist .

@@ -14,7 +14,7 @@ namespace seizurekit::edf {
 namespace {
 
 constexpr std::size_t most_issues = 1000;
-constexpr std::int64_t scratch_bytes = 256 * 1024;
+constexpr std::int64_t scratch_bytes = std::int64_t{256} * 1024;
 
 std::string_view view(const std::byte* bytes, std::int64_t count) {
   return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count)};
@@ -35,7 +35,8 @@ class Scanner {
       add_signal(bytes, offset, i == 0 ? &onset : nullptr);
       if (i == 0 && !onset) {
         list({offset, "time-keeping annotation of data record " + std::to_string(record + 1),
-              quoted(bytes.substr(0, 24)), record == 0 ? "the header's start time" : "the end of the data record before"});
+              quoted(bytes.substr(0, 24)),
+              record == 0 ? "the header's start time" : "the end of the data record before"});
       }
     }
     if (record == 0) {
@@ -66,21 +67,22 @@ class Scanner {
       if (!tal->onset) {
         continue;
       }
+      const double seconds = *tal->onset;
       if (onset && first && tal->keeps_time()) {
-        *onset = tal->onset;
+        *onset = seconds;
       }
-      add_texts(*tal, place);
+      add_texts(*tal, seconds, place);
     }
   }
 
-  void add_texts(const Tal& tal, std::int64_t place) {
+  void add_texts(const Tal& tal, double onset, std::int64_t place) {
     for (std::string_view texts = tal.texts; !texts.empty();) {
       const std::string_view text = take_text(texts);
       if (text.empty()) {
         continue;
       }
       bool was_latin1 = false;
-      annotations_.push_back({*tal.onset, tal.duration, to_utf8(text, was_latin1)});
+      annotations_.push_back({onset, tal.duration, to_utf8(text, was_latin1)});
       if (was_latin1) {
         list({place, "annotation text", quoted(text), "Latin-1, for it is not UTF-8"});
       }
@@ -88,18 +90,22 @@ class Scanner {
   }
 
   void list_flaw(const Tal& tal, std::int64_t place) {
+    if (tal.flaw == TalFlaw::none) {
+      return;
+    }
     const std::string found = quoted(tal.bytes.substr(0, 80));
     switch (tal.flaw) {
       case TalFlaw::none:
         return;
       case TalFlaw::onset_repaired:
-        return list({place, "annotation onset", found, to_text(*tal.onset) + " s"});
+        return list({place, "annotation onset", found, to_text(tal.onset.value_or(0.0)) + " s"});
       case TalFlaw::onset_unreadable:
         return list({place, "annotation onset", found, "nothing; the annotation is left out"});
       case TalFlaw::duration_unreadable:
         return list({place, "annotation duration", found, "no duration"});
       case TalFlaw::unterminated:
-        return list({place, "annotation text", found + " without an end", "the text up to where it ends in the data record"});
+        return list(
+            {place, "annotation text", found + " without an end", "the text up to where it ends in the data record"});
     }
   }
 
@@ -137,15 +143,17 @@ std::optional<double> record_onset(const Source& source, const Header& header, s
 }
 
 double onset_tolerance(const Header& header) {
+  constexpr double rounding = 1.1e-3;  // of two onsets to the millisecond, by half of one each, and of binary fractions
   double fastest = 0.0;
   for (const Signal& signal : header.signals) {
     fastest = std::max(fastest, header.sampling_rate(signal));
   }
-  return fastest == 0.0 ? 1e-3 : std::max(1e-3, 0.5 / fastest);
+  return fastest == 0.0 ? rounding : std::max(rounding, 0.5 / fastest);
 }
 
 AnnotationScan scan_annotations(const Source& source, const Header& header) {
   std::vector<ByteRange> wanted;
+  wanted.reserve(header.annotation_signals.size());
   for (const Signal& signal : header.annotation_signals) {
     wanted.push_back({signal.offset_in_record, signal.samples_per_record * header.bytes_per_sample()});
   }
@@ -153,7 +161,8 @@ AnnotationScan scan_annotations(const Source& source, const Header& header) {
     return {{}, {}, Timeline(header.records, header.record_duration), std::nullopt};
   }
   const RangeReader ranges(wanted, header.record_bytes);
-  const std::int64_t block = std::clamp(scratch_bytes / std::max<std::int64_t>(ranges.stride(), 1), std::int64_t{1}, header.records);
+  const std::int64_t block =
+      std::clamp(scratch_bytes / std::max<std::int64_t>(ranges.stride(), 1), std::int64_t{1}, header.records);
   const auto scratch = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(block * ranges.stride()));
   Scanner scanner(header);
   for (std::int64_t first = 0; first < header.records; first += block) {

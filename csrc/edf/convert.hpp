@@ -11,14 +11,14 @@ namespace seizurekit::edf {
 
 inline constexpr std::ptrdiff_t convert_overread = 16;
 
-#define SEIZUREKIT_EDF_CONVERT(isa)                                                                                \
-  namespace isa {                                                                                                  \
-  void convert_int16(const void* in, std::ptrdiff_t count, double gain, double offset, float* out);                \
-  void convert_int16(const void* in, std::ptrdiff_t count, double gain, double offset, double* out);               \
-  void convert_int16(const void* in, std::ptrdiff_t count, double gain, double offset, std::int32_t* out);         \
-  void convert_int24(const void* in, std::ptrdiff_t count, double gain, double offset, float* out);                \
-  void convert_int24(const void* in, std::ptrdiff_t count, double gain, double offset, double* out);               \
-  void convert_int24(const void* in, std::ptrdiff_t count, double gain, double offset, std::int32_t* out);         \
+#define SEIZUREKIT_EDF_CONVERT(isa)                                                                        \
+  namespace isa {                                                                                          \
+  void convert_int16(const void* in, std::ptrdiff_t count, double gain, double offset, float* out);        \
+  void convert_int16(const void* in, std::ptrdiff_t count, double gain, double offset, double* out);       \
+  void convert_int16(const void* in, std::ptrdiff_t count, double gain, double offset, std::int32_t* out); \
+  void convert_int24(const void* in, std::ptrdiff_t count, double gain, double offset, float* out);        \
+  void convert_int24(const void* in, std::ptrdiff_t count, double gain, double offset, double* out);       \
+  void convert_int24(const void* in, std::ptrdiff_t count, double gain, double offset, std::int32_t* out); \
   }
 
 #ifdef SEIZUREKIT_ISA

@@ -67,12 +67,12 @@ std::string to_utf8(std::string_view bytes, bool& was_latin1) {
   }
   std::string text;
   for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
+    const unsigned byte = static_cast<unsigned char>(c);
     if (byte < 0x80) {
       text += c;
     } else {
-      text += static_cast<char>(0xc0 | (byte >> 6));
-      text += static_cast<char>(0x80 | (byte & 0x3f));
+      text += static_cast<char>(0xc0U | (byte >> 6U));
+      text += static_cast<char>(0x80U | (byte & 0x3fU));
     }
   }
   return text;
@@ -96,13 +96,13 @@ std::string quoted(std::string_view bytes) {
   const auto end = bytes.find_last_not_of(' ');
   std::string text = "'";
   for (const char c : bytes.substr(0, end == std::string_view::npos ? 0 : end + 1)) {
-    const auto byte = static_cast<unsigned char>(c);
+    const unsigned byte = static_cast<unsigned char>(c);
     if (byte >= 0x20 && byte < 0x7f) {
       text += c;
     } else {
       text += "\\x";
-      text += digits[byte >> 4];
-      text += digits[byte & 15];
+      text += digits[byte >> 4U];
+      text += digits[byte & 15U];
     }
   }
   return text + "'";

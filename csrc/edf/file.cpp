@@ -57,7 +57,8 @@ File::File(const std::filesystem::path& path) : source_(path), continuous_(0, 0.
 }
 
 const AnnotationScan& File::scan() const {
-  std::call_once(scanned_, [this] { scan_ = scan_annotations(source_, header_); });
+  std::call_once(scanned_,
+                 [this] { scan_ = std::make_unique<const AnnotationScan>(scan_annotations(source_, header_)); });
   return *scan_;
 }
 
@@ -66,12 +67,14 @@ std::vector<Issue> File::issues() const {
   const AnnotationScan& found = scan();
   const std::int64_t kind = main_field::reserved.offset;
   if (found.first_out_of_order && onsets_matter_) {
-    all.push_back({header_.bytes + *found.first_out_of_order * header_.record_bytes, std::string(time_keeping),
-                   "data record " + std::to_string(*found.first_out_of_order + 1) + " starts before its predecessor ends",
-                   header_.marked_discontinuous ? "file order, with gaps='join' alone" : "a continuous recording"});
+    all.push_back(
+        {header_.bytes + *found.first_out_of_order * header_.record_bytes, std::string(time_keeping),
+         "data record " + std::to_string(*found.first_out_of_order + 1) + " starts before its predecessor ends",
+         header_.marked_discontinuous ? "file order, with gaps='join' alone" : "a continuous recording"});
   } else if (onsets_matter_ && !header_.marked_discontinuous) {
     all.push_back({kind, std::string(main_field::reserved.name),
-                   "'" + header_.reserved + "', though there are gaps between data records", "a discontinuous recording"});
+                   "'" + header_.reserved + "', though there are gaps between data records",
+                   "a discontinuous recording"});
   }
   all.insert(all.end(), found.issues.begin(), found.issues.end());
   std::stable_sort(all.begin(), all.end(), [](const Issue& a, const Issue& b) { return a.offset < b.offset; });

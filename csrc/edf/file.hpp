@@ -81,7 +81,7 @@ class File {
   bool onsets_matter_ = false;  // the onsets of first and last record, or the header, speak of gaps
   Timeline continuous_;
   mutable std::once_flag scanned_;
-  mutable std::optional<AnnotationScan> scan_;
+  mutable std::unique_ptr<const AnnotationScan> scan_;
 };
 
 }  // namespace seizurekit::edf

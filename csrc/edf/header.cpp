@@ -55,9 +55,8 @@ void check_sampling_rates(HeaderReader& reader, const Header& header, std::int64
   constexpr double highest = 1e8;
   for (const Signal& signal : header.signals) {
     if (header.sampling_rate(signal) > highest) {
-      reader.refuse(
-          reader.field(signal_field::samples, signal.position, signals),
-          "a sampling rate of at most 1e8 Hz with data records of " + to_text(header.record_duration) + " s");
+      reader.refuse(reader.field(signal_field::samples, signal.position, signals),
+                    "a sampling rate of at most 1e8 Hz with data records of " + to_text(header.record_duration) + " s");
     }
   }
 }
@@ -69,9 +68,9 @@ double Header::sampling_rate(const Signal& signal) const {
 }
 
 std::variant<std::int64_t, Fault> header_length(std::string_view first_bytes, std::int64_t file_size) {
-  HeaderReader reader{first_bytes, file_size};
+  HeaderReader reader(first_bytes, file_size);
   if (!read_version(reader)) {
-    return *reader.fault;
+    return reader.fault.value_or(Fault{});
   }
   const std::int64_t signals = read_signal_count(reader);
   if (reader.fault) {
@@ -95,9 +94,9 @@ std::variant<ParsedHeader, Fault> parse_header(std::string_view bytes, std::int6
   if (static_cast<std::int64_t>(bytes.size()) < header_bytes) {
     return Fault{std::nullopt, "header", bytes_text(static_cast<std::int64_t>(bytes.size())), bytes_text(header_bytes)};
   }
-  HeaderReader reader{bytes, file_size};
+  HeaderReader reader(bytes, file_size);
   Header header;
-  header.format = *read_version(reader);
+  header.format = read_version(reader).value_or(Format::edf);
   const std::int64_t signals = read_signal_count(reader);
   read_main_header(reader, signals, header);
   if (!reader.fault) {

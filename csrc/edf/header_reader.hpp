@@ -21,10 +21,12 @@ struct Field {
 
 /// A header being read: its bytes, and what is wrong with it so far. After the first fault nothing else counts.
 struct HeaderReader {
+  HeaderReader(std::string_view header_bytes, std::int64_t size) : bytes(header_bytes), file_size(size) {}
+
   std::string_view bytes;
   std::int64_t file_size;
-  std::vector<Issue> issues = {};
-  std::optional<Fault> fault = std::nullopt;
+  std::vector<Issue> issues;
+  std::optional<Fault> fault;
 
   Field field(const MainField& field) const;
   Field field(const SignalField& field, std::int64_t signal, std::int64_t signals) const;

@@ -59,10 +59,11 @@ void read_kind(HeaderReader& reader, Header& header) {
 }
 
 void read_record_duration(HeaderReader& reader, Header& header) {
+  constexpr double longest = 99999999;  // what the field holds without an exponent
   const Field field = reader.field(main_field::record_duration);
   header.record_duration = reader.number(field, "seconds");
-  if (header.record_duration < 0) {
-    reader.refuse(field, "seconds, not below 0");
+  if (!(header.record_duration >= 0 && header.record_duration <= longest)) {
+    reader.refuse(field, "seconds from 0 to 99999999");
   }
 }
 
@@ -87,6 +88,9 @@ std::int64_t read_signal_count(HeaderReader& reader) {
     return 0;
   }
   const std::int64_t signals = size.value / signal_header_bytes - 1;
+  if (size.state == NumberState::repaired) {
+    reader.mend(size_field, std::to_string(size.value));
+  }
   reader.mend(count_field, std::to_string(signals) + ", from the number of bytes in the header record");
   return signals;
 }

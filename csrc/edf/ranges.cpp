@@ -13,7 +13,8 @@ constexpr std::int64_t cheapest_gap = 4096;
 std::vector<std::size_t> order_by_place(const std::vector<ByteRange>& ranges) {
   std::vector<std::size_t> order(ranges.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return ranges[a].first < ranges[b].first; });
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return ranges[a].first < ranges[b].first; });
   return order;
 }
 

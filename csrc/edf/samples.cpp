@@ -15,8 +15,9 @@
 namespace seizurekit::edf {
 namespace {
 
-constexpr std::int64_t scratch_bytes = 256 * 1024;   // stays in the second-level cache
-constexpr std::int64_t bytes_a_thread = 4 << 20;     // less is done before another thread has started
+constexpr std::int64_t scratch_bytes = std::int64_t{256} * 1024;  // stays in the second-level cache
+constexpr std::int64_t bytes_a_thread =
+    std::int64_t{4} * 1024 * 1024;  // less is done before another thread has started
 constexpr std::int64_t most_threads = 16;
 
 template <typename Sample>
@@ -81,6 +82,7 @@ class StoredReader {
 
   RangeReader ranges(std::int64_t first_in_record, std::int64_t end_in_record) const {
     std::vector<ByteRange> wanted;
+    wanted.reserve(signals_.size());
     const std::int64_t width = header_.bytes_per_sample();
     for (const Signal* signal : signals_) {
       wanted.push_back({signal->offset_in_record + first_in_record * width, (end_in_record - first_in_record) * width});
@@ -160,9 +162,9 @@ template void read_stored(const Source&, const Header&, std::span<const int>, st
                           std::ptrdiff_t, int);
 template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t, double*,
                           std::ptrdiff_t, int);
-template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t,
-                          std::int32_t*, std::ptrdiff_t, int);
-template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t,
-                          std::int16_t*, std::ptrdiff_t, int);
+template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t, std::int32_t*,
+                          std::ptrdiff_t, int);
+template void read_stored(const Source&, const Header&, std::span<const int>, std::int64_t, std::int64_t, std::int16_t*,
+                          std::ptrdiff_t, int);
 
 }  // namespace seizurekit::edf

@@ -96,7 +96,7 @@ void read_samples(const SignalReader& at, Format format, Signal& signal) {
 }
 
 // A data record's annotations are read at once; the specification wants the whole data record within 61440 bytes.
-constexpr std::int64_t most_annotation_bytes = std::int64_t{64} << 20;
+constexpr std::int64_t most_annotation_bytes = std::int64_t{64} * 1024 * 1024;
 
 Signal read_signal(const SignalReader& at, Format format) {
   Signal signal;

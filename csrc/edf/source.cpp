@@ -22,7 +22,7 @@ namespace {
 }  // namespace
 
 Source::Source(const std::filesystem::path& path) : path_(path) {
-  struct stat status {};
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0) {
     fail(path, errno);
   }

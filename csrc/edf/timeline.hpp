@@ -41,7 +41,8 @@ class Timeline {
 /// has no readable onset. Records that start before their predecessor ends have no certain place in time.
 class TimelineBuilder {
  public:
-  TimelineBuilder(double record_duration, double tolerance) : record_duration_(record_duration), tolerance_(tolerance) {}
+  TimelineBuilder(double record_duration, double tolerance)
+      : record_duration_(record_duration), tolerance_(tolerance) {}
 
   void add(std::optional<double> onset);  // s from the header's start time
   /// First record that starts before its predecessor ends, from 0.

@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -25,19 +26,18 @@ using edf::Gaps;
 void set_edf_error(const edf::Error& error) {
   const edf::Fault& fault = error.fault();
   const py::object type = py::module_::import("seizurekit.errors").attr("EdfError");
-  const py::object value = type(error.file().string(), fault.offset, fault.field, fault.found, fault.wanted);
+  const py::object value = type(error.file(), fault.offset, fault.field, fault.found, fault.wanted);
   PyErr_SetObject(type.ptr(), value.ptr());
 }
 
 void set_os_error(const std::filesystem::filesystem_error& error) {
-  const py::object os_error = py::module_::import("builtins").attr("OSError");
-  const py::object strerror = py::module_::import("os").attr("strerror");
-  const int code = error.code().value();
-  const py::object value = os_error(code, strerror(code), error.path1().string());
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(value.ptr())), value.ptr());
+  errno = error.code().value();
+  const py::object path = py::module_::import("os").attr("fspath")(error.path1());
+  PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path.ptr());
 }
 
-void translate(std::exception_ptr pointer) {
+void translate(std::exception_ptr pointer)  // NOLINT(performance-unnecessary-value-param): pybind11 wants it so
+{
   try {
     if (pointer) {
       std::rethrow_exception(pointer);

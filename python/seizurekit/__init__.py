@@ -9,19 +9,47 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seizurekit import models as models
+    from seizurekit.cache.build import build_cache as build_cache
+    from seizurekit.cache.store import open_cache as open_cache
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
+    from seizurekit.loading.balanced import BalancedSeizureDataset as BalancedSeizureDataset
+    from seizurekit.loading.windows import EEGWindowDataset as EEGWindowDataset
     from seizurekit.recordings.annotations import read_annotations as read_annotations
     from seizurekit.recordings.edf import open_edf as open_edf
+    from seizurekit.signal.chain import Chain as Chain
+    from seizurekit.signal.preprocess import preprocess as preprocess
 
 _HOME = {
+    "BalancedSeizureDataset": "seizurekit.loading.balanced",
+    "Chain": "seizurekit.signal.chain",
+    "EEGWindowDataset": "seizurekit.loading.windows",
     "EdfError": "seizurekit.errors",
     "SeizurekitError": "seizurekit.errors",
+    "build_cache": "seizurekit.cache.build",
+    "open_cache": "seizurekit.cache.store",
     "open_edf": "seizurekit.recordings.edf",
+    "preprocess": "seizurekit.signal.preprocess",
     "read_annotations": "seizurekit.recordings.annotations",
 }
 
-__all__ = ["EdfError", "SeizurekitError", "__version__", "open_edf", "read_annotations"]
+_MODULES = ("models",)
+
+__all__ = [
+    "BalancedSeizureDataset",
+    "Chain",
+    "EEGWindowDataset",
+    "EdfError",
+    "SeizurekitError",
+    "__version__",
+    "build_cache",
+    "models",
+    "open_cache",
+    "open_edf",
+    "preprocess",
+    "read_annotations",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -29,6 +57,8 @@ def __getattr__(name: str) -> Any:
         value: Any = importlib.import_module("importlib.metadata").version("seizurekit")
     elif name in _HOME:
         value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"seizurekit.{name}")
     else:
         raise AttributeError(f"module 'seizurekit' has no attribute {name!r}")
     globals()[name] = value

@@ -8,6 +8,9 @@ from os import PathLike, fspath
 class SeizurekitError(Exception):
     """Input that cannot be used; the message names the file, the field, the value found and the value wanted."""
 
+    exit_code = 1
+    """Of a command that ends with this error."""
+
 
 class EdfError(SeizurekitError, ValueError):
     """An EDF or BDF file that cannot be read, and where in it the cause lies.
@@ -43,6 +46,12 @@ class ChannelError(SeizurekitError, ValueError):
 
 class CorpusError(SeizurekitError, ValueError):
     """A folder of recordings that cannot be used as a corpus, e.g. one patient in two splits."""
+
+
+class NotFiniteError(SeizurekitError):
+    """Training that met a loss or a gradient that is not a finite number."""
+
+    exit_code = 5
 
 
 class CacheError(SeizurekitError):

@@ -58,7 +58,10 @@ def half_a_header(path: Path) -> None:
     path.write_bytes(b"0       " + b" " * 100)
 
 
-@pytest.mark.parametrize(("make", "word"), [(a_zip, "PK"), (an_empty_file, "0 bytes"), (half_a_header, "108 bytes")])
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [(a_zip, "PK"), (an_empty_file, "0 bytes"), (half_a_header, "108 bytes")],
+)
 @pytest.mark.parametrize("command", ["inspect", "repair"])
 def test_a_file_that_is_no_edf_is_named_with_what_was_found(
     command: str, make: Callable[[Path], None], word: str, tmp_path: Path
@@ -119,8 +122,8 @@ def test_scanning_a_cache_that_is_not_there_names_it(tmp_path: Path) -> None:
 
 def test_a_misspelt_key_is_answered_with_the_right_one(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text("trainig: {}\n")
-    assert_one_line(seizurekit("train", config), 1, "config.yaml", "trainig", "training")
+    config.write_text("learning: {}\n")
+    assert_one_line(seizurekit("train", config), 1, "config.yaml", "learning", "training")
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from seizurekit.cli import cache, model, synth
 from seizurekit.errors import SeizurekitError
 
 # Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
@@ -39,6 +40,11 @@ def root(
     """Options before the command's name."""
 
 
+cache.register(app)
+model.register(app)
+synth.register(app)
+
+
 def main() -> None:
     """Runs the command line; an error is one line on stderr, with its traceback only under ``--debug``."""
     try:
@@ -49,7 +55,7 @@ def main() -> None:
     except (SeizurekitError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        _fail(str(error), code=1)
+        _fail(str(error), code=getattr(error, "exit_code", 1))
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from seizurekit._core import edf as _edf
-from seizurekit.recordings.channels import clean_label
+from seizurekit.recordings.channels import clean_label, reference_of
 
 Gaps = Literal["error", "nan", "join"]
 _GAPS = {"error": _edf.Gaps.error, "nan": _edf.Gaps.nan, "join": _edf.Gaps.join}
@@ -30,6 +31,8 @@ class EdfChannel:
 
     Attributes:
         label: as the file gives it, without padding.
+        unique_label: the label, or where several signals have it ``"T8-P8#2"``: the second with this label. Signals
+            without a label are ``"#1"``, ``"#2"`` and so on.
         name: the electrode of the 10-20 system that the label names (``"Fp1"``), else the label.
         sampling_rate: Hz.
         physical_dimension: unit of the physical values, e.g. ``"uV"``.
@@ -43,6 +46,7 @@ class EdfChannel:
     """
 
     label: str
+    unique_label: str
     name: str
     sampling_rate: float
     physical_dimension: str
@@ -95,7 +99,9 @@ class EdfFile:
         self.recording = self._file.recording
         self.start_time = _start_time(self._file.start, self._file.start_offset)
         self._record_duration = Fraction(repr(self._file.record_duration))
-        self.channels = tuple(self._channel(signal) for signal in self._file.signals)
+        signals = self._file.signals
+        unique = _unique_labels([signal.label for signal in signals])
+        self.channels = tuple(self._channel(*each) for each in zip(signals, unique, strict=True))
 
     @property
     def _file(self) -> _edf.File:
@@ -103,9 +109,10 @@ class EdfFile:
             raise ValueError(f"{self.path}: the file is closed")
         return self._open
 
-    def _channel(self, signal: _edf.Signal) -> EdfChannel:
+    def _channel(self, signal: _edf.Signal, unique_label: str) -> EdfChannel:
         return EdfChannel(
             label=signal.label,
+            unique_label=unique_label,
             name=clean_label(signal.label) or signal.label,
             sampling_rate=float(self._rate(signal.samples_per_record)),
             physical_dimension=signal.physical_dimension,
@@ -165,9 +172,10 @@ class EdfFile:
         """Reads samples of channels of one sampling rate.
 
         Args:
-            channels: labels, names, or positions in `channels`; None is all. A label or name that several channels have
-                is refused: use positions.
-            start: s from the recording's start. Samples ``round(start * rate)`` to ``round(stop * rate)`` are read.
+            channels: labels, unique labels, names, or positions in `channels`; None is all. A label or name that
+                several channels have is refused: use a unique label or a position.
+            start: s from the recording's start. The samples nearest to start and stop are the first read and the first
+                not read, halves upwards.
             stop: s; None is the end.
             dtype: float32 or float64 for physical values in the file's unit, computed in float64; int32 or int16 for
                 digital values (int16 not for BDF).
@@ -219,16 +227,16 @@ class EdfFile:
             if not 0 <= position < len(self.channels):
                 raise ValueError(f"{self.path}: channel {position}: wanted a position below {len(self.channels)}")
             return position
-        for key in (channel, channel.strip()):
-            for attribute in ("label", "name"):
-                found = [i for i, each in enumerate(self.channels) if getattr(each, attribute) == key]
-                if len(found) == 1:
-                    return found[0]
-                if found:
-                    raise ValueError(f"{self.path}: channel {channel!r}: several have it, wanted a position of {found}")
+        for attribute in ("label", "unique_label", "name"):
+            found = [i for i, each in enumerate(self.channels) if getattr(each, attribute) == channel]
+            if len(found) == 1:
+                return found[0]
+            if found:
+                unique = ", ".join(f"{self.channels[i].unique_label!r} at {i}" for i in found)
+                raise ValueError(f"{self.path}: channel {channel!r}: several have it, wanted one of {unique}")
         electrode = clean_label(channel)
-        if electrode is not None and electrode != channel:
-            return self._position(electrode)
+        if electrode not in (None, channel) and not reference_of(channel):
+            return self._position(str(electrode))
         labels = ", ".join(each.label for each in self.channels[:40]) or "none"
         raise ValueError(f"{self.path}: channel {channel!r}: no such label, found {labels}")
 
@@ -237,21 +245,19 @@ class EdfFile:
             return 0, 0
         available = self.samples(positions[0], gaps)
         rate = self._rate(self.channels[positions[0]].samples_per_record)
-        first = self._sample("start", start, rate, available)
-        last = available if stop is None else self._sample("stop", stop, rate, available)
+        first = self._sample("start", start, rate, available, gaps)
+        last = available if stop is None else self._sample("stop", stop, rate, available, gaps)
         if last < first:
             raise ValueError(f"{self.path}: stop: found {stop} s, wanted at least start, {start} s")
         return first, last - first
 
-    def _sample(self, name: str, seconds: float, rate: Fraction, available: int) -> int:
-        end = float(available / rate) if rate else 0.0
-        if not math.isfinite(seconds):
+    def _sample(self, name: str, seconds: float, rate: Fraction, available: int, gaps: Gaps) -> int:
+        # After a gap the last sample may stand up to half a sample before the recording's end.
+        end = max(self._file.duration(_gaps(gaps)), float(available / rate) if rate else 0.0)
+        beyond = _SAMPLE_TOLERANCE / float(rate) if rate else 0.0
+        if not -beyond <= seconds <= end + beyond:
             raise ValueError(f"{self.path}: {name}: found {seconds} s, wanted 0 to {end:g} s")
-        exact = Fraction(seconds) * rate
-        sample = math.floor(exact + Fraction(1, 2))
-        if exact < -_SAMPLE_TOLERANCE or exact > available + _SAMPLE_TOLERANCE:
-            raise ValueError(f"{self.path}: {name}: found {seconds} s, wanted 0 to {end:g} s")
-        return min(max(sample, 0), available)
+        return min(max(math.floor(Fraction(seconds) * rate + Fraction(1, 2)), 0), available)
 
     def close(self) -> None:
         """Closes the file; reading from it afterwards is a ValueError."""
@@ -269,13 +275,26 @@ class EdfFile:
         return EdfFile, (self.path,)
 
     def __repr__(self) -> str:
-        return f"EdfFile({self.path!r}, {len(self.channels)} channels, {self.duration:g} s)"
+        return f"EdfFile({self.path!r}, {len(self.channels)} channels)"
 
 
 def open_edf(path: str | PathLike[str]) -> EdfFile:
     """Opens an EDF, EDF+, BDF or BDF+ file; only its header is read.
 
-    Malformed fields are mended in memory where their meaning is certain, and listed in `EdfFile.issues`.
+    Malformed fields are mended in memory where their meaning is certain, and listed in `EdfFile.issues`:
+
+    - The number of data records is what the file's size says; a cut last record is left out.
+    - The number of signals gives the header's size, or the other way round where that number is unreadable.
+    - Dates and times are read with any separator; a second of 60 is the next minute. Of two dates, the one in EDF+'s
+      recording field counts. Where no date or time of day can be read, the start time is None.
+    - Decimal commas are points, control bytes are blanks; text is ASCII, else UTF-8, else Latin-1.
+    - Where the physical or the digital minimum equals its maximum, or one of them is blank, physical values are the
+      digital ones. Else they lie on the line through both limits, also where a minimum is above its maximum (inverted
+      polarity). Values beyond the limits are kept.
+    - A data record follows its predecessor at once if it starts within half a sample (or 1.1 ms) of its end, or if its
+      onset cannot be read. If records of a discontinuous file start before their predecessors end, it is read with
+      ``gaps="join"`` alone, in file order. In a file said to be continuous, gaps count and such overlaps do not.
+    - Annotations run to the end of their data record at most; those whose onset cannot be read are left out.
 
     Raises:
         EdfError: the file is not one of these, or its meaning is not certain; the error names file, byte offset, field,
@@ -283,6 +302,21 @@ def open_edf(path: str | PathLike[str]) -> EdfFile:
         OSError: the file cannot be opened.
     """
     return EdfFile(path)
+
+
+def _unique_labels(labels: Sequence[str]) -> list[str]:
+    repeated = {label for label, count in Counter(labels).items() if count > 1 or not label}
+    taken = set(labels)
+    numbers: Counter[str] = Counter()
+    unique = []
+    for label in labels:
+        name = label
+        while label in repeated and name in taken:
+            numbers[label] += 1
+            name = f"{label}#{numbers[label]}"
+        unique.append(name)
+        taken.add(name)
+    return unique
 
 
 def _gaps(gaps: str) -> _edf.Gaps:

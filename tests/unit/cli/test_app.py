@@ -25,7 +25,7 @@ def test_the_version_is_shown() -> None:
     assert run("--version").stdout == f"seizurekit {seizurekit.__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [("--colour",), ("trian",), ("inspect",), ("inspect", "a.edf", "--jason")])
+@pytest.mark.parametrize("arguments", [("--colour",), ("learn",), ("inspect",), ("inspect", "a.edf", "--jason")])
 def test_bad_usage_is_one_line_that_says_where_help_is(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert result.returncode == 2

@@ -1,0 +1,203 @@
+#include "signal/chain.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <stdexcept>
+
+#include "signal/gaps.hpp"
+#include "support/isa.hpp"
+
+namespace seizurekit::signal {
+namespace {
+
+constexpr std::int64_t input_block =
+    512;  // samples; what a block needs stays in the first and second level of the cache
+constexpr std::int64_t output_block = 128;
+
+// The streaming part of the chain: everything before the z-score.
+class Stream {
+ public:
+  Stream(const ChainPlan& plan, const SampleSource& source, float* out)
+      : plan_(plan),
+        source_(source),
+        out_(out),
+        samples_(plan.output_samples(source.samples())),
+        gaps_(static_cast<std::size_t>(plan.electrodes)),
+        block_(static_cast<std::size_t>(plan.electrodes) * input_block),
+        interpolated_(input_block),
+        resampler_(plan.resampling),
+        rows_(static_cast<std::size_t>(output_block) * lanes),
+        state_(plan.sections.size() * 2 * lanes) {}
+
+  void run() {
+    const std::int64_t available = source_.samples();
+    for (std::int64_t first = 0; first < available; first += input_block) {
+      const std::int64_t count = std::min(input_block, available - first);
+      source_.read(first, count, block_.data(), input_block);
+      fill_gaps(count);
+      append(count);
+      drain();
+    }
+    resampler_.finish();
+    drain();
+  }
+
+  std::vector<Run> runs(int channel) const {
+    std::vector<Run> all;
+    for (int electrode = 0; electrode < plan_.electrodes; ++electrode) {
+      const auto c = static_cast<std::size_t>(channel);
+      if (plan_.electrode_of[c] == electrode || plan_.electrode_of[c] < 0) {
+        const auto& runs = gaps_[static_cast<std::size_t>(electrode)].runs();
+        all.insert(all.end(), runs.begin(), runs.end());
+      }
+    }
+    return resampled(united(std::move(all)), plan_.resampling.up, plan_.resampling.down, samples_);
+  }
+
+ private:
+  float* electrode(int row) { return block_.data() + static_cast<std::ptrdiff_t>(row) * input_block; }
+
+  void fill_gaps(std::int64_t count) {
+    for (int row = 0; row < plan_.electrodes; ++row) {
+      const auto r = static_cast<std::size_t>(row);
+      gaps_[r].fill(electrode(row), count);
+      if (plan_.scales[r] != 1.0F) {
+        std::transform(electrode(row), electrode(row) + count, electrode(row),
+                       [scale = plan_.scales[r]](float x) { return x * scale; });
+      }
+    }
+  }
+
+  const float* interpolate(const std::vector<float>& weights, std::int64_t count) {
+    std::fill_n(interpolated_.begin(), count, 0.0F);
+    for (int row = 0; row < plan_.electrodes; ++row) {
+      const float weight = weights[static_cast<std::size_t>(row)];
+      const float* x = electrode(row);
+      for (std::int64_t i = 0; i < count; ++i) {
+        interpolated_[static_cast<std::size_t>(i)] += weight * x[i];
+      }
+    }
+    return interpolated_.data();
+  }
+
+  void append(std::int64_t count) {
+    float* rows = resampler_.append(count);
+    for (int channel = 0; channel < lanes; ++channel) {
+      float* to = rows + channel;
+      if (channel >= plan_.channels()) {
+        for (std::int64_t i = 0; i < count; ++i) {
+          to[i * lanes] = 0.0F;
+        }
+        continue;
+      }
+      const auto c = static_cast<std::size_t>(channel);
+      const int from = plan_.electrode_of[c];
+      const float* x = from >= 0 ? electrode(from) : interpolate(plan_.weights[c], count);
+      for (std::int64_t i = 0; i < count; ++i) {
+        to[i * lanes] = x[i];
+      }
+    }
+  }
+
+  void drain() {
+    while (written_ < samples_) {
+      const std::int64_t count = resampler_.take(rows_.data(), std::min(output_block, samples_ - written_));
+      if (count == 0) {
+        return;
+      }
+      SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.sections.data(), static_cast<int>(plan_.sections.size()),
+                          state_.data());
+      for (int channel = 0; channel < plan_.channels(); ++channel) {
+        float* to = out_ + channel * samples_ + written_;
+        const float* from = rows_.data() + channel;
+        for (std::int64_t i = 0; i < count; ++i) {
+          to[i] = from[i * lanes];
+        }
+      }
+      written_ += count;
+    }
+  }
+
+  const ChainPlan& plan_;
+  const SampleSource& source_;
+  float* out_;
+  std::int64_t samples_;
+  std::int64_t written_ = 0;
+  std::vector<GapFiller> gaps_;
+  std::vector<float> block_;
+  std::vector<float> interpolated_;
+  Resampler resampler_;
+  std::vector<float> rows_;
+  std::vector<double> state_;
+};
+
+// Calls `visit(first, count)` for what lies between the runs.
+template <typename Visit>
+void outside(const std::vector<Run>& runs, std::int64_t samples, Visit visit) {
+  std::int64_t first = 0;
+  for (const Run& run : runs) {
+    visit(first, run.first - first);
+    first = run.end;
+  }
+  visit(first, samples - first);
+}
+
+Scale normalize_row(float* row, std::int64_t samples, const std::vector<Run>& runs, float clip) {
+  Moments total{0.0, 0.0};
+  std::int64_t counted = 0;
+  outside(runs, samples, [&](std::int64_t first, std::int64_t count) {
+    const Moments part = SEIZUREKIT_DISPATCH(moments, row + first, count);
+    total.sum += part.sum;
+    total.sum_of_squares += part.sum_of_squares;
+    counted += count;
+  });
+  const double n = static_cast<double>(std::max<std::int64_t>(counted, 1));
+  const double mean = total.sum / n;
+  const double deviation = std::sqrt(std::max(total.sum_of_squares / n - mean * mean, 0.0));
+  const double inverse = deviation > 0.0 && std::isfinite(deviation) ? 1.0 / deviation : 0.0;
+  SEIZUREKIT_DISPATCH(normalize, row, samples, mean, inverse, clip);
+  for (const Run& run : runs) {
+    std::fill(row + run.first, row + run.end, 0.0F);
+  }
+  return {mean, deviation};
+}
+
+}  // namespace
+
+void ChainPlan::check() const {
+  resampling.check();
+  const auto rows = static_cast<std::size_t>(electrodes);
+  if (electrodes < 1 || channels() < 1 || channels() > lanes || scales.size() != rows ||
+      weights.size() != electrode_of.size() || !(clip > 0.0F)) {
+    throw std::invalid_argument("chain: wanted 1 to 24 channels, a scale an electrode, weights a channel, a clip");
+  }
+  for (std::size_t c = 0; c < electrode_of.size(); ++c) {
+    const bool interpolated = electrode_of[c] < 0;
+    if (electrode_of[c] >= electrodes || weights[c].size() != (interpolated ? rows : 0)) {
+      throw std::invalid_argument("chain: wanted an electrode or a weight for each electrode for every channel");
+    }
+  }
+}
+
+std::int64_t ChainPlan::output_samples(std::int64_t samples) const {
+  return samples / resampling.down * resampling.up + samples % resampling.down * resampling.up / resampling.down;
+}
+
+std::vector<Scale> run(const ChainPlan& plan, const SampleSource& source, float* out) {
+  plan.check();
+  Stream stream(plan, source, out);
+  stream.run();
+  const std::int64_t samples = plan.output_samples(source.samples());
+  std::vector<Scale> scales;
+  for (int channel = 0; channel < plan.channels(); ++channel) {
+    scales.push_back(normalize_row(out + channel * samples, samples, stream.runs(channel), plan.clip));
+  }
+  return scales;
+}
+
+void to_int16(const float* x, std::int64_t count, float inverse_step, std::int16_t* out) {
+  SEIZUREKIT_DISPATCH(quantize, x, count, inverse_step, out);
+}
+
+}  // namespace seizurekit::signal

@@ -1,0 +1,145 @@
+#include "signal/kernels.hpp"
+
+namespace seizurekit::signal::SEIZUREKIT_ISA {
+namespace {
+
+constexpr int group = 8;  // lanes that are worked on at once
+static_assert(lanes % group == 0);
+
+using Floats = float __attribute__((vector_size(group * sizeof(float))));
+using Doubles = double __attribute__((vector_size(group * sizeof(double))));
+
+Floats load(const float* from) {
+  Floats value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
+}
+
+Doubles load(const double* from) {
+  Doubles value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
+}
+
+template <typename Vector, typename Element>
+void store(Element* to, const Vector& value) {
+  __builtin_memcpy(to, &value, sizeof value);
+}
+
+Doubles widen(const Floats& x) { return __builtin_convertvector(x, Doubles); }
+
+template <int sections>
+void cascade(float* x, std::int64_t count, const Section* section, double* state) {
+  Doubles first[sections];
+  Doubles second[sections];
+  for (int s = 0; s < sections; ++s) {
+    first[s] = load(state + (2 * s) * lanes);
+    second[s] = load(state + (2 * s + 1) * lanes);
+  }
+  for (std::int64_t t = 0; t < count; ++t) {
+    Doubles value = widen(load(x + t * lanes));
+    for (int s = 0; s < sections; ++s) {
+      const Doubles in = value;
+      value = section[s].b0 * in + first[s];
+      first[s] = section[s].b1 * in - section[s].a1 * value + second[s];
+      second[s] = section[s].b2 * in - section[s].a2 * value;
+    }
+    store(x + t * lanes, __builtin_convertvector(value, Floats));
+  }
+  for (int s = 0; s < sections; ++s) {
+    store(state + (2 * s) * lanes, first[s]);
+    store(state + (2 * s + 1) * lanes, second[s]);
+  }
+}
+
+}  // namespace
+
+void fir(const float* x, const float* taps, int count, float* y) {
+  constexpr int groups = lanes / group;
+  constexpr int chains = 4;  // sums that do not wait for one another
+  Floats sums[chains][groups] = {};
+  for (int k = 0; k < count; k += chains) {
+    for (int chain = 0; chain < chains; ++chain) {
+      for (int g = 0; g < groups; ++g) {
+        sums[chain][g] += taps[k + chain] * load(x + (k + chain) * lanes + g * group);
+      }
+    }
+  }
+  for (int g = 0; g < groups; ++g) {
+    store(y + g * group, (sums[0][g] + sums[1][g]) + (sums[2][g] + sums[3][g]));
+  }
+}
+
+void interpolate_taps(const float* a, const float* b, float fraction, int count, float* out) {
+  for (int k = 0; k < count; ++k) {
+    out[k] = a[k] + fraction * (b[k] - a[k]);
+  }
+}
+
+void filter(float* x, std::int64_t count, const Section* sections, int section_count, double* state) {
+  for (int g = 0; g < lanes; g += group) {
+    int done = 0;
+    for (; done + 4 <= section_count; done += 4) {
+      cascade<4>(x + g, count, sections + done, state + 2 * done * lanes + g);
+    }
+    for (; done < section_count; ++done) {
+      cascade<1>(x + g, count, sections + done, state + 2 * done * lanes + g);
+    }
+  }
+}
+
+Moments moments(const float* x, std::int64_t count) {
+  Doubles sum[2] = {};
+  Doubles squares[2] = {};
+  std::int64_t i = 0;
+  for (; i + 2 * group <= count; i += 2 * group) {
+    for (int half = 0; half < 2; ++half) {
+      const Doubles value = widen(load(x + i + half * group));
+      sum[half] += value;
+      squares[half] += value * value;
+    }
+  }
+  Moments total{0.0, 0.0};
+  for (int lane = 0; lane < group; ++lane) {
+    total.sum += sum[0][lane] + sum[1][lane];
+    total.sum_of_squares += squares[0][lane] + squares[1][lane];
+  }
+  for (; i < count; ++i) {
+    const double value = x[i];
+    total.sum += value;
+    total.sum_of_squares += value * value;
+  }
+  return total;
+}
+
+void normalize(float* x, std::int64_t count, double mean, double inverse_std, float clip) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    float value = static_cast<float>((x[i] - mean) * inverse_std);
+    value = value == value ? value : 0.0F;
+    value = value < -clip ? -clip : value;
+    x[i] = value > clip ? clip : value;
+  }
+}
+
+void quantize(const float* x, std::int64_t count, float inverse_step, std::int16_t* out) {
+  constexpr float to_integer = 12582912.0F;  // 1.5 * 2^23: adding it leaves no bits for a fraction
+  for (std::int64_t i = 0; i < count; ++i) {
+    float value = x[i] * inverse_step;
+    value = value < -32767.0F ? -32767.0F : value;
+    value = value > 32767.0F ? 32767.0F : value;
+    out[i] = static_cast<std::int16_t>((value + to_integer) - to_integer);
+  }
+}
+
+bool all_finite(const float* x, std::int64_t count) {
+  constexpr std::uint32_t exponent = 0x7F800000U;
+  std::uint32_t found = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::uint32_t bits;
+    __builtin_memcpy(&bits, x + i, sizeof bits);
+    found |= static_cast<std::uint32_t>((bits & exponent) == exponent);
+  }
+  return found == 0;
+}
+
+}  // namespace seizurekit::signal::SEIZUREKIT_ISA

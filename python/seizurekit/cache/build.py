@@ -1,0 +1,233 @@
+"""Building a store: plan, fill, seal; a build that was killed goes on where it stopped."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from seizurekit.cache.fill import Filled, fill, read_filled, write_atomically
+from seizurekit.cache.layout import BUILD_FOLDER, CHUNKS_A_SHARD, FAILED, GROUP_FILE, UNLABELLED, shard_path
+from seizurekit.cache.manifest import Manifest, write_manifest
+from seizurekit.cache.plan import Plan, PlannedRecording, differences, make_plan
+from seizurekit.cache.seal import seal
+from seizurekit.cache.store import open_cache
+from seizurekit.errors import CacheError
+from seizurekit.recordings.corpus import Corpus, find_recordings
+from seizurekit.signal.chain import Chain
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the filling of a split is, in hours of signal."""
+
+    split: str
+    recordings: int
+    all_recordings: int
+    hours: float
+    all_hours: float
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """What a build made of a split.
+
+    Attributes:
+        split: its name.
+        manifest: recordings, hours and windows by kind.
+        bytes: of the store's files.
+        seconds: the build took; of this run alone.
+        was_complete: the store stood already, and nothing was done.
+        failed: (id, reason) of the recordings that could not be read.
+        unlabelled: ids of recordings without annotations: stored, but without windows.
+        mended: (id, repairs) of malformed files.
+    """
+
+    split: str
+    manifest: Manifest
+    bytes: int
+    seconds: float
+    was_complete: bool
+    failed: tuple[tuple[str, str], ...]
+    unlabelled: tuple[str, ...]
+    mended: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build made of a corpus, split by split, and what there is to say about the corpus."""
+
+    splits: tuple[SplitReport, ...]
+    messages: tuple[str, ...]
+
+    @property
+    def failed_share(self) -> float:
+        """The recordings that could not be read, of all; 0 to 1."""
+        recordings = sum(split.manifest.recordings for split in self.splits)
+        return sum(len(split.failed) for split in self.splits) / recordings if recordings else 0.0
+
+
+def build_cache(
+    data_dir: str | PathLike[str],
+    cache_dir: str | PathLike[str],
+    split: str | None = None,
+    workers: int | None = None,
+    limit_files: int | None = None,
+    executor: str = "local",
+    chain: Chain | None = None,
+    on_progress: OnProgress | None = None,
+) -> BuildReport:
+    """Builds a store from a corpus, or goes on building it.
+
+    Args:
+        data_dir: the corpus, see `find_recordings`.
+        cache_dir: the store; a folder is made in it for each split.
+        split: the one to build; all of them by default.
+        workers: threads, each with one recording in memory; as many as there are processors by default.
+        limit_files: only the first so many recordings of each split.
+        executor: ``"local"``.
+        chain: the preprocessing; DESIGN.md's by default.
+        on_progress: called after each recording, from one thread at a time.
+
+    Returns:
+        The report. A recording that cannot be read does not stop the build: it is listed there, and gives no windows.
+
+    Raises:
+        CorpusError: no such folder, no recordings, or a patient in two splits.
+        CacheError: the store is of other recordings or another chain, or another build of it is running.
+        OSError: the store cannot be written; the same call goes on where this one stopped.
+    """
+    if executor != "local":
+        raise ValueError(f"executor: found {executor!r}, wanted 'local'")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers: found {workers}, wanted at least 1")
+    corpus = find_recordings(data_dir, split)
+    if limit_files is not None:
+        corpus = corpus.limited(limit_files)
+    root = Path(cache_dir)
+    if root.exists() and not root.is_dir():
+        raise CacheError(f"{root}: found a file, wanted a folder or nothing")
+    reports = tuple(
+        _build_split(corpus, name, root / name, workers or os.cpu_count() or 1, chain or Chain(), on_progress)
+        for name in corpus.splits
+    )
+    return BuildReport(reports, corpus.messages)
+
+
+def _build_split(
+    corpus: Corpus, split: str, folder: Path, workers: int, chain: Chain, on_progress: OnProgress | None
+) -> SplitReport:
+    began = time.monotonic()
+    plan = make_plan(corpus, split, chain)
+    build = folder / BUILD_FOLDER
+    if _is_sealed(folder):
+        _check_same(folder, plan)
+        return _report(plan, folder, 0.0, was_complete=True)
+    build.mkdir(parents=True, exist_ok=True)
+    with _only_build_of(folder):
+        _resume_or_begin(plan, build / "plan.json")
+        _remove_leftovers(folder, plan)
+        fill(plan, corpus.root, folder, workers, _Counter(plan, on_progress))
+        seal(plan, read_filled(plan, folder), folder)
+    write_manifest(open_cache(folder.parent, split))
+    return _report(plan, folder, time.monotonic() - began, was_complete=False)
+
+
+def _is_sealed(folder: Path) -> bool:
+    return (folder / GROUP_FILE).exists() and not (folder / BUILD_FOLDER).exists()
+
+
+def _check_same(folder: Path, plan: Plan) -> None:
+    cache = open_cache(folder.parent, plan.split, chain=plan.chain)
+    if cache.attributes.get("plan_hash") != plan.hash:
+        then = set(cache.recordings["id"].tolist())
+        now = {recording.id for recording in plan.recordings}
+        raise CacheError(
+            f"{folder}: found a finished store of other recordings ({len(then)} then, {len(now)} now, "
+            f"{len(then & now)} of the same name); wanted another --cache-dir, or none: a finished store is not changed"
+        )
+
+
+@contextmanager
+def _only_build_of(folder: Path) -> Iterator[None]:
+    # The kernel gives the lock back when its holder ends, however it ends.
+    with (folder / BUILD_FOLDER / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CacheError(f"{folder}: another build of this store is running") from None
+        yield
+
+
+def _resume_or_begin(plan: Plan, path: Path) -> None:
+    wanted = plan.to_dict()
+    try:
+        found = json.loads(path.read_text())
+    except FileNotFoundError:
+        write_atomically(path, json.dumps(wanted))
+        return
+    if found != wanted:
+        told = "; ".join(differences(found, wanted)) or "its plan"
+        raise CacheError(
+            f"{path.parent.parent}: found an unfinished build that differs in {told}; "
+            "wanted the same, or another --cache-dir; to begin anew, delete the folder"
+        )
+
+
+def _remove_leftovers(folder: Path, plan: Plan) -> None:
+    """Temporary files of a build that was killed; the lock is ours, so nobody is writing them."""
+    places = {folder, folder / BUILD_FOLDER, folder / "signal", shard_path(folder, 0).parent}
+    for place in places:
+        for path in place.glob(".*.tmp"):
+            path.unlink()
+    last = plan.samples // (plan.chunk * CHUNKS_A_SHARD)
+    for path in shard_path(folder, 0).parent.glob("*"):
+        if not path.name.isdigit() or int(path.name) > last:
+            raise CacheError(f"{path}: found a file that is none of this store's shards, wanted nothing else there")
+
+
+class _Counter:
+    """Counts what is filled, from several threads."""
+
+    def __init__(self, plan: Plan, on_progress: OnProgress | None) -> None:
+        self._split = plan.split
+        self._hour = plan.chain.sampling_rate * 3600
+        self._all = [recording.samples for recording in plan.recordings if recording.samples]
+        self._recordings = 0
+        self._samples = 0
+        self._on_progress = on_progress
+        self._lock = threading.Lock()
+
+    def __call__(self, recording: PlannedRecording, filled: Filled) -> None:
+        with self._lock:
+            self._recordings += 1
+            self._samples += recording.samples
+            if self._on_progress is not None:
+                hours = self._samples / self._hour, sum(self._all) / self._hour
+                self._on_progress(Progress(self._split, self._recordings, len(self._all), *hours))
+
+
+def _report(plan: Plan, folder: Path, seconds: float, *, was_complete: bool) -> SplitReport:
+    cache = open_cache(folder.parent, plan.split)
+    columns = cache.recordings
+    rows = list(zip(columns["id"], columns["status"], columns["reason"], columns["repairs"], strict=True))
+    return SplitReport(
+        split=plan.split,
+        manifest=cache.manifest,
+        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        seconds=seconds,
+        was_complete=was_complete,
+        failed=tuple((str(name), str(reason)) for name, status, reason, _ in rows if status == FAILED),
+        unlabelled=tuple(str(name) for name, status, *_ in rows if status == UNLABELLED),
+        mended=tuple((str(name), str(repairs)) for name, _, _, repairs in rows if repairs),
+    )

@@ -1,0 +1,157 @@
+"""Windows over a store: where they are, how much of each is seizure, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+if TYPE_CHECKING:
+    from seizurekit.cache.store import Cache
+
+FULL_SHARE = 0.99
+"""A window is full when at least this share of it is seizure."""
+
+
+class WindowKind(IntEnum):
+    """How much of a window is seizure."""
+
+    NONE = 0
+    PARTIAL = 1
+    FULL = 2
+
+
+class Seizures:
+    """A split's seizures as disjoint stretches of samples, on one axis on which the recordings lie end to end.
+
+    Events are in seconds; sample indices are ``int(start * rate)`` and ``int(stop * rate)``.
+    """
+
+    def __init__(
+        self,
+        samples: NDArray[np.int64],
+        recording: NDArray[np.int64],
+        start: NDArray[np.float64],
+        stop: NDArray[np.float64],
+        rate: int,
+    ) -> None:
+        self.offsets = np.concatenate([[0], np.cumsum(samples)])
+        own_end = samples[recording]
+        first = np.clip((start * rate).astype(np.int64), 0, own_end) + self.offsets[recording]
+        end = np.clip((stop * rate).astype(np.int64), 0, own_end) + self.offsets[recording]
+        self.first, self.end = _disjoint(first[end > first], end[end > first])
+        self._before = np.concatenate([[0], np.cumsum(self.end - self.first)])
+
+    def count(self, first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Seizure samples in the stretches [first, end) of the axis."""
+        return self._up_to(end) - self._up_to(first)
+
+    def _up_to(self, place: NDArray[np.int64]) -> NDArray[np.int64]:
+        if not len(self.first):
+            return np.zeros(np.shape(place), np.int64)
+        begun = np.searchsorted(self.first, place, side="right")
+        last = np.maximum(begun - 1, 0)
+        within = np.clip(place - self.first[last], 0, self.end[last] - self.first[last])
+        return np.where(begun > 0, self._before[last] + within, 0)
+
+    def draw(self, first: int, mask: NDArray[np.uint8]) -> None:
+        """Sets the seizure samples of a mask [sample] that starts at `first` on the axis to 1."""
+        stop = first + len(mask)
+        begin = np.searchsorted(self.end, first, side="right")
+        for i in range(int(begin), len(self.first)):
+            if self.first[i] >= stop:
+                break
+            mask[max(self.first[i] - first, 0) : self.end[i] - first] = 1
+
+
+def _disjoint(first: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    order = np.argsort(first, kind="stable")
+    first, end = first[order], end[order]
+    reached = np.maximum.accumulate(end) if len(end) else end
+    starts = np.ones(len(first), bool)
+    starts[1:] = first[1:] > reached[:-1]
+    ends = np.append(np.flatnonzero(starts)[1:] - 1, len(first) - 1) if len(first) else np.empty(0, np.int64)
+    return first[starts], reached[ends]
+
+
+class Windows:
+    """Windows of one length at one stride over the recordings of a store that can be used.
+
+    Attributes:
+        recording: int64 [window], number of the recording in the store's columns.
+        start: int64 [window], first sample within the recording.
+        kind: uint8 [window], see `WindowKind`.
+        length: samples a window.
+        stride: samples from one window's start to the next one's.
+    """
+
+    def __init__(self, cache: Cache, window: float, stride: float) -> None:
+        self._cache = cache
+        self.length = _whole_samples("window", window, cache.sampling_rate)
+        self.stride = _whole_samples("stride", stride, cache.sampling_rate)
+        samples = np.where(cache.usable, cache.recordings["samples"], 0)
+        counts = np.maximum((samples - self.length) // self.stride + 1, 0)
+        self.recording = np.repeat(np.arange(len(samples)), counts)
+        ordinal = np.arange(len(self.recording)) - np.repeat(np.cumsum(counts) - counts, counts)
+        self.start = ordinal * self.stride
+        self.kind = self._kinds()
+
+    def _kinds(self) -> NDArray[np.uint8]:
+        seizures = self._cache.seizures
+        first = seizures.offsets[self.recording] + self.start
+        count = seizures.count(first, first + self.length)
+        kind = np.full(len(self), WindowKind.NONE, np.uint8)
+        kind[count > 0] = WindowKind.PARTIAL
+        kind[count >= FULL_SHARE * self.length] = WindowKind.FULL
+        return kind
+
+    def __len__(self) -> int:
+        return len(self.recording)
+
+    def count(self, kind: WindowKind) -> int:
+        """Number of windows of a kind."""
+        return int(np.count_nonzero(self.kind == kind))
+
+    def read(
+        self, indices: Sequence[int] | ArrayLike, out: NDArray[np.float32] | None = None, dtype: DTypeLike = "float32"
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Reads windows and their masks.
+
+        Args:
+            indices: numbers of windows, [B]; negative ones count from the end.
+            out: float32 [B, channel, T] to be filled, or None.
+            dtype: float32.
+
+        Returns:
+            x float32 [B, channel, T], z-scored; y uint8 [B, T], 1 where there is a seizure.
+
+        Raises:
+            IndexError: no such window.
+            ValueError: `out` does not fit.
+            CacheError: a chunk is damaged.
+        """
+        if np.dtype(dtype) != np.float32:
+            raise ValueError(f"dtype: found {np.dtype(dtype)}, wanted float32")
+        numbers = np.asarray(indices, np.int64).reshape(-1)
+        if np.any((numbers < -len(self)) | (numbers >= len(self))):
+            raise IndexError(f"window {numbers.min()} to {numbers.max()}: wanted numbers below {len(self)}")
+        shape = (len(numbers), len(self._cache.channels), self.length)
+        x = np.empty(shape, np.float32) if out is None else out
+        if x.shape != shape or x.dtype != np.float32 or not x.flags.c_contiguous:
+            raise ValueError(f"out: found {x.dtype} {x.shape}, wanted contiguous float32 {shape}")
+        y = np.zeros((len(numbers), self.length), np.uint8)
+        for row, number in enumerate(numbers):
+            recording, start = int(self.recording[number]), int(self.start[number])
+            self._cache.read(recording, start, start + self.length, out=x[row])
+            self._cache.seizures.draw(int(self._cache.seizures.offsets[recording]) + start, y[row])
+        return x, y
+
+
+def _whole_samples(name: str, seconds: float, rate: int) -> int:
+    samples = round(seconds * rate)
+    if not 0 < samples < 2**31:
+        raise ValueError(f"{name}: found {seconds} s, wanted at least one sample of 1/{rate} s")
+    return samples

@@ -1,0 +1,171 @@
+"""`seizurekit validate`, `train`, `evaluate`, `detect`: a detector's life, from a configuration to events."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from seizurekit.training.evaluate import Evaluation
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file, such as configs/demo.yaml.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Values that replace the file's.")
+]
+CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Such as runs/demo/best.safetensors.")]
+
+
+def validate(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Check a configuration, and the data it names, without training.
+
+    Example: seizurekit validate configs/demo.yaml cache.dir=/data/cache
+    """
+    from seizurekit.config import load_config
+    from seizurekit.training.loop import open_data, pick_device
+    from seizurekit.training.loss import positive_weight
+
+    loaded = load_config(config, overrides or ())
+    device = pick_device(loaded.training.device)
+    windows, dev = open_data(loaded)
+    weight = positive_weight(windows.seizure_ratio)
+    typer.echo(f"{config}: good")
+    typer.echo(
+        f"train: {len(windows)} of {len(windows.windows)} windows of {loaded.cache.window:g} s in the balanced set"
+    )
+    typer.echo(f"       {windows.seizure_ratio:.1%} of it seizure, so a seizure sample weighs {weight:.2f}")
+    typer.echo(f"dev:   {len(dev.recordings['id'])} recordings, {len(dev.events['start'])} seizures")
+    typer.echo(f"on:    {device}")
+
+
+def train(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Train a detector; writes runs/NAME/best.safetensors and runs/NAME/metrics.jsonl.
+
+    Exit code 5 if the loss is not finite. Example: seizurekit train configs/demo.yaml training.lr=5e-4
+    """
+    from seizurekit.config import load_config
+    from seizurekit.training.loop import train as run
+
+    loaded = load_config(config, overrides or ())
+    result = run(loaded)
+    bound = loaded.detection.max_fa_per_24h
+    sensitivity = result.metrics[f"sensitivity_at_{bound:g}_fa"]
+    _show(
+        ("best epoch", f"{result.epoch} of {loaded.training.epochs}"),
+        (
+            f"sensitivity on dev at {bound:g} false alarms in 24 h",
+            _percent(sensitivity),
+        ),
+        ("AUROC of samples on dev", f"{result.metrics['auroc']:.3f}"),
+        ("threshold", f"{result.threshold:.3f}"),
+        ("minutes", f"{result.seconds / 60:.1f}"),
+        ("checkpoint", str(result.checkpoint)),
+        ("all figures", str(result.log)),
+    )
+
+
+def evaluate(
+    checkpoint: CheckpointFile,
+    cache_dir: Annotated[str | None, typer.Option("--cache-dir", help="A store, as build-cache writes it.")] = None,
+    data_dir: Annotated[str | None, typer.Option("--data-dir", help="A folder of EDF files.")] = None,
+    split: Annotated[str, typer.Option(help="train, dev or eval.")] = "dev",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the results; evaluate-SPLIT beside the checkpoint.")
+    ] = None,
+) -> None:
+    """Score a detector on whole recordings by events: metrics, curve, a page of EEG, events of each recording.
+
+    Example: seizurekit evaluate runs/demo/best.safetensors --cache-dir cache --split dev
+    """
+    if (cache_dir is None) == (data_dir is None):
+        raise typer.BadParameter("wanted one of --cache-dir and --data-dir", param_hint="--cache-dir")
+    from seizurekit.training.checkpoint import load_checkpoint
+    from seizurekit.training.evaluate import evaluate_cache, evaluate_corpus
+
+    loaded = load_checkpoint(checkpoint)
+    folder = out or checkpoint.parent / f"evaluate-{split}"
+    if cache_dir is not None:
+        evaluation = evaluate_cache(loaded, cache_dir, split, folder)
+    else:
+        evaluation = evaluate_corpus(loaded, str(data_dir), split, folder)
+    for reason in evaluation.failed:
+        typer.echo(f"left out: {reason}", err=True)
+    _show_evaluation(evaluation, loaded.threshold)
+
+
+def _show_evaluation(evaluation: Evaluation, threshold: float) -> None:
+    hours = sum(result.duration for result in evaluation.results) / 3600.0
+    rows = [("recordings", f"{len(evaluation.results)}, {hours:.2f} h"), ("threshold", f"{threshold:.3f}")]
+    score, curve = evaluation.score, evaluation.curve
+    if score is None or curve is None:
+        rows.append(("score", "none: no recording has annotations to score against"))
+    else:
+        rows += [
+            ("seizures found", f"{score.tp} of {score.tp + score.fn}, {_percent(score.sensitivity)}"),
+            ("false alarms", f"{score.fp}, {score.fa_per_24h:.1f} in 24 h"),
+            ("precision, F1", f"{_percent(score.precision)}, {_percent(score.f1)}"),
+            *((f"sensitivity at {fa:g} in 24 h", _percent(curve.sensitivity_at(fa))) for fa in (10.0, 24.0)),
+            ("AUROC of samples", f"{curve.auroc:.3f}" if curve.auroc == curve.auroc else "n/a"),
+        ]
+    _show(*rows, *((path.stem, str(path)) for path in evaluation.files))
+
+
+def detect(
+    checkpoint: CheckpointFile,
+    recording: Annotated[Path, typer.Argument(metavar="IN.edf", help="An EDF or BDF file.")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help=".tsv (SzCORE), .csv_bi (TUSZ), .json, or .edf (annotations)."),
+    ],
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Also draw a page of EEG with the seizures marked, as a PNG.")
+    ] = None,
+) -> None:
+    """Detect the seizures in one recording, end to end.
+
+    Annotations beside it (.csv_bi or .csv) are drawn in the report. Example: seizurekit detect
+    runs/demo/best.safetensors recording.edf events.tsv --report page.png
+    """
+    from seizurekit.detection.export import check_suffix, write_detection
+    from seizurekit.detection.report import write_report
+
+    try:
+        check_suffix(out)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="OUT") from None
+    if report is not None and report.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{report}: wanted a name that ends in .png", param_hint="--report")
+    from seizurekit.training.checkpoint import load_checkpoint
+    from seizurekit.training.detect import detect_recording
+
+    detection, page = detect_recording(load_checkpoint(checkpoint), recording)
+    write_detection(out, detection)
+    for event in detection.events:
+        typer.echo(f"{event.start:10.2f} s to {event.stop:10.2f} s   confidence {event.confidence:.3f}")
+    count = len(detection.events)
+    rows = [("recording", f"{detection.recording}, {detection.duration / 60:.1f} min")]
+    rows.append(("detected", f"{count} seizure{'' if count == 1 else 's'}"))
+    if page.annotated is not None:
+        rows.append(("annotated", str(len(page.annotated))))
+    rows.append(("events", str(out)))
+    if report is not None:
+        write_report(report, page)
+        rows.append(("report", str(report)))
+    _show(*rows)
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share == share else "n/a"
+
+
+def _show(*rows: tuple[str, str]) -> None:
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        typer.echo(f"{name:<{width}}  {value}")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    for command in (validate, train, evaluate, detect):
+        app.command()(command)

@@ -1,0 +1,65 @@
+"""Progress of a build: a bar on a terminal, else a plain line every ten seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from seizurekit.cache.build import Progress
+
+_SECONDS_A_LINE = 10.0
+
+
+@contextmanager
+def hours_shown() -> Iterator[Callable[[Progress], None]]:
+    """A callback that shows hours of signal done, of all, and when the rest will be."""
+    from seizurekit import settings
+
+    if settings.plain_progress() or not sys.stderr.isatty():
+        yield _Lines().show
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("recordings"))
+    with Bars(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(progress: Progress) -> None:
+            if progress.split not in tasks:
+                tasks[progress.split] = bars.add_task(progress.split, total=progress.all_recordings)
+            bars.update(tasks[progress.split], completed=progress.recordings)
+
+        yield show
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._said = time.monotonic()
+        self._split = ""
+        self._began = 0.0
+        self._had = 0.0
+
+    def show(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if progress.split != self._split:
+            self._split, self._began, self._had = progress.split, now, progress.hours
+        if now - self._said < _SECONDS_A_LINE:
+            return
+        self._said = now
+        speed = (progress.hours - self._had) / max(now - self._began, 1e-9)
+        left = f"{(progress.all_hours - progress.hours) / speed:.0f} s left" if speed > 0 else "time left unknown"
+        typer.echo(
+            f"{progress.split}: {progress.recordings}/{progress.all_recordings} recordings, "
+            f"{progress.hours:.2f}/{progress.all_hours:.2f} h, {left}",
+            err=True,
+        )

@@ -1,0 +1,64 @@
+"""From the probability of a seizure at every sample to events: smoothing, hysteresis, merging, shortest duration."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from seizurekit.config import DetectionConfig
+from seizurekit.recordings.annotations import Event
+
+Float32 = npt.NDArray[np.float32]
+
+
+def detect_events(probability: Float32, rate: float, threshold: float, detection: DetectionConfig) -> tuple[Event, ...]:
+    """Seizures in one recording.
+
+    Args:
+        probability: of a seizure at every sample, float32 [sample].
+        rate: samples a second.
+        threshold: what the smoothed probability must reach for an event.
+        detection: how probabilities become events.
+
+    Returns:
+        Events in order of time with label ``seiz``; the confidence is the highest smoothed probability in the event.
+    """
+    smoothed = smooth(probability, detection.smoothing, rate)
+    return tuple(
+        Event(float(first / rate), float(last / rate), "seiz", confidence=float(smoothed[first:last].max()))
+        for first, last in find_runs(smoothed, threshold, detection, rate)
+    )
+
+
+def smooth(probability: Float32, seconds: float, rate: float) -> Float32:
+    """Mean over `seconds` around each sample, over what there is of them at the ends; float32 [sample]."""
+    half = int(seconds * rate) // 2
+    if half == 0 or len(probability) == 0:
+        return probability
+    summed = np.concatenate(([0.0], np.cumsum(probability, dtype=np.float64)))
+    at = np.arange(len(probability))
+    first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(probability))
+    mean: Float32 = ((summed[last] - summed[first]) / (last - first)).astype(np.float32)
+    return mean
+
+
+def find_runs(smoothed: Float32, threshold: float, detection: DetectionConfig, rate: float) -> npt.NDArray[np.int64]:
+    """First sample and the one after the last of each event, int64 [event, 2].
+
+    An event is a run at or above ``hysteresis * threshold`` that somewhere reaches the threshold. Events closer than
+    ``merge_gap`` are united, then those shorter than ``min_duration`` are dropped.
+    """
+    runs = _runs(smoothed >= np.float32(detection.hysteresis * threshold))
+    reached = np.concatenate(([0], np.cumsum(smoothed >= np.float32(threshold))))
+    runs = runs[reached[runs[:, 1]] > reached[runs[:, 0]]]
+    if len(runs) > 1:
+        apart = runs[1:, 0] - runs[:-1, 1] >= detection.merge_gap * rate
+        starts = runs[np.concatenate(([True], apart)), 0]
+        stops = runs[np.concatenate((apart, [True])), 1]
+        runs = np.stack((starts, stops), axis=1)
+    return runs[runs[:, 1] - runs[:, 0] >= detection.min_duration * rate]
+
+
+def _runs(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    changes = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    return changes.reshape(-1, 2).astype(np.int64)

@@ -1,0 +1,8 @@
+"""A synthetic EEG corpus in TUSZ's layout: made for demonstration and tests, from a seed and nothing else."""
+
+from __future__ import annotations
+
+from seizurekit.recordings.synthetic.corpus import SplitSummary as SplitSummary
+from seizurekit.recordings.synthetic.corpus import write_synthetic_corpus as write_synthetic_corpus
+
+__all__ = ["SplitSummary", "write_synthetic_corpus"]

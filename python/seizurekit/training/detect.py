@@ -1,0 +1,52 @@
+"""One recording through a trained detector, from the EDF file to events."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from seizurekit.detection.events import detect_events
+from seizurekit.detection.export import Detection
+from seizurekit.detection.report import ReportPage
+from seizurekit.recordings.annotations import Event, read_annotations
+from seizurekit.recordings.edf import open_edf
+from seizurekit.signal.chain import Chain
+from seizurekit.signal.preprocess import preprocess
+from seizurekit.training.checkpoint import Checkpoint
+from seizurekit.training.recordings import Recording, probability_of
+
+
+def detect_recording(checkpoint: Checkpoint, path: str | PathLike[str]) -> tuple[Detection, ReportPage]:
+    """Detects the seizures in an EDF or BDF file.
+
+    Args:
+        checkpoint: the detector.
+        path: the recording; a ``.csv_bi`` or ``.csv`` file of the same name beside it is taken as its annotations.
+
+    Returns:
+        What was detected, and what a report of it shows.
+
+    Raises:
+        EdfError: the file cannot be read.
+        ChannelError: an electrode is missing.
+        AnnotationError: there are annotations beside it that cannot be read.
+    """
+    path, chain = Path(path), Chain()
+    with open_edf(path) as edf:
+        start_time = edf.start_time
+        signal = preprocess(edf, chain)
+    duration = signal.shape[1] / chain.sampling_rate
+    annotated = _annotations_beside(path, duration)
+    probability = probability_of(checkpoint.model, Recording(path.stem, signal, annotated), checkpoint.config)
+    events = detect_events(probability, chain.sampling_rate, checkpoint.threshold, checkpoint.config.detection)
+    detection = Detection(path.stem, duration, start_time, checkpoint.threshold, events)
+    page = ReportPage(path.stem, signal, chain.sampling_rate, probability, checkpoint.threshold, annotated, events)
+    return detection, page
+
+
+def _annotations_beside(path: Path, duration: float) -> tuple[Event, ...] | None:
+    for suffix in (".csv_bi", ".csv"):
+        beside = path.with_suffix(suffix)
+        if beside.is_file():
+            return read_annotations(beside).clipped(duration).seizures()
+    return None

@@ -1,0 +1,86 @@
+"""The page of EEG: which page is chosen, and that what is drawn is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from seizurekit.detection.report import PAGE_SECONDS, ReportPage, choose_page, write_report
+from seizurekit.recordings.annotations import Event
+
+RATE = 256.0
+GREEN, ORANGE = (46, 139, 87), (217, 95, 2)
+
+
+def seizure(start: float, stop: float) -> Event:
+    return Event(start, stop, "seiz")
+
+
+def page(seconds: float, annotated: tuple[Event, ...] | None, detected: tuple[Event, ...]) -> ReportPage:
+    samples = int(seconds * RATE)
+    signal = np.random.default_rng(0).normal(size=(19, samples)).astype(np.float32)
+    probability = np.linspace(0, 1, samples, dtype=np.float32)
+    return ReportPage("a recording", signal, RATE, probability, 0.5, annotated, detected)
+
+
+def drawn(path: Path) -> np.ndarray:
+    return (matplotlib.image.imread(path)[..., :3] * 255).round().astype(int)
+
+
+def has_colour(image: np.ndarray, colour: tuple[int, int, int]) -> bool:
+    return bool((np.abs(image - colour).max(axis=2) <= 2).sum() > 1500)
+
+
+def test_the_page_shows_a_seizure_that_was_found_with_context() -> None:
+    annotated = [seizure(100, 130), seizure(400, 425)]
+    start, stop = choose_page(annotated, [seizure(402, 420)], 900.0)
+    assert start < 400 - 5
+    assert stop > 425 + 5
+    assert PAGE_SECONDS[0] <= stop - start <= PAGE_SECONDS[1]
+
+
+def test_a_missed_seizure_comes_before_a_false_alarm_and_that_before_nothing() -> None:
+    start, stop = choose_page([seizure(100, 120)], [seizure(500, 520)], 900.0)
+    assert start < 100 < 120 < stop
+    start, stop = choose_page([], [seizure(500, 520)], 900.0)
+    assert start < 500 < 520 < stop
+    assert choose_page([], [], 900.0) == (0.0, PAGE_SECONDS[1])
+
+
+@pytest.mark.parametrize("duration", [0.5, 3.0, 19.0, 21.0, 60.0, 1000.0])
+@pytest.mark.parametrize("at", [0.0, 0.5, 0.99])
+def test_the_page_lies_within_the_recording(duration: float, at: float) -> None:
+    event = seizure(at * duration, duration)
+    start, stop = choose_page([event], [event], duration)
+    assert 0 <= start < stop <= duration
+
+
+def test_a_long_seizure_is_shown_from_its_start() -> None:
+    start, stop = choose_page([seizure(100, 400)], [seizure(100, 400)], 900.0)
+    assert start < 100 < stop
+    assert stop - start == PAGE_SECONDS[1]
+
+
+def test_the_picture_has_both_seizures_and_the_promised_size(tmp_path: Path) -> None:
+    write_report(tmp_path / "report.png", page(120.0, (seizure(40, 60),), (seizure(42, 62),)))
+    image = drawn(tmp_path / "report.png")
+    assert image.shape == (1000, 1600, 3)
+    assert has_colour(image, GREEN)
+    assert has_colour(image, ORANGE)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.png"]
+
+
+@pytest.mark.parametrize("seconds", [0.1, 2.0, 30.0, 7200.0])
+def test_recordings_of_any_length_are_drawn(tmp_path: Path, seconds: float) -> None:
+    write_report(tmp_path / "report.png", page(seconds, None, ()))
+    assert drawn(tmp_path / "report.png").shape == (1000, 1600, 3)
+
+
+def test_a_flat_recording_is_drawn(tmp_path: Path) -> None:
+    flat = page(30.0, (), ())
+    flat.signal[:] = 0.0
+    write_report(tmp_path / "report.png", flat)
+    assert drawn(tmp_path / "report.png").shape == (1000, 1600, 3)

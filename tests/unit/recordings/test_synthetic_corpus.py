@@ -1,0 +1,170 @@
+"""A synthetic corpus as a folder: its layout, its list, that it repeats, and that it spares what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seizurekit.errors import CorpusError
+from seizurekit.recordings.synthetic import write_synthetic_corpus
+from seizurekit.recordings.synthetic.malformations import MALFORMATIONS
+from seizurekit.recordings.synthetic.plan import SPLITS, CorpusSpec, plan_corpus
+
+TINY = {"seed": 5, "train_patients": 1, "dev_patients": 1, "eval_patients": 0, "minutes": 1.0}
+DEMO = CorpusSpec(seed=0, train_patients=40, dev_patients=15, eval_patients=6, minutes=10.0, broken=0)
+
+
+def content(folder: Path) -> dict[str, str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("tiny") / "corpus"
+    write_synthetic_corpus(out, **TINY, workers=1)
+    return out
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
+    tiny: Path, workers: int, tmp_path: Path
+) -> None:
+    write_synthetic_corpus(tmp_path / "again", **TINY, workers=workers)
+    assert content(tmp_path / "again") == content(tiny)
+
+
+def test_another_seed_gives_other_recordings(tiny: Path, tmp_path: Path) -> None:
+    write_synthetic_corpus(tmp_path / "other", **{**TINY, "seed": 6})
+    assert not set(content(tiny).values()) & set(content(tmp_path / "other").values())
+
+
+def test_a_patients_recordings_do_not_depend_on_how_many_patients_there_are(tiny: Path, tmp_path: Path) -> None:
+    write_synthetic_corpus(tmp_path / "more", **{**TINY, "eval_patients": 1})
+    more = content(tmp_path / "more")
+    assert all(more[path] == digest for path, digest in content(tiny).items() if path != "synthetic.json")
+
+
+def test_files_lie_in_the_layout_of_tusz(small_corpus: Path) -> None:
+    for path in small_corpus.rglob("*.csv_bi"):
+        split, patient, session, montage, name = path.relative_to(small_corpus).parts
+        assert split in SPLITS
+        assert patient.isalpha()
+        assert len(patient) == 8
+        assert session[0] == "s"
+        assert session[4] == "_"
+        assert montage in {"01_tcp_ar", "02_tcp_le", "03_tcp_ar_a"}
+        assert name.startswith(f"{patient}_{session[:4]}_t")
+        assert path.with_suffix(".edf").is_file()
+        assert path.with_suffix(".csv").is_file()
+
+
+def test_no_patient_is_in_two_splits_and_no_path_comes_twice() -> None:
+    plans = plan_corpus(DEMO)
+    splits = {(plan.patient.name, plan.patient.split) for plan in plans}
+    assert len(splits) == len({name for name, _ in splits}) == 61
+    assert len({plan.path for plan in plans}) == len(plans)
+
+
+def test_the_list_names_every_edf_file_and_what_is_wrong_with_it(small_corpus: Path) -> None:
+    listing = json.loads((small_corpus / "synthetic.json").read_text())
+    listed = [entry["path"] for entry in listing["recordings"] + listing["broken"]]
+    assert sorted(listed) == sorted(str(path.relative_to(small_corpus)) for path in small_corpus.rglob("*.edf"))
+    assert [entry["malformation"] for entry in listing["recordings"]].count(None) == len(listing["recordings"]) - 1
+    assert len(listing["broken"]) == 3
+
+
+def test_the_demonstration_has_every_malformation_reference_and_rate() -> None:
+    plans = plan_corpus(DEMO)
+    assert {plan.malformation for plan in plans} == {None, *MALFORMATIONS}
+    assert {plan.session.reference for plan in plans} == {"REF", "LE"}
+    assert {plan.session.rate for plan in plans} == {250, 256, 400, 512}
+    assert any("FZ" not in plan.session.electrodes for plan in plans)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_seizures_are_many_lie_apart_and_end_before_the_recording(seed: int) -> None:
+    plans = plan_corpus(CorpusSpec(seed, 24, 8, 4, 12.0, 0))
+    counts = Counter(plan.patient.split for plan in plans for _ in plan.seizures)
+    assert counts["train"] >= 60
+    assert counts["dev"] >= 15
+    for plan in plans:
+        edges = [edge for seizure in plan.seizures for edge in (seizure.start, seizure.stop)]
+        assert edges == sorted(edges)
+        assert not edges or edges[-1] < plan.seconds - 1
+        assert all(seizure.stop - seizure.start >= 6.0 for seizure in plan.seizures)
+
+
+def test_a_corpus_cut_short_is_completed_and_what_is_there_is_not_touched(tiny: Path, tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    write_synthetic_corpus(out, **TINY)
+    gone, kept = sorted(out.rglob("*.edf"))[0], sorted(out.rglob("*.edf"))[-1]
+    gone.unlink()
+    kept.write_bytes(b"edited by its owner")
+    write_synthetic_corpus(out, **TINY)
+    changed = {path for path, digest in content(out).items() if content(tiny)[path] != digest}
+    assert changed == {str(kept.relative_to(out))}
+
+
+@pytest.mark.parametrize("change", [{"seed": 6}, {"minutes": 2.0}, {"train_patients": 2}, {"broken": 1}])
+def test_a_corpus_of_other_options_is_refused_and_not_touched(change: dict[str, int], tiny: Path) -> None:
+    before = content(tiny)
+    with pytest.raises(CorpusError, match="found a synthetic corpus made from"):
+        write_synthetic_corpus(tiny, **{**TINY, **change})
+    assert content(tiny) == before
+
+
+def foreign_file(out: Path) -> None:
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+
+
+def foreign_list(out: Path) -> None:
+    out.mkdir()
+    (out / "synthetic.json").write_text("[1, 2]")
+
+
+def file_in_its_place(out: Path) -> None:
+    out.write_text("mine")
+
+
+@pytest.mark.parametrize("occupy", [foreign_file, foreign_list, file_in_its_place])
+def test_what_is_not_a_synthetic_corpus_is_refused_and_not_touched(occupy: object, tmp_path: Path) -> None:
+    assert callable(occupy)
+    occupy(tmp_path / "out")
+    before = content(tmp_path)
+    with pytest.raises(CorpusError, match="out"):
+        write_synthetic_corpus(tmp_path / "out", **TINY)
+    assert content(tmp_path) == before
+
+
+@pytest.fixture
+def room_for_100_kb() -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_names_the_file_and_leaves_no_part_of_it(room_for_100_kb: None, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"\.edf"):
+        write_synthetic_corpus(tmp_path / "out", **TINY, workers=2)
+    assert not list(tmp_path.rglob("*.part"))
+    assert not list(tmp_path.rglob("*.edf"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [({"seed": -1}, "seed"), ({"minutes": 0.5}, "minutes"), ({"minutes": float("nan")}, "minutes"),
+     ({"workers": 0}, "workers"), ({"train_patients": 0, "broken": 1}, "broken")],
+)  # fmt: skip
+def test_an_argument_out_of_range_is_named(arguments: dict[str, float], field: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{field}: found"):
+        write_synthetic_corpus(tmp_path / "out", **{**TINY, **arguments})
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,107 @@
+"""The curve of sensitivity over false alarms, the choice of a threshold, and the AUROC of samples."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seizurekit.config import DetectionConfig
+from seizurekit.detection.events import detect_events
+from seizurekit.scoring.curves import THRESHOLDS, Curve, CurveBuilder, auroc_of_counts
+from seizurekit.scoring.overlap import Score, score_by_overlap
+from seizurekit.scoring.plot import write_curve
+
+RATE = 16.0
+HOUR = 3600.0
+DETECTION = DetectionConfig(smoothing=0.0, merge_gap=0.0, min_duration=1.0)
+
+
+def curve(*points: tuple[int, int], usable: list[bool] | None = None) -> Curve:
+    """From (found of 10, false alarms in 24 h) at rising thresholds."""
+    scores = tuple(Score(tp, fp, 10 - tp, 24 * HOUR) for tp, fp in points)
+    thresholds = np.linspace(0.1, 0.9, len(points))
+    return Curve(thresholds, scores, np.array(usable or [True] * len(points)), 0.9)
+
+
+def test_the_threshold_of_highest_sensitivity_within_the_bound_is_chosen() -> None:
+    assert curve((10, 50), (9, 20), (8, 9), (5, 1), (2, 0)).threshold_at(10.0) == pytest.approx(0.5)
+
+
+def test_of_equal_thresholds_the_middle_one_is_chosen() -> None:
+    assert curve((9, 30), (8, 3), (8, 2), (8, 1), (1, 0)).threshold_at(10.0) == pytest.approx(0.5)
+
+
+def test_where_no_threshold_keeps_to_the_bound_the_highest_is_chosen_and_nothing_found() -> None:
+    noisy = curve((9, 90), (8, 80), (7, 70))
+    assert noisy.threshold_at(10.0) == pytest.approx(0.9)
+    assert noisy.sensitivity_at(10.0) == 0.0
+
+
+def test_sensitivity_never_falls_as_more_false_alarms_are_allowed() -> None:
+    mixed = curve((4, 50), (9, 20), (6, 9), (7, 1), (2, 0))
+    at = [mixed.sensitivity_at(bound) for bound in (0.0, 1.0, 10.0, 24.0, 100.0)]
+    assert at == [0.2, 0.7, 0.7, 0.9, 0.9]
+    assert all(a <= b for a, b in pairwise(at))
+
+
+def test_without_reference_events_there_is_no_sensitivity() -> None:
+    nothing = Curve(np.array([0.5]), (Score(0, 0, 0, HOUR),), np.array([True]), math.nan)
+    assert math.isnan(nothing.sensitivity_at(10.0))
+
+
+def test_an_alarm_that_never_ends_is_no_usable_detector() -> None:
+    builder = CurveBuilder(DETECTION)
+    reference = np.array([[100.0, 120.0], [300.0, 330.0]])
+    builder.add(np.full(int(600 * RATE), 0.3, np.float32), reference, RATE)
+    made = builder.curve()
+    always = made.thresholds <= 0.3
+    assert all(score.sensitivity == 1.0 and score.fp == 0 for score in np.array(made.scores, object)[always])
+    assert not made.usable[always].any()
+    assert made.sensitivity_at(10.0) == 0.0
+
+
+def test_the_curve_pools_recordings_and_agrees_with_the_detection_at_each_threshold() -> None:
+    rng = np.random.default_rng(3)
+    builder = CurveBuilder(DETECTION)
+    recordings = []
+    for seconds in (400, 900):
+        slow = np.repeat(rng.random(seconds // 5), int(5 * RATE)).astype(np.float32)
+        reference = np.array([[50.0, 70.0], [200.0, 260.0]])
+        builder.add(slow, reference, RATE)
+        recordings.append((slow, reference))
+    made = builder.curve()
+    for i in range(0, len(THRESHOLDS), 7):
+        wanted = Score()
+        for probability, reference in recordings:
+            events = detect_events(probability, RATE, float(THRESHOLDS[i]), DETECTION)
+            bounds = [(event.start, event.stop) for event in events]
+            wanted += score_by_overlap(reference, bounds, len(probability) / RATE)
+        assert made.scores[i] == wanted
+
+
+@given(
+    st.lists(st.integers(0, 9), min_size=1, max_size=30),
+    st.lists(st.integers(0, 9), min_size=1, max_size=30),
+)
+def test_the_auroc_is_the_share_of_pairs_in_the_right_order(positive: list[int], negative: list[int]) -> None:
+    wins = sum((p > n) + 0.5 * (p == n) for p in positive for n in negative)
+    counts = [np.bincount(values, minlength=10) for values in (positive, negative)]
+    assert auroc_of_counts(*counts) == pytest.approx(wins / (len(positive) * len(negative)))
+
+
+def test_samples_of_one_kind_have_no_auroc() -> None:
+    builder = CurveBuilder(DETECTION)
+    builder.add(np.linspace(0, 1, 1000, dtype=np.float32), np.empty((0, 2)), RATE)
+    assert math.isnan(builder.curve().auroc)
+
+
+def test_the_picture_is_a_png_of_the_curve(tmp_path: Path) -> None:
+    write_curve(tmp_path / "curve.png", curve((9, 20), (8, 9), (5, 1)), (0.8, 9.0), "a title")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]
