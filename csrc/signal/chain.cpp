@@ -1,6 +1,7 @@
 #include "signal/chain.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <stdexcept>
@@ -11,9 +12,8 @@
 namespace seizurekit::signal {
 namespace {
 
-constexpr std::int64_t input_block =
-    512;  // samples; what a block needs stays in the first and second level of the cache
-constexpr std::int64_t output_block = 128;
+constexpr std::int64_t input_block = 512;  // samples: what a block needs stays in the nearer caches
+constexpr std::int64_t output_block = Resampler::most_rows;
 
 // The streaming part of the chain: everything before the z-score.
 class Stream {
@@ -25,9 +25,10 @@ class Stream {
         samples_(plan.output_samples(source.samples())),
         gaps_(static_cast<std::size_t>(plan.electrodes)),
         block_(static_cast<std::size_t>(plan.electrodes) * input_block),
-        interpolated_(input_block),
+        interpolated_(static_cast<std::size_t>(plan.channels()) * input_block),
+        unused_(input_block),
         resampler_(plan.resampling),
-        rows_(static_cast<std::size_t>(output_block) * lanes),
+        rows_(output_block),
         state_(plan.sections.size() * 2 * lanes) {}
 
   void run() {
@@ -69,35 +70,29 @@ class Stream {
     }
   }
 
-  const float* interpolate(const std::vector<float>& weights, std::int64_t count) {
-    std::fill_n(interpolated_.begin(), count, 0.0F);
+  const float* interpolate(int channel, std::int64_t count) {
+    const auto& weights = plan_.weights[static_cast<std::size_t>(channel)];
+    float* to = interpolated_.data() + static_cast<std::ptrdiff_t>(channel) * input_block;
+    std::fill_n(to, count, 0.0F);
     for (int row = 0; row < plan_.electrodes; ++row) {
       const float weight = weights[static_cast<std::size_t>(row)];
       const float* x = electrode(row);
       for (std::int64_t i = 0; i < count; ++i) {
-        interpolated_[static_cast<std::size_t>(i)] += weight * x[i];
+        to[i] += weight * x[i];
       }
     }
-    return interpolated_.data();
+    return to;
   }
 
   void append(std::int64_t count) {
-    float* rows = resampler_.append(count);
-    for (int channel = 0; channel < lanes; ++channel) {
-      float* to = rows + channel;
-      if (channel >= plan_.channels()) {
-        for (std::int64_t i = 0; i < count; ++i) {
-          to[i * lanes] = 0.0F;
-        }
-        continue;
-      }
+    std::array<const float*, lanes> rows;
+    rows.fill(unused_.data());
+    for (int channel = 0; channel < plan_.channels(); ++channel) {
       const auto c = static_cast<std::size_t>(channel);
       const int from = plan_.electrode_of[c];
-      const float* x = from >= 0 ? electrode(from) : interpolate(plan_.weights[c], count);
-      for (std::int64_t i = 0; i < count; ++i) {
-        to[i * lanes] = x[i];
-      }
+      rows[c] = from >= 0 ? electrode(from) : interpolate(channel, count);
     }
+    SEIZUREKIT_DISPATCH(interleave, rows.data(), count, resampler_.append(count));
   }
 
   void drain() {
@@ -106,15 +101,14 @@ class Stream {
       if (count == 0) {
         return;
       }
-      SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.sections.data(), static_cast<int>(plan_.sections.size()),
-                          state_.data());
+      SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.channels(), plan_.sections.data(),
+                          static_cast<int>(plan_.sections.size()), state_.data());
+      std::array<float*, lanes> rows;
+      rows.fill(unused_.data());
       for (int channel = 0; channel < plan_.channels(); ++channel) {
-        float* to = out_ + channel * samples_ + written_;
-        const float* from = rows_.data() + channel;
-        for (std::int64_t i = 0; i < count; ++i) {
-          to[i] = from[i * lanes];
-        }
+        rows[static_cast<std::size_t>(channel)] = out_ + channel * samples_ + written_;
       }
+      SEIZUREKIT_DISPATCH(deinterleave, rows_.data(), count, rows.data());
       written_ += count;
     }
   }
@@ -126,9 +120,10 @@ class Stream {
   std::int64_t written_ = 0;
   std::vector<GapFiller> gaps_;
   std::vector<float> block_;
-  std::vector<float> interpolated_;
+  std::vector<float> interpolated_;  // a row a channel, used where it is interpolated
+  std::vector<float> unused_;        // what the lanes without a channel hold: 0
   Resampler resampler_;
-  std::vector<float> rows_;
+  std::vector<Row> rows_;
   std::vector<double> state_;
 };
 

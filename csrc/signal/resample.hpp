@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "signal/lanes.hpp"
+#include "signal/kernels.hpp"
 
 namespace seizurekit::signal {
 
@@ -29,27 +29,33 @@ class Resampler {
  public:
   explicit Resampler(const Resampling& resampling);
 
-  /// Room for `count` more input rows [time][lane]; valid until the next call of anything.
-  float* append(std::int64_t count);
+  /// Room for `count` more input rows; valid until the next call of anything.
+  Row* append(std::int64_t count);
   /// Announces that no input follows.
   void finish();
-  /// Writes at most `most` output rows [time][lane]; returns how many.
-  std::int64_t take(float* out, std::int64_t most);
+  /// Writes at most `most` output rows; returns how many.
+  std::int64_t take(Row* out, std::int64_t most);
+
+  /// What `take` gives at most at once.
+  static constexpr std::int64_t most_rows = 128;
 
  private:
+  std::int64_t held() const { return static_cast<std::int64_t>(rows_.size()); }
   void hold_first_row();
-  void write_taps(float* to) const;
+  const float* weights(float* room) const;
   void step();
 
   const Resampling& resampling_;
-  std::int64_t reach_back_;    // input rows before an output's time that it needs
-  std::int64_t first_row_;     // input time of the first row held
-  std::int64_t rows_held_;     // rows before the first input row included
-  std::vector<float> rows_;    // what later output needs
-  bool begun_ = false;         // the rows before the first are filled
-  std::int64_t time_ = 0;      // whole input samples before the next output
-  std::int64_t fraction_ = 0;  // and the rest, in 1 / up
-  std::vector<float> mixed_taps_;
+  std::int64_t whole_step_;     // input samples from one output to the next
+  std::int64_t fraction_step_;  // and the rest, in 1 / up
+  std::int64_t reach_back_;     // input rows before an output's time that it needs
+  std::int64_t first_row_;      // input time of the first row held
+  std::vector<Row> rows_;       // what later output needs, rows before the first input row included
+  bool begun_ = false;          // the rows before the first are filled
+  std::int64_t time_ = 0;       // whole input samples before the next output
+  std::int64_t fraction_ = 0;   // and the rest, in 1 / up
+  std::vector<Window> windows_;
+  std::vector<float> weights_;  // of windows whose phase the table has not
 };
 
 }  // namespace seizurekit::signal

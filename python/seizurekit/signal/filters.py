@@ -16,7 +16,7 @@ from seizurekit.signal.chain import Chain
 LOWEST_RATE, HIGHEST_RATE = 100, 5000
 PASS_EDGE = 100.0
 """Hz; up to here (or 0.9 of the lower Nyquist frequency, if less) the resampler is flat."""
-ATTENUATION = 80.0
+ATTENUATION = 70.0
 """dB; how far images and aliases are down. 60 are promised."""
 MOST_PHASES = 2048
 
