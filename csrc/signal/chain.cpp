@@ -190,6 +190,7 @@ std::vector<Scale> run(const ChainPlan& plan, const SampleSource& source, float*
   stream.run();
   const std::int64_t samples = plan.output_samples(source.samples());
   std::vector<Scale> scales;
+  scales.reserve(plan.electrode_of.size());
   for (int channel = 0; channel < plan.channels(); ++channel) {
     scales.push_back(normalize_row(out + channel * samples, samples, stream.runs(channel), plan.clip));
   }

@@ -3,7 +3,7 @@
 namespace seizurekit::signal::SEIZUREKIT_ISA {
 namespace {
 
-constexpr int group = 8;  // lanes that are worked on at once
+constexpr std::int64_t group = 8;  // lanes that are worked on at once
 static_assert(lanes % group == 0);
 
 using Floats = float __attribute__((vector_size(group * sizeof(float))));
@@ -28,17 +28,17 @@ void store(Element* to, const Vector& value) {
 
 Doubles widen(const Floats& x) { return __builtin_convertvector(x, Doubles); }
 
-template <int sections>
+template <std::int64_t sections>
 void cascade(float* x, std::int64_t count, const Section* section, double* state) {
   Doubles first[sections];
   Doubles second[sections];
-  for (int s = 0; s < sections; ++s) {
+  for (std::int64_t s = 0; s < sections; ++s) {
     first[s] = load(state + (2 * s) * lanes);
     second[s] = load(state + (2 * s + 1) * lanes);
   }
   for (std::int64_t t = 0; t < count; ++t) {
     Doubles value = widen(load(x + t * lanes));
-    for (int s = 0; s < sections; ++s) {
+    for (std::int64_t s = 0; s < sections; ++s) {
       const Doubles in = value;
       value = section[s].b0 * in + first[s];
       first[s] = section[s].b1 * in - section[s].a1 * value + second[s];
@@ -46,7 +46,7 @@ void cascade(float* x, std::int64_t count, const Section* section, double* state
     }
     store(x + t * lanes, __builtin_convertvector(value, Floats));
   }
-  for (int s = 0; s < sections; ++s) {
+  for (std::int64_t s = 0; s < sections; ++s) {
     store(state + (2 * s) * lanes, first[s]);
     store(state + (2 * s + 1) * lanes, second[s]);
   }
@@ -55,17 +55,17 @@ void cascade(float* x, std::int64_t count, const Section* section, double* state
 }  // namespace
 
 void fir(const float* x, const float* taps, int count, float* y) {
-  constexpr int groups = lanes / group;
-  constexpr int chains = 4;  // sums that do not wait for one another
+  constexpr std::int64_t groups = lanes / group;
+  constexpr std::int64_t chains = 4;  // sums that do not wait for one another
   Floats sums[chains][groups] = {};
-  for (int k = 0; k < count; k += chains) {
-    for (int chain = 0; chain < chains; ++chain) {
-      for (int g = 0; g < groups; ++g) {
+  for (std::int64_t k = 0; k < count; k += chains) {
+    for (std::int64_t chain = 0; chain < chains; ++chain) {
+      for (std::int64_t g = 0; g < groups; ++g) {
         sums[chain][g] += taps[k + chain] * load(x + (k + chain) * lanes + g * group);
       }
     }
   }
-  for (int g = 0; g < groups; ++g) {
+  for (std::int64_t g = 0; g < groups; ++g) {
     store(y + g * group, (sums[0][g] + sums[1][g]) + (sums[2][g] + sums[3][g]));
   }
 }
@@ -77,8 +77,8 @@ void interpolate_taps(const float* a, const float* b, float fraction, int count,
 }
 
 void filter(float* x, std::int64_t count, const Section* sections, int section_count, double* state) {
-  for (int g = 0; g < lanes; g += group) {
-    int done = 0;
+  for (std::int64_t g = 0; g < lanes; g += group) {
+    std::int64_t done = 0;
     for (; done + 4 <= section_count; done += 4) {
       cascade<4>(x + g, count, sections + done, state + 2 * done * lanes + g);
     }
@@ -93,14 +93,14 @@ Moments moments(const float* x, std::int64_t count) {
   Doubles squares[2] = {};
   std::int64_t i = 0;
   for (; i + 2 * group <= count; i += 2 * group) {
-    for (int half = 0; half < 2; ++half) {
+    for (std::int64_t half = 0; half < 2; ++half) {
       const Doubles value = widen(load(x + i + half * group));
       sum[half] += value;
       squares[half] += value * value;
     }
   }
   Moments total{0.0, 0.0};
-  for (int lane = 0; lane < group; ++lane) {
+  for (std::int64_t lane = 0; lane < group; ++lane) {
     total.sum += sum[0][lane] + sum[1][lane];
     total.sum_of_squares += squares[0][lane] + squares[1][lane];
   }
