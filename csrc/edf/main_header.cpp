@@ -87,6 +87,9 @@ std::int64_t read_signal_count(HeaderReader& reader) {
     return 0;
   }
   const std::int64_t signals = size.value / signal_header_bytes - 1;
+  if (size.state == NumberState::repaired) {
+    reader.mend(size_field, std::to_string(size.value));
+  }
   reader.mend(count_field, std::to_string(signals) + ", from the number of bytes in the header record");
   return signals;
 }

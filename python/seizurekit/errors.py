@@ -20,9 +20,7 @@ class EdfError(SeizurekitError, ValueError):
         wanted: what would have been accepted.
     """
 
-    def __init__(
-        self, file: str | PathLike[str], byte_offset: int | None, field: str, found: str, wanted: str
-    ) -> None:
+    def __init__(self, file: str | PathLike[str], byte_offset: int | None, field: str, found: str, wanted: str) -> None:
         self.file = fspath(file)
         self.byte_offset = byte_offset
         self.field = field

@@ -1,17 +1,13 @@
 // Whole files: opening, issues, annotations, and reads of every channel in every way.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <stdexcept>
-#include <string>
 #include <vector>
 
 #include "edf/field.hpp"
 #include "edf/file.hpp"
+#include "memory_file.hpp"
 #include "require.hpp"
 
 namespace {
@@ -21,24 +17,6 @@ using seizurekit::fuzz::require;
 
 // Reads stop here: a gap between records may be filled with as many NaN as a caller asks for.
 constexpr std::int64_t kLongestRead = 4096;
-
-// A file without a disk under it, rewritten for every input.
-class MemoryFile {
- public:
-  MemoryFile() : descriptor_(memfd_create("fuzz", MFD_CLOEXEC)) { require(descriptor_ >= 0); }
-  ~MemoryFile() { close(descriptor_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-
-  std::filesystem::path path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
-  void write(const std::uint8_t* data, std::size_t size) {
-    require(ftruncate(descriptor_, static_cast<off_t>(size)) == 0);
-    require(pwrite(descriptor_, data, size, 0) == static_cast<ssize_t>(size));
-  }
-
- private:
-  int descriptor_;
-};
 
 template <typename Sample>
 void read_part(const File& file, int channel, std::int64_t first, std::int64_t count, Gaps gaps) {
@@ -90,7 +68,7 @@ void read_file(const File& file) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static MemoryFile memory;
+  static seizurekit::fuzz::MemoryFile memory;
   memory.write(data, size);
   try {
     read_file(File(memory.path()));

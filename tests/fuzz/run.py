@@ -19,8 +19,10 @@ from pathlib import Path
 import seeds
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS_OF = {"fuzz_header": "file", "fuzz_file": "file", "fuzz_tal": "tal"}
+SEEDS_OF = {"fuzz_header": "file", "fuzz_file": "file", "fuzz_repair": "file", "fuzz_tal": "tal"}
 CHECK = "check_core"
+# Address randomisation of some kernels leaves no room where the thread sanitizer wants its shadow.
+FIXED_ADDRESSES = ["setarch", "--addr-no-randomize"] if shutil.which("setarch") else []
 SANITIZERS = {"memory": "address,undefined", "threads": "thread"}
 
 
@@ -65,27 +67,28 @@ def fuzz_command(programs: Path, name: str, runs: int, seconds: int, seed: int) 
 def main() -> int:
     """Runs what the command line asks for; 1 if anything is found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "targets", nargs="*", metavar="TARGET", help=f"{', '.join(SEEDS_OF)}, {CHECK}; else all"
-    )
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"{', '.join(SEEDS_OF)}, {CHECK}; else all")
     parser.add_argument("--runs", type=int, default=0, help="inputs for each fuzzer; 0 sets no limit")
     parser.add_argument("--seconds", type=int, default=0, help="time for each fuzzer; 0 sets no limit")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", action="store_true", help=f"{CHECK} under the thread sanitizer too")
+    parser.add_argument("--build-only", action="store_true", help="build and write the seeds, run nothing")
     options = parser.parse_args()
     if unknown := set(options.targets) - {*SEEDS_OF, CHECK}:
         parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(SEEDS_OF)} and {CHECK}")
     programs = build()
+    if options.build_only:
+        return 0
     seconds = options.seconds if options.runs or options.seconds else 60
     commands = [
         [str(programs / name)] if name == CHECK else fuzz_command(programs, name, options.runs, seconds, options.seed)
         for name in options.targets or [*SEEDS_OF, CHECK]
     ]
     if options.threads:
-        commands.append([str(build("threads") / CHECK)])
+        commands.append([*FIXED_ADDRESSES, str(build("threads") / CHECK)])
     failures = 0
     for command in commands:
-        print(os.path.relpath(command[0], ROOT), flush=True)
+        print(os.path.relpath(next(word for word in command if word.startswith(str(ROOT))), ROOT), flush=True)
         failures += subprocess.run(command).returncode != 0
     return 1 if failures else 0
 
