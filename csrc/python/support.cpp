@@ -35,7 +35,7 @@ py::dict build_config() {
 #ifdef __VERSION__
   config["compiler"] = __VERSION__;
 #endif
-  config["cxx_standard"] = static_cast<long>(__cplusplus);
+  config["cxx_standard"] = __cplusplus;
   config["isas"] = isa_names();
   config["isa"] = std::string(name(current_isa()));
   return config;

@@ -24,9 +24,9 @@ void use_isa(Isa isa);
 
 // Calls `function` of the namespace that holds the current instruction set's copy of a *.simd.cpp file.
 #ifdef SEIZUREKIT_X86_LEVELS
-#define SEIZUREKIT_DISPATCH(function, ...)                                                              \
-  (::seizurekit::current_isa() == ::seizurekit::Isa::avx512 ? avx512::function(__VA_ARGS__)             \
-   : ::seizurekit::current_isa() == ::seizurekit::Isa::avx2 ? avx2::function(__VA_ARGS__)               \
+#define SEIZUREKIT_DISPATCH(function, ...)                                                  \
+  (::seizurekit::current_isa() == ::seizurekit::Isa::avx512 ? avx512::function(__VA_ARGS__) \
+   : ::seizurekit::current_isa() == ::seizurekit::Isa::avx2 ? avx2::function(__VA_ARGS__)   \
                                                             : baseline::function(__VA_ARGS__))
 #else
 #define SEIZUREKIT_DISPATCH(function, ...) baseline::function(__VA_ARGS__)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from seizurekit.errors import SeizurekitError
 
+# Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
+UsageError: Any = typer.BadParameter.__base__
+
 app = typer.Typer(
     name="seizurekit",
     help="From clinical EEG recordings to a trained, scored seizure detector.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -40,10 +42,17 @@ def root(
 def main() -> None:
     """Runs the command line; an error is one line on stderr, with its traceback only under ``--debug``."""
     try:
-        app()
+        code = app(args=sys.argv[1:] or ["--help"], prog_name="seizurekit", standalone_mode=False)
+    except UsageError as error:
+        place = error.ctx.command_path if error.ctx else "seizurekit"
+        _fail(f"{error.format_message().rstrip('.')}; see '{place} --help'", code=2)
     except (SeizurekitError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        message = " ".join(str(error).split())
-        typer.echo(f"seizurekit: error: {message}", err=True)
-        sys.exit(1)
+        _fail(str(error), code=1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"seizurekit: error: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,50 @@
+# Every target sets up what it needs: Python 3.11 or newer, a C++20 compiler and make are enough to begin with.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
+BIN := .venv/bin
+RUN := runs/demo
+DATA ?=
+CPP := $(shell find csrc tests/fuzz -name '*.cpp' -o -name '*.hpp')
+NATIVE := CMakeLists.txt pyproject.toml constraints/cpu.txt $(shell find csrc -type f)
+
+.PHONY: demo test lint format bench fuzz wheel clean
+
+.venv/.base:
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "seizurekit needs Python 3.11 or newer; set PYTHON")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.built: .venv/.base $(NATIVE)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt scikit-build-core pybind11 cmake ninja
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation -Ccmake.define.SEIZUREKIT_WERROR=ON -e .
+	touch $@
+
+.venv/.dev: .venv/.built
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation -Ccmake.define.SEIZUREKIT_WERROR=ON -e '.[test,dev]'
+	touch $@
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
+	$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CPP)
+
+bench: .venv/.dev
+	$(BIN)/python -m bench.edf
+	$(BIN)/python -m bench.pipeline
+
+wheel: .venv/.dev
+	$(BIN)/pip wheel --no-deps --no-build-isolation -w dist .
+
+clean:
+	rm -rf .venv build dist
