@@ -6,7 +6,6 @@ Example: ``python -m bench.edf`` or ``python -m bench.edf --minutes 60 --json``.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -75,17 +74,10 @@ def ratios(timings: dict[str, Timing], readers: Sequence[Reader]) -> dict[str, f
     return found
 
 
-def run(task: Task, rounds: int, only: Sequence[str] = ()) -> Report:
-    """Checks the readers against one another and times them in turn.
-
-    Args:
-        task: what to read.
-        rounds: timed calls of each reader.
-        only: packages to take part beside seizurekit and numpy; all that are installed by default.
-    """
-    wanted = [reader for reader in READERS if not only or reader.package in {"seizurekit", "numpy", *only}]
-    readers = [reader for reader in wanted if reader.is_installed]
-    skipped = {reader.name: f"{reader.package} is not installed" for reader in wanted if not reader.is_installed}
+def run(task: Task, rounds: int) -> Report:
+    """Checks the readers that are installed against one another, and times them in turn, `rounds` calls of each."""
+    readers = [reader for reader in READERS if reader.is_installed]
+    skipped = {reader.name: f"{reader.package} is not installed" for reader in READERS if not reader.is_installed}
     reads = {reader.name: reader.prepare(task) for reader in readers}
     physical_min, physical_max, digital_min, digital_max = task.limits
     check_that_all_agree(_samples_of_all(reads, readers), (physical_max - physical_min) / (digital_max - digital_min))
@@ -100,6 +92,12 @@ def run(task: Task, rounds: int, only: Sequence[str] = ()) -> Report:
         aims=AIMS,
         machine=this_machine(["seizurekit", "numpy", "mne", "pyedflib", "edfio"]),
         skipped=skipped,
+        parameters={
+            "channels": len(task.labels),
+            "signals": task.signals,
+            "rate": task.samples_per_record,
+            "rounds": rounds,
+        },
     )
 
 
@@ -120,8 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         or options.minutes * 60 < 1
     ):
         parser.error("wanted at least one channel of those in the file, 1 Hz, 1 round and 1 second")
-    if importlib.util.find_spec("seizurekit") is None:
-        parser.error("seizurekit is not installed")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "generated.edf"
         task = generate(path, options.minutes, options.signals, options.rate, options.channels)

@@ -84,7 +84,7 @@ std::optional<std::string> AnnotationCorrector::correct(std::size_t signal, std:
   std::vector<Repair> repairs;
   if (signal == 0) {
     const bool keeps_time = !tals.empty() && tals.front().keeps_time();
-    const double onset = keeps_time ? *tals.front().onset : expected_onset_;
+    const double onset = keeps_time ? tals.front().onset.value_or(expected_onset_) : expected_onset_;
     expected_onset_ = onset + header_.record_duration;
     if (!keeps_time) {
       text = time_keeping_tal(onset);

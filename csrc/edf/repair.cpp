@@ -12,7 +12,7 @@
 namespace seizurekit::edf {
 namespace {
 
-constexpr std::int64_t block_bytes = std::int64_t{1} << 20;
+constexpr std::int64_t block_bytes = 1048576;
 
 std::string read_bytes(const Source& source, std::int64_t offset, std::int64_t count) {
   std::string bytes(static_cast<std::size_t>(count), '\0');

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -217,9 +216,9 @@ def test_edfio_reads_a_repaired_copy_alike(malformed: Path, tmp_path: Path) -> N
 
 
 def test_the_source_is_not_written(malformed: Path, tmp_path: Path) -> None:
-    before = malformed.read_bytes(), os.stat(malformed).st_mtime_ns
+    before = malformed.read_bytes(), malformed.stat().st_mtime_ns
     sk.repair_edf(malformed, tmp_path / "copy.edf")
-    assert (malformed.read_bytes(), os.stat(malformed).st_mtime_ns) == before
+    assert (malformed.read_bytes(), malformed.stat().st_mtime_ns) == before
 
 
 def test_a_repaired_copy_needs_no_repair(malformed: Path, tmp_path: Path) -> None:
