@@ -46,16 +46,17 @@ void check_timing(HeaderReader& reader, const Header& header) {
     reader.refuse(kind, "an annotation signal that says when each data record starts");
   } else if (header.plus && !has_annotations) {
     reader.mend(kind, "a continuous recording without annotations");
+  } else if (!header.plus && has_annotations) {
+    reader.mend(kind, "a continuous recording with annotations, since there is an annotation signal");
   }
 }
 
 void check_sampling_rates(HeaderReader& reader, const Header& header, std::int64_t signals) {
-  constexpr double highest = 1e12;
+  constexpr double highest = 1e8;
   for (const Signal& signal : header.signals) {
     if (header.sampling_rate(signal) > highest) {
-      reader.refuse(
-          reader.field(signal_field::samples, signal.position, signals),
-          "a sampling rate of at most 1e12 Hz with data records of " + to_text(header.record_duration) + " s");
+      reader.refuse(reader.field(signal_field::samples, signal.position, signals),
+                    "a sampling rate of at most 1e8 Hz with data records of " + to_text(header.record_duration) + " s");
     }
   }
 }

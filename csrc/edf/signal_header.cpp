@@ -95,6 +95,9 @@ void read_samples(const SignalReader& at, Format format, Signal& signal) {
   }
 }
 
+// A data record's annotations are read at once; the specification wants the whole data record within 61440 bytes.
+constexpr std::int64_t most_annotation_bytes = std::int64_t{64} << 20;
+
 Signal read_signal(const SignalReader& at, Format format) {
   Signal signal;
   signal.position = at.signal;
@@ -133,6 +136,9 @@ void read_signal_headers(HeaderReader& reader, std::int64_t signals, Header& hea
                     "a data record that fits into the file's " + std::to_string(reader.file_size) + " bytes");
     }
     if (is_annotation_label(signal.label)) {
+      if (signal.samples_per_record * header.bytes_per_sample() > most_annotation_bytes) {
+        reader.refuse(at.field(signal_field::samples), "at most 64 MiB of annotations in a data record");
+      }
       header.annotation_signals.push_back(std::move(signal));
       continue;
     }

@@ -1,0 +1,200 @@
+#include "edf/file.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include "edf/field.hpp"
+#include "edf/layout.hpp"
+#include "edf/samples.hpp"
+
+namespace seizurekit::edf {
+namespace {
+
+constexpr std::string_view time_keeping = "time-keeping annotations";
+
+ParsedHeader read_header(const Source& source) {
+  std::string bytes(static_cast<std::size_t>(std::min(main_header_bytes, source.size())), '\0');
+  const auto fill = [&] { source.read(0, std::as_writable_bytes(std::span(bytes))); };
+  fill();
+  const auto length = header_length(bytes, source.size());
+  if (const auto* fault = std::get_if<Fault>(&length)) {
+    throw Error(source.path(), *fault);
+  }
+  bytes.resize(static_cast<std::size_t>(std::get<std::int64_t>(length)));
+  fill();
+  auto parsed = parse_header(bytes, source.size());
+  if (const auto* fault = std::get_if<Fault>(&parsed)) {
+    throw Error(source.path(), *fault);
+  }
+  return std::get<ParsedHeader>(std::move(parsed));
+}
+
+// Whether the last record starts elsewhere than the number of records before it says. The record duration has at
+// most eight characters, so over many records its rounding shows.
+bool onsets_disagree(const Header& header, double first, double last) {
+  const double span = static_cast<double>(header.records - 1) * header.record_duration;
+  return std::abs(last - first - span) > onset_tolerance(header) + 1e-5 * span;
+}
+
+std::string seconds(double value) { return to_text(std::round(value * 1e6) / 1e6) + " s"; }
+
+}  // namespace
+
+File::File(const std::filesystem::path& path) : source_(path), continuous_(0, 0.0) {
+  ParsedHeader parsed = read_header(source_);
+  header_ = std::move(parsed.header);
+  header_issues_ = std::move(parsed.issues);
+  continuous_ = Timeline(header_.records, header_.record_duration);
+  const auto first = record_onset(source_, header_, 0);
+  const auto last = record_onset(source_, header_, header_.records - 1);
+  start_offset_ = first.value_or(0.0);
+  onsets_matter_ = header_.record_duration > 0 &&
+                   (header_.marked_discontinuous || (first && last && onsets_disagree(header_, *first, *last)));
+}
+
+const AnnotationScan& File::scan() const {
+  std::call_once(scanned_, [this] { scan_ = scan_annotations(source_, header_); });
+  return *scan_;
+}
+
+std::vector<Issue> File::issues() const {
+  std::vector<Issue> all = header_issues_;
+  const AnnotationScan& found = scan();
+  const std::int64_t kind = main_field::reserved.offset;
+  if (found.first_out_of_order && onsets_matter_) {
+    all.push_back(
+        {header_.bytes + *found.first_out_of_order * header_.record_bytes, std::string(time_keeping),
+         "data record " + std::to_string(*found.first_out_of_order + 1) + " starts before its predecessor ends",
+         header_.marked_discontinuous ? "file order, with gaps='join' alone" : "a continuous recording"});
+  } else if (onsets_matter_ && !header_.marked_discontinuous) {
+    all.push_back({kind, std::string(main_field::reserved.name),
+                   "'" + header_.reserved + "', though there are gaps between data records",
+                   "a discontinuous recording"});
+  }
+  all.insert(all.end(), found.issues.begin(), found.issues.end());
+  std::stable_sort(all.begin(), all.end(), [](const Issue& a, const Issue& b) { return a.offset < b.offset; });
+  return all;
+}
+
+bool File::is_discontinuous() const {
+  if (!onsets_matter_) {
+    return false;
+  }
+  return scan().first_out_of_order ? header_.marked_discontinuous : scan().timeline.has_gaps();
+}
+
+const Timeline& File::timeline(Gaps gaps) const {
+  if (gaps == Gaps::join || !onsets_matter_) {
+    return continuous_;
+  }
+  const auto& out_of_order = scan().first_out_of_order;
+  if (!out_of_order) {
+    return scan().timeline;
+  }
+  if (!header_.marked_discontinuous) {
+    return continuous_;
+  }
+  throw Error(path(), {header_.bytes + *out_of_order * header_.record_bytes, std::string(time_keeping),
+                       "data record " + std::to_string(*out_of_order + 1) + " starting before its predecessor ends",
+                       "data records in the order of time, or gaps='join'"});
+}
+
+double File::duration(Gaps gaps) const { return timeline(gaps).duration(); }
+
+std::int64_t File::samples(int channel, Gaps gaps) const {
+  if (channel < 0 || static_cast<std::size_t>(channel) >= header_.signals.size()) {
+    throw std::invalid_argument("channel " + std::to_string(channel) + ": the file has " +
+                                std::to_string(header_.signals.size()));
+  }
+  return timeline(gaps).samples(header_.signals[static_cast<std::size_t>(channel)].samples_per_record);
+}
+
+void File::check_range(std::span<const int> channels, std::int64_t first, std::int64_t count, Gaps gaps) const {
+  for (const int channel : channels) {
+    const std::int64_t available = samples(channel, gaps);
+    const auto rate = [&](int c) { return header_.signals[static_cast<std::size_t>(c)].samples_per_record; };
+    if (rate(channel) != rate(channels.front())) {
+      throw std::invalid_argument("channels of several sampling rates in one read");
+    }
+    if (first < 0 || count < 0 || first > available || count > available - first) {
+      throw std::invalid_argument("samples " + std::to_string(first) + " and " + std::to_string(count) +
+                                  " following: the recording has " + std::to_string(available));
+    }
+  }
+}
+
+template <typename Sample>
+void File::read_any(std::span<const int> channels, std::int64_t first, std::int64_t count, Sample* out,
+                    std::ptrdiff_t row_stride, Gaps gaps, int threads) const {
+  check_range(channels, first, count, gaps);
+  if (channels.empty() || count == 0) {
+    return;
+  }
+  const std::int64_t a_record = header_.signals[static_cast<std::size_t>(channels.front())].samples_per_record;
+  const Timeline& times = timeline(gaps);
+  const std::int64_t end = first + count;
+  const auto starts_after = [&](std::int64_t sample, const Segment& segment) {
+    return sample < times.first_sample(segment, a_record);
+  };
+  const auto& segments = times.segments();
+  auto segment = std::upper_bound(segments.begin(), segments.end(), first, starts_after) - 1;
+  for (std::int64_t done = first; done < end && segment != segments.end(); ++segment) {
+    const std::int64_t segment_first = times.first_sample(*segment, a_record);
+    const std::int64_t segment_end = segment_first + segment->records * a_record;
+    if (segment_end <= done) {
+      continue;
+    }
+    const std::int64_t from = std::clamp(segment_first, done, end);
+    if (segment_first > done || done > first) {
+      leave_gap(channels, done - first, from - done, out, row_stride, gaps, *segment);
+    }
+    const std::int64_t to = std::min(segment_end, end);
+    read_stored(source_, header_, channels, segment->first_record * a_record + from - segment_first, to - from,
+                out + (from - first), row_stride, threads);
+    done = to;
+  }
+}
+
+template <typename Sample>
+void File::leave_gap(std::span<const int> channels, std::int64_t first, std::int64_t count, Sample* out,
+                     std::ptrdiff_t row_stride, Gaps gaps, const Segment& next) const {
+  if (gaps != Gaps::nan || !std::is_floating_point_v<Sample>) {
+    throw Error(path(), {header_.bytes + next.first_record * header_.record_bytes, std::string(time_keeping),
+                         "a gap before data record " + std::to_string(next.first_record + 1) + ", which starts at " +
+                             seconds(next.start),
+                         "a range without gaps, or gaps='nan' or 'join'"});
+  }
+  for (std::size_t row = 0; row < channels.size(); ++row) {
+    std::fill_n(out + static_cast<std::ptrdiff_t>(row) * row_stride + first, count,
+                std::numeric_limits<Sample>::quiet_NaN());
+  }
+}
+
+void File::read(std::span<const int> channels, std::int64_t first, std::int64_t count, float* out,
+                std::ptrdiff_t row_stride, Gaps gaps, int threads) const {
+  read_any(channels, first, count, out, row_stride, gaps, threads);
+}
+
+void File::read(std::span<const int> channels, std::int64_t first, std::int64_t count, double* out,
+                std::ptrdiff_t row_stride, Gaps gaps, int threads) const {
+  read_any(channels, first, count, out, row_stride, gaps, threads);
+}
+
+void File::read(std::span<const int> channels, std::int64_t first, std::int64_t count, std::int32_t* out,
+                std::ptrdiff_t row_stride, Gaps gaps, int threads) const {
+  read_any(channels, first, count, out, row_stride, gaps, threads);
+}
+
+void File::read(std::span<const int> channels, std::int64_t first, std::int64_t count, std::int16_t* out,
+                std::ptrdiff_t row_stride, Gaps gaps, int threads) const {
+  if (header_.format != Format::edf) {
+    throw std::invalid_argument("16-bit integers cannot hold 24-bit samples");
+  }
+  read_any(channels, first, count, out, row_stride, gaps, threads);
+}
+
+}  // namespace seizurekit::edf
