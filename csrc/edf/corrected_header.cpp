@@ -85,7 +85,8 @@ std::string ascii_text(const Field& field) {
   for (std::string_view rest = text.value; !rest.empty();) {
     ascii += ascii_of(take_code(rest));
   }
-  return ascii;
+  const auto first = ascii.find_first_not_of(' ');
+  return first == std::string::npos ? "" : ascii.substr(first, ascii.find_last_not_of(' ') - first + 1);
 }
 
 std::string plain_number(const Field& field) {
