@@ -137,22 +137,22 @@ void File::read_any(std::span<const int> channels, std::int64_t first, std::int6
   const std::int64_t a_record = header_.signals[static_cast<std::size_t>(channels.front())].samples_per_record;
   const Timeline& times = timeline(gaps);
   const std::int64_t end = first + count;
+  const auto& segments = times.segments();
   const auto starts_after = [&](std::int64_t sample, const Segment& segment) {
     return sample < times.first_sample(segment, a_record);
   };
-  const auto& segments = times.segments();
-  auto segment = std::upper_bound(segments.begin(), segments.end(), first, starts_after) - 1;
-  for (std::int64_t done = first; done < end && segment != segments.end(); ++segment) {
+  auto segment = std::upper_bound(segments.begin(), segments.end(), first, starts_after);
+  if (segment != segments.begin()) {
+    --segment;
+  }
+  std::int64_t done = first;
+  for (; segment != segments.end() && done < end; ++segment) {
     const std::int64_t segment_first = times.first_sample(*segment, a_record);
-    const std::int64_t segment_end = segment_first + segment->records * a_record;
-    if (segment_end <= done) {
-      continue;
-    }
     const std::int64_t from = std::clamp(segment_first, done, end);
-    if (segment_first > done || done > first) {
-      leave_gap(channels, done - first, from - done, out, row_stride, gaps, *segment);
+    const std::int64_t to = std::clamp(segment_first + segment->records * a_record, from, end);
+    if (from > done) {
+      fill_gap(*segment, channels.size(), from - done, out + (done - first), row_stride, gaps);
     }
-    const std::int64_t to = std::min(segment_end, end);
     read_stored(source_, header_, channels, segment->first_record * a_record + from - segment_first, to - from,
                 out + (from - first), row_stride, threads);
     done = to;
@@ -160,17 +160,24 @@ void File::read_any(std::span<const int> channels, std::int64_t first, std::int6
 }
 
 template <typename Sample>
-void File::leave_gap(std::span<const int> channels, std::int64_t first, std::int64_t count, Sample* out,
-                     std::ptrdiff_t row_stride, Gaps gaps, const Segment& next) const {
-  if (gaps != Gaps::nan || !std::is_floating_point_v<Sample>) {
-    throw Error(path(), {header_.bytes + next.first_record * header_.record_bytes, std::string(time_keeping),
-                         "a gap before data record " + std::to_string(next.first_record + 1) + ", which starts at " +
-                             seconds(next.start),
-                         "a range without gaps, or gaps='nan' or 'join'"});
+void File::fill_gap(const Segment& after, std::size_t rows, std::int64_t count, Sample* out, std::ptrdiff_t row_stride,
+                    Gaps gaps) const {
+  if (gaps == Gaps::error) {
+    const Timeline& times = timeline(gaps);
+    const Segment* before = &after - 1;
+    const double gap_start = before->start + static_cast<double>(before->records) * header_.record_duration;
+    throw Error(path(), {header_.bytes + after.first_record * header_.record_bytes, std::string(time_keeping),
+                         "no samples from " + seconds(gap_start) + " to " + seconds(after.start) + " (" +
+                             std::to_string(times.segments().size() - 1) + " gaps in the recording)",
+                         "a range without gaps, or gaps='nan' or gaps='join'"});
   }
-  for (std::size_t row = 0; row < channels.size(); ++row) {
-    std::fill_n(out + static_cast<std::ptrdiff_t>(row) * row_stride + first, count,
-                std::numeric_limits<Sample>::quiet_NaN());
+  if constexpr (std::is_floating_point_v<Sample>) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      Sample* begin = out + static_cast<std::ptrdiff_t>(row) * row_stride;
+      std::fill(begin, begin + count, std::numeric_limits<Sample>::quiet_NaN());
+    }
+  } else {
+    throw std::invalid_argument("gaps='nan' wants a floating-point dtype: integers have no NaN");
   }
 }
 

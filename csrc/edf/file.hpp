@@ -71,8 +71,8 @@ class File {
   void read_any(std::span<const int> channels, std::int64_t first, std::int64_t count, Sample* out,
                 std::ptrdiff_t row_stride, Gaps gaps, int threads) const;
   template <typename Sample>
-  void leave_gap(std::span<const int> channels, std::int64_t first, std::int64_t count, Sample* out,
-                 std::ptrdiff_t row_stride, Gaps gaps, const Segment& next) const;
+  void fill_gap(const Segment& after, std::size_t rows, std::int64_t count, Sample* out, std::ptrdiff_t row_stride,
+                Gaps gaps) const;
 
   Source source_;
   Header header_;

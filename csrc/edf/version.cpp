@@ -55,8 +55,8 @@ std::optional<Format> read_version(HeaderReader& reader) {
   const std::string_view start = reader.bytes.substr(0, 20);
   for (const auto& [magic, what] : other_files) {
     if (start.starts_with(magic)) {
-      reader.fault = Fault{0, std::string(main_field::version.name), "the start of " + std::string(what),
-                           std::string(wanted_version)};
+      reader.fault = Fault{0, std::string(main_field::version.name),
+                           quoted(magic) + ", the start of " + std::string(what), std::string(wanted_version)};
       return std::nullopt;
     }
   }

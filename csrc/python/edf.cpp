@@ -1,11 +1,15 @@
 #include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
 
+#include <cerrno>
+#include <cstdint>
+#include <filesystem>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
-#include <tuple>
+#include <system_error>
 #include <vector>
 
 #include "edf/file.hpp"
@@ -16,99 +20,82 @@ namespace py = pybind11;
 namespace seizurekit::python {
 namespace {
 
-void raise_edf_error(const edf::Error& error) {
+using edf::File;
+using edf::Gaps;
+
+void set_edf_error(const edf::Error& error) {
   const edf::Fault& fault = error.fault();
   const py::object type = py::module_::import("seizurekit.errors").attr("EdfError");
-  const py::object instance = type(error.file(), fault.offset, fault.field, fault.found, fault.wanted);
-  PyErr_SetObject(type.ptr(), instance.ptr());
+  const py::object value = type(error.file(), fault.offset, fault.field, fault.found, fault.wanted);
+  PyErr_SetObject(type.ptr(), value.ptr());
 }
 
-void raise_os_error(const std::filesystem::filesystem_error& error) {
+void set_os_error(const std::filesystem::filesystem_error& error) {
   errno = error.code().value();
-  const py::object path = py::cast(error.path1()).attr("__fspath__")();
+  const py::object path = py::module_::import("os").attr("fspath")(error.path1());
   PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path.ptr());
 }
 
-edf::Gaps gaps_named(const std::string& name) {
-  if (name == "error") {
-    return edf::Gaps::error;
+void translate(std::exception_ptr pointer) {
+  try {
+    if (pointer) {
+      std::rethrow_exception(pointer);
+    }
+  } catch (const edf::Error& error) {
+    set_edf_error(error);
+  } catch (const std::filesystem::filesystem_error& error) {
+    set_os_error(error);
   }
-  if (name == "nan") {
-    return edf::Gaps::nan;
-  }
-  if (name == "join") {
-    return edf::Gaps::join;
-  }
-  throw std::invalid_argument("gaps: found '" + name + "', wanted 'error', 'nan' or 'join'");
 }
 
 template <typename Sample>
-void read_into(const edf::File& file, const std::vector<int>& channels, std::int64_t first, const py::array& out,
-               edf::Gaps gaps, int threads) {
-  auto* data = static_cast<Sample*>(py::array(out).mutable_data());
+void read_into(const File& file, const std::vector<int>& channels, std::int64_t first, const py::array& out, Gaps gaps,
+               int threads) {
+  const auto row_stride = static_cast<std::ptrdiff_t>(out.strides(0) / static_cast<py::ssize_t>(sizeof(Sample)));
+  auto* data = static_cast<Sample*>(const_cast<void*>(out.data()));
   const py::ssize_t count = out.shape(1);
-  const auto row_stride = out.strides(0) / static_cast<py::ssize_t>(sizeof(Sample));
-  const py::gil_scoped_release unlocked;
+  const py::gil_scoped_release released;
   file.read(channels, first, count, data, row_stride, gaps, threads);
 }
 
-void read(const edf::File& file, const std::vector<int>& channels, std::int64_t first, const py::array& out,
-          const std::string& gaps, int threads) {
-  const py::ssize_t size = out.itemsize();
-  if (out.ndim() != 2 || out.shape(0) != static_cast<py::ssize_t>(channels.size()) ||
-      (out.shape(1) > 1 && out.strides(1) != size) || out.strides(0) % size != 0) {
-    throw std::invalid_argument("out: wanted a row for each channel, each row contiguous");
+// `out` is [channel, sample], rows contiguous; recordings/edf.py checks shape and dtype before.
+void read(const File& file, const std::vector<int>& channels, std::int64_t first, const py::array& out, Gaps gaps,
+          int threads) {
+  if (out.ndim() != 2 || !out.writeable() || static_cast<std::size_t>(out.shape(0)) != channels.size()) {
+    throw std::invalid_argument("out: wanted a writeable array of a row a channel");
   }
-  if (py::isinstance<py::array_t<float>>(out)) {
-    read_into<float>(file, channels, first, out, gaps_named(gaps), threads);
-  } else if (py::isinstance<py::array_t<double>>(out)) {
-    read_into<double>(file, channels, first, out, gaps_named(gaps), threads);
-  } else if (py::isinstance<py::array_t<std::int32_t>>(out)) {
-    read_into<std::int32_t>(file, channels, first, out, gaps_named(gaps), threads);
-  } else if (py::isinstance<py::array_t<std::int16_t>>(out)) {
-    read_into<std::int16_t>(file, channels, first, out, gaps_named(gaps), threads);
+  const py::dtype dtype = out.dtype();
+  if (dtype.equal(py::dtype::of<float>())) {
+    read_into<float>(file, channels, first, out, gaps, threads);
+  } else if (dtype.equal(py::dtype::of<double>())) {
+    read_into<double>(file, channels, first, out, gaps, threads);
+  } else if (dtype.equal(py::dtype::of<std::int32_t>())) {
+    read_into<std::int32_t>(file, channels, first, out, gaps, threads);
+  } else if (dtype.equal(py::dtype::of<std::int16_t>())) {
+    read_into<std::int16_t>(file, channels, first, out, gaps, threads);
   } else {
     throw std::invalid_argument("out: wanted float32, float64, int32 or int16");
   }
 }
 
-std::vector<std::tuple<std::int64_t, std::string, std::string, std::string>> issues(const edf::File& file) {
-  std::vector<std::tuple<std::int64_t, std::string, std::string, std::string>> rows;
-  for (edf::Issue& issue : file.issues()) {
-    rows.emplace_back(issue.offset, std::move(issue.field), std::move(issue.found), std::move(issue.used));
+py::tuple start_of(const edf::Header& header) {
+  if (!header.start) {
+    return py::tuple();
   }
-  return rows;
-}
-
-py::list annotations(const edf::File& file) {
-  const std::vector<edf::Annotation>* found = nullptr;
-  {
-    const py::gil_scoped_release unlocked;
-    found = &file.annotations();
-  }
-  py::list rows;
-  for (const edf::Annotation& annotation : *found) {
-    rows.append(py::make_tuple(annotation.onset, annotation.duration, annotation.text));
-  }
-  return rows;
-}
-
-py::object start(const edf::File& file) {
-  if (!file.header().start) {
-    return py::none();
-  }
-  const auto& [date, time] = *file.header().start;
+  const auto& [date, time] = *header.start;
   return py::make_tuple(date.year, date.month, date.day, time.hour, time.minute, time.second);
 }
 
-std::string format(const edf::File& file) {
-  const edf::Header& header = file.header();
-  return std::string(header.format == edf::Format::bdf ? "BDF" : "EDF") + (header.plus ? "+" : "");
-}
-
-using Unlocked = py::call_guard<py::gil_scoped_release>;
-
-void register_signal_header(py::module_& module) {
+void register_parts(py::module_& module) {
+  py::class_<edf::Issue>(module, "Issue")
+      .def_readonly("offset", &edf::Issue::offset)
+      .def_readonly("field", &edf::Issue::field)
+      .def_readonly("found", &edf::Issue::found)
+      .def_readonly("used", &edf::Issue::used);
+  py::class_<edf::Annotation>(module, "Annotation")
+      .def_readonly("onset", &edf::Annotation::onset)
+      .def_readonly("duration", &edf::Annotation::duration)
+      .def_readonly("text", &edf::Annotation::text);
   py::class_<edf::Signal>(module, "Signal")
       .def_readonly("position", &edf::Signal::position)
       .def_readonly("label", &edf::Signal::label)
@@ -120,67 +107,35 @@ void register_signal_header(py::module_& module) {
       .def_readonly("digital_min", &edf::Signal::digital_min)
       .def_readonly("digital_max", &edf::Signal::digital_max)
       .def_readonly("samples_per_record", &edf::Signal::samples_per_record);
-}
-
-template <auto member>
-auto of_header() {
-  return [](const edf::File& file) { return file.header().*member; };
-}
-
-void register_file(py::module_& module) {
-  using edf::File;
-  using edf::Header;
-  py::class_<File, std::shared_ptr<File>>(module, "File")
-      .def(py::init<const std::filesystem::path&>(), py::arg("path"), Unlocked())
-      .def_property_readonly("path", &File::path)
-      .def_property_readonly("format", &format)
-      .def_property_readonly("patient", of_header<&Header::patient>())
-      .def_property_readonly("recording", of_header<&Header::recording>())
-      .def_property_readonly("reserved", of_header<&Header::reserved>())
-      .def_property_readonly("start", &start)
-      .def_property_readonly("start_offset", &File::start_offset)
-      .def_property_readonly("header_bytes", of_header<&Header::bytes>())
-      .def_property_readonly("records", of_header<&Header::records>())
-      .def_property_readonly("record_bytes", of_header<&Header::record_bytes>())
-      .def_property_readonly("record_duration", of_header<&Header::record_duration>())
-      .def_property_readonly("signals", of_header<&Header::signals>())
-      .def("sampling_rate",
-           [](const File& file, std::size_t channel) {
-             return file.header().sampling_rate(file.header().signals.at(channel));
-           })
-      .def("issues", &issues, Unlocked(), "(byte offset, field, found, used) of everything mended.")
-      .def("annotations", &annotations, "(onset s, duration s or None, text) by onset.")
-      .def("is_discontinuous", &File::is_discontinuous, Unlocked())
-      .def(
-          "duration", [](const File& file, const std::string& gaps) { return file.duration(gaps_named(gaps)); },
-          py::arg("gaps"), Unlocked())
-      .def(
-          "samples",
-          [](const File& file, int channel, const std::string& gaps) {
-            return file.samples(channel, gaps_named(gaps));
-          },
-          py::arg("channel"), py::arg("gaps"), Unlocked())
-      .def("read", &read, py::arg("channels"), py::arg("first"), py::arg("out").noconvert(), py::arg("gaps"),
-           py::arg("threads") = 0, "Fills `out` with samples from `first` on, a row a channel.");
+  py::enum_<Gaps>(module, "Gaps").value("error", Gaps::error).value("nan", Gaps::nan).value("join", Gaps::join);
 }
 
 }  // namespace
 
 void register_edf(py::module_& module) {
-  module.doc() = "EDF, EDF+, BDF and BDF+ files.";
-  py::register_exception_translator([](std::exception_ptr error) {
-    try {
-      if (error) {
-        std::rethrow_exception(error);
-      }
-    } catch (const edf::Error& failure) {
-      raise_edf_error(failure);
-    } catch (const std::filesystem::filesystem_error& failure) {
-      raise_os_error(failure);
-    }
-  });
-  register_signal_header(module);
-  register_file(module);
+  module.doc() = "Reading EDF, EDF+, BDF and BDF+ files.";
+  py::register_exception_translator(&translate);
+  register_parts(module);
+  using released = py::call_guard<py::gil_scoped_release>;
+  py::class_<File, std::shared_ptr<File>>(module, "File")
+      .def(py::init<const std::filesystem::path&>(), py::arg("path"), released())
+      .def("issues", &File::issues, released())
+      .def("annotations", &File::annotations, released())
+      .def("is_discontinuous", &File::is_discontinuous, released())
+      .def("duration", &File::duration, py::arg("gaps"), released())
+      .def("samples", &File::samples, py::arg("channel"), py::arg("gaps"), released())
+      .def("read", &read, py::arg("channels"), py::arg("first"), py::arg("out"), py::arg("gaps"), py::arg("threads"))
+      .def_property_readonly("signals", [](const File& file) { return file.header().signals; })
+      .def_property_readonly("start", [](const File& file) { return start_of(file.header()); })
+      .def_property_readonly("start_offset", &File::start_offset)
+      .def_property_readonly("patient", [](const File& file) { return file.header().patient; })
+      .def_property_readonly("recording", [](const File& file) { return file.header().recording; })
+      .def_property_readonly("is_bdf", [](const File& file) { return file.header().format == edf::Format::bdf; })
+      .def_property_readonly("is_plus", [](const File& file) { return file.header().plus; })
+      .def_property_readonly("header_bytes", [](const File& file) { return file.header().bytes; })
+      .def_property_readonly("records", [](const File& file) { return file.header().records; })
+      .def_property_readonly("record_duration", [](const File& file) { return file.header().record_duration; })
+      .def_property_readonly("size", &File::size);
 }
 
 }  // namespace seizurekit::python

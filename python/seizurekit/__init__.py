@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
+    from seizurekit.recordings.annotations import read_annotations as read_annotations
+    from seizurekit.recordings.edf import open_edf as open_edf
 
 _HOME = {
     "EdfError": "seizurekit.errors",
     "SeizurekitError": "seizurekit.errors",
+    "open_edf": "seizurekit.recordings.edf",
+    "read_annotations": "seizurekit.recordings.annotations",
 }
 
-__all__ = ["EdfError", "SeizurekitError", "__version__"]
+__all__ = ["EdfError", "SeizurekitError", "__version__", "open_edf", "read_annotations"]
 
 
 def __getattr__(name: str) -> Any:

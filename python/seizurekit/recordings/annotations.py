@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
+from typing import Literal
 
 from seizurekit.errors import AnnotationError
 
@@ -22,8 +24,14 @@ KNOWN_LABELS = SEIZURE_LABELS | {
 """Labels of the TUH corpora's annotation guidelines; others are kept, with a message."""
 
 COLUMNS = ("channel", "start_time", "stop_time", "label", "confidence")
+"""TUSZ's columns in TUSZ's order."""
+
+_NEEDED = ("start_time", "stop_time", "label")
 _LARGEST_FILE = 64 << 20
-_MOST_MESSAGES = 20
+_NUMBERS = (("start_time", ""), ("stop_time", ""), ("confidence", "1"))  # and what stands for an empty field
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE)
+_DURATION = re.compile(r"#[#\s]*duration\s*[=:](.*)", re.IGNORECASE)
+_SECONDS = re.compile(rf"\s*({_NUMBER.pattern})\s*(?:s|secs?|seconds?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,25 +52,25 @@ class Annotations:
     Attributes:
         path: the file they were read from.
         duration: seconds, as the file's ``# duration`` line gives it; None where it has none.
-        events: sorted by start, then by channel.
-        messages: what was mended, clipped, dropped or is unusual, one sentence each.
+        events: sorted by start, stop and channel.
+        messages: what was mended, clipped, dropped or is unusual, one sentence a kind.
+        kind: ``"csv_bi"`` where the file has a row an event, ``"csv"`` where it has one for each channel too.
     """
 
     path: Path
     duration: float | None
     events: tuple[Event, ...]
     messages: tuple[str, ...] = ()
+    kind: Literal["csv", "csv_bi"] = "csv_bi"
 
     def seizures(self, labels: Collection[str] = SEIZURE_LABELS) -> tuple[Event, ...]:
         """The recording's seizures: events of the given labels, those that overlap or touch united, sorted.
 
-        A ``.csv`` has a row a channel, so its seizures are unions over channels. A united event has the label of its first
-        part and the largest confidence.
+        A ``.csv`` has a row a channel, so its seizures are unions over channels. A united event has the label of its
+        first part and the largest confidence.
         """
         united: list[Event] = []
-        for event in self.events:
-            if event.label not in labels:
-                continue
+        for event in sorted((e for e in self.events if e.label in labels), key=_in_time):
             if united and event.start <= united[-1].stop:
                 last = united[-1]
                 confidence = max(last.confidence, event.confidence)
@@ -72,164 +80,225 @@ class Annotations:
         return tuple(united)
 
     def clipped(self, duration: float) -> Annotations:
-        """The same for a signal of `duration` seconds: events end with it, those that begin after it are dropped."""
-        events, messages = _clip(self.events, duration, "the signal")
-        return replace(self, events=events, messages=self.messages + messages)
+        """The same for a signal of `duration` seconds: events end with it, those that begin at its end are dropped."""
+        said = _Said()
+        events = tuple(_within(self.events, duration, "the signal's end", said))
+        return replace(self, events=events, messages=self.messages + said.sentences())
 
 
 def read_annotations(path: str | PathLike[str]) -> Annotations:
     """Reads a ``.csv_bi`` or ``.csv`` file of TUSZ.
 
-    The rules for what is not as it should be; each leaves a message:
+    What does not matter: CRLF, a byte-order mark, blank lines, blanks and quotes around fields, empty fields at a row's
+    end, the order of columns, other columns, capitals in labels, and where the ``#`` lines stand.
 
-    - lines that begin with ``#`` may stand anywhere; ``# duration = 601.00 secs`` is the one that is used;
-    - columns may come in any order; without a header row TUSZ's order is taken; ``channel`` may be missing (``TERM``), and
-      so may ``confidence`` (1.0); blank lines, blanks around fields, CRLF and a byte-order mark do not matter;
-    - an unknown label is kept; it counts as no seizure unless it is among the labels asked for;
-    - an event beyond the duration is clipped to it, one that starts at or after it is dropped, a start before 0 becomes 0;
-    - an event of no length is dropped, as is an exact repetition of a row.
+    What is taken as it is, or mended, with a message:
+
+    - no ``# duration`` line: the duration is None;
+    - no header row: TUSZ's columns in TUSZ's order; no row at all below the header: no event;
+    - no channel column, or no channel: ``TERM``; no confidence: 1.0;
+    - an unknown label is kept; it is a seizure only for those who ask for it by name;
+    - events of a channel that overlap are kept; `Annotations.seizures` unites them;
+    - an event that begins before 0 or ends after the duration is clipped; one wholly outside, or of no length, is
+      dropped, and so is a row that repeats another.
+
+    What is refused, since a seizure could be lost by guessing: a time that is no number or not finite, a stop before
+    its start, a row with a field too few or too many, a label left out, a confidence below 0, two durations that
+    differ, a table without one of the columns start_time, stop_time and label, and whatever is not text in UTF-8.
 
     Raises:
-        AnnotationError: a time, stop before start, or confidence that cannot be meant, or a file that is not such a table;
-            the message names file, line, column, value found and value wanted.
+        AnnotationError: the file is refused; the message names file, line, column, value found and value wanted.
         OSError: the file cannot be read.
     """
     path = Path(path)
-    rows = _table(path, _decoded(path))
-    duration, messages = None, []
-    events: list[Event] = []
-    columns: Sequence[str] | None = None
-    for line, fields in rows:
-        if fields[0].startswith("#"):
-            duration = _duration(path, line, ",".join(fields), duration)
-            continue
-        if columns is None:
-            columns = _columns(path, line, fields)
-            if columns is not COLUMNS:
-                continue
-            messages.append(f"{path}: no header row; columns taken as {', '.join(COLUMNS)}")
-        events.append(_event(path, line, dict(zip(columns, fields, strict=False)), columns, len(fields)))
-    if columns is None:
-        raise AnnotationError(f"{path}: no row of annotations: found only comments or nothing, wanted {','.join(COLUMNS)}")
-    kept, said = _mended(events)
-    messages += said
-    if duration is None:
-        messages.append("no '# duration' line")
-    else:
-        kept, said = _clip(kept, duration, "the annotated duration")
-        messages += said
-    return Annotations(path, duration, tuple(sorted(kept, key=lambda e: (e.start, e.stop, e.channel))), tuple(messages))
-
-
-def _decoded(path: Path) -> str:
     size = path.stat().st_size
     if size > _LARGEST_FILE:
         raise AnnotationError(f"{path}: found {size} bytes, wanted an annotation file of at most {_LARGEST_FILE}")
-    data = path.read_bytes()
-    if not data.strip():
-        raise AnnotationError(f"{path}: found an empty file, wanted annotations")
-    if b"\0" in data:
-        raise AnnotationError(f"{path}: found a NUL at byte {data.index(0)}, wanted text in UTF-8")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = data[error.start : error.start + 1].hex()
-        raise AnnotationError(f"{path}: found byte 0x{found} at byte {error.start}, wanted text in UTF-8") from None
+    return parse_annotations(path.read_bytes(), path)
 
 
-def _table(path: Path, text: str) -> Iterable[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
-    try:
-        for row in reader:
-            fields = [field.strip() for field in row]
-            if any(fields):
-                yield reader.line_num, fields
-    except csv.Error as error:
-        raise AnnotationError(f"{path}: line {reader.line_num}: {error}, wanted fields separated by commas") from None
+def parse_annotations(data: bytes, path: str | PathLike[str]) -> Annotations:
+    """Reads what `read_annotations` reads from a file's bytes; `path` is for messages, and its suffix for the kind."""
+    path = Path(path)
+    said = _Said()
+    duration: float | None = None
+    columns: Sequence[str] | None = None
+    events: list[Event] = []
+    for line, text in enumerate(io.StringIO(_decoded(path, data), newline=None), 1):
+        if text.lstrip(' \t"').startswith("#"):
+            duration = _duration(path, line, text, duration)
+            continue
+        fields = _fields(path, line, text)
+        if not any(fields):
+            continue
+        if columns is None:
+            columns = _header(path, line, fields)
+            if columns is not COLUMNS:
+                continue
+            said.add(f"no header row, columns taken as {','.join(COLUMNS)}", f"line {line}")
+        events += _mended(line, _event(path, line, columns, fields), said)
+    if columns is None:
+        raise _refusal(path, None, "table", "no row", f"a header row {','.join(COLUMNS)!r}")
+    if not events:
+        said.add("no event in the table")
+    events = _without_repetitions(events, said)
+    if duration is None:
+        said.add("no '# duration' line")
+    else:
+        events = _within(events, duration, "the duration", said)
+    events.sort(key=_in_time)
+    _note_overlaps(events, said)
+    kind: Literal["csv", "csv_bi"] = "csv" if path.suffix.lower() == ".csv" else "csv_bi"
+    return Annotations(path, duration, tuple(events), said.sentences(), kind)
 
 
-def _duration(path: Path, line: int, comment: str, known: float | None) -> float | None:
-    name, _, value = comment.lstrip("# ").partition("=")
-    if name.strip().lower() != "duration":
-        return known
-    number, *unit = value.split() or [""]
-    seconds = _number(number)
-    if seconds is None or seconds < 0 or (unit and unit[0].lower() not in {"s", "sec", "secs", "second", "seconds"}):
-        raise AnnotationError(
-            f"{path}: line {line}: duration: found {value.strip()!r}, wanted seconds such as '601.00 secs'"
+class _Said:
+    """Messages by kind, so that a thousand rows of one kind make one sentence."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, list[str]] = {}
+
+    def add(self, kind: str, place: str = "") -> None:
+        self._places.setdefault(kind, []).append(place)
+
+    def sentences(self) -> tuple[str, ...]:
+        return tuple(
+            "; ".join([f"{kind}: {places[0]}".removesuffix(": "), *places[1:3]])
+            + (f"; and {len(places) - 3} more" if len(places) > 3 else "")
+            for kind, places in self._places.items()
         )
-    return seconds
 
 
-def _columns(path: Path, line: int, fields: Sequence[str]) -> Sequence[str]:
-    names = [field.lower() for field in fields]
-    if "start_time" in names and "stop_time" in names and "label" in names:
-        return names
-    if len(fields) >= len(COLUMNS) - 1 and _number(fields[1]) is not None and _number(fields[2]) is not None:
-        return COLUMNS
-    raise AnnotationError(f"{path}: line {line}: header: found {','.join(fields)!r:.200}, wanted {','.join(COLUMNS)!r}")
+def _refusal(path: Path, line: int | None, column: str, found: str, wanted: str) -> AnnotationError:
+    place = "" if line is None else f"line {line}: "
+    return AnnotationError(f"{path}: {place}{column}: found {found}, wanted {wanted}")
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:80] + "…")
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    if not data.strip():
+        raise _refusal(path, None, "content", "an empty file", "annotations")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise _refusal(path, None, "content", "text in UTF-16", "text in UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        found = f"byte 0x{data[error.start]:02x} at byte {error.start}"
+        raise _refusal(path, None, "content", found, "text in UTF-8") from None
+    if "\0" in text:
+        raise _refusal(path, None, "content", f"a NUL at byte {data.index(0)}", "text in UTF-8")
+    return text
 
 
 def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
+    if not _NUMBER.fullmatch(text):  # float() also takes nan, inf and 1_0
         return None
+    number = float(text)
     return number if math.isfinite(number) else None
 
 
-def _event(path: Path, line: int, row: dict[str, str], columns: Sequence[str], found: int) -> Event:
-    def number(column: str, lowest: float, wanted: str) -> float:
-        value = _number(row[column])
-        if value is None or value < lowest:
-            raise AnnotationError(f"{path}: line {line}: {column}: found {row[column]!r}, wanted {wanted}")
-        return value
+def _duration(path: Path, line: int, text: str, known: float | None) -> float | None:
+    match = _DURATION.fullmatch(text.strip('" \t\n,'))
+    if match is None:
+        return known
+    number = _SECONDS.fullmatch(match[1])
+    seconds = _number(number[1]) if number else None
+    if seconds is None or seconds < 0:
+        raise _refusal(path, line, "duration", _quoted(match[1].strip()), "seconds such as '601.00 secs'")
+    if known is not None and seconds != known:
+        raise _refusal(path, line, "duration", f"{seconds:g} s", f"one duration, and an earlier line says {known:g} s")
+    return seconds
 
-    needed = [name for name in ("start_time", "stop_time", "label") if name not in row]
-    if needed:
-        raise AnnotationError(f"{path}: line {line}: found {found} fields, wanted {len(columns)}: {','.join(columns)}")
+
+def _fields(path: Path, line: int, text: str) -> list[str]:
+    """One line's fields; a quote that is left open ends with its line, not with the file."""
+    try:
+        fields = next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise _refusal(path, line, "row", str(error), "fields separated by commas") from None
+    return [field.strip() for field in fields]
+
+
+def _header(path: Path, line: int, fields: Sequence[str]) -> Sequence[str]:
+    """The names in a header row, or `COLUMNS` itself where the first row is already one of data."""
+    names = [field.lower() for field in fields]
+    if all(names.count(name) == 1 for name in _NEEDED):
+        return names
+    if len(fields) >= len(COLUMNS) - 1 and _number(fields[1]) is not None and _number(fields[2]) is not None:
+        return COLUMNS
+    raise _refusal(path, line, "header", _quoted(",".join(fields)), repr(",".join(COLUMNS)))
+
+
+def _event(path: Path, line: int, columns: Sequence[str], fields: Sequence[str]) -> Event:
+    row = dict(zip(columns, fields, strict=False))
+    if any(fields[len(columns) :]) or any(name not in row for name in _NEEDED):
+        found = f"{len(fields)} fields ({_quoted(','.join(fields))})"
+        raise _refusal(path, line, "row", found, f"{len(columns)}: {','.join(columns)}")
+    start, stop, confidence = (_number(row.get(name) or absent) for name, absent in _NUMBERS)
+    if start is None:
+        raise _refusal(path, line, "start_time", _quoted(row["start_time"]), "seconds")
+    if stop is None or stop < start:
+        raise _refusal(path, line, "stop_time", _quoted(row["stop_time"]), f"seconds not before start_time {start:g}")
     if not row["label"]:
-        raise AnnotationError(f"{path}: line {line}: label: found nothing, wanted one such as 'seiz' or 'bckg'")
-    start = number("start_time", -math.inf, "seconds")
-    stop = number("stop_time", start, f"seconds not before start_time {row['start_time']}")
-    confidence = number("confidence", 0.0, "a number of at least 0") if row.get("confidence") else 1.0
+        raise _refusal(path, line, "label", "nothing", "one such as 'seiz' or 'bckg'")
+    if confidence is None or confidence < 0:
+        raise _refusal(path, line, "confidence", _quoted(row["confidence"]), "a number of at least 0")
     return Event(start, stop, row["label"].lower(), row.get("channel") or "TERM", confidence)
 
 
-def _mended(events: Sequence[Event]) -> tuple[list[Event], list[str]]:
-    messages = []
-    kept: dict[Event, None] = {}
+def _mended(line: int, event: Event, said: _Said) -> list[Event]:
+    """The event, clipped to begin at 0, or nothing where it has no length after that."""
+    place = f"line {line}, {_shown(event)}"
+    if event.label not in KNOWN_LABELS:
+        said.add("unknown label kept", place)
+    if event.start == event.stop:
+        said.add("event of no length dropped", place)
+        return []
+    if event.stop <= 0:
+        said.add("event before 0 s dropped", place)
+        return []
+    if event.start < 0:
+        said.add("event clipped to begin at 0 s", place)
+        return [replace(event, start=0.0)]
+    return [event]
+
+
+def _without_repetitions(events: Iterable[Event], said: _Said) -> list[Event]:
+    seen: dict[Event, None] = {}
     for event in events:
-        if event in kept:
-            messages.append(f"repeated row dropped: {_shown(event)}")
-            continue
-        if event.label not in KNOWN_LABELS:
-            messages.append(f"unknown label kept: {_shown(event)}")
-        if event.start < 0 < event.stop:
-            messages.append(f"start before 0 set to 0: {_shown(event)}")
-            event = replace(event, start=0.0)
-        if event.stop <= max(event.start, 0.0):
-            messages.append(f"event of no length dropped: {_shown(event)}")
-            continue
-        kept[event] = None
-    return list(kept), _at_most(messages)
+        if event in seen:
+            said.add("repeated row dropped", _shown(event))
+        seen[event] = None
+    return list(seen)
 
 
-def _clip(events: Sequence[Event], duration: float, what: str) -> tuple[tuple[Event, ...], tuple[str, ...]]:
-    late = [event for event in events if event.stop > duration]
-    if not late:
-        return tuple(events), ()
-    messages = [
-        f"event beyond {what} ({duration:g} s) {'dropped' if event.start >= duration else 'clipped'}: {_shown(event)}"
-        for event in late
-    ]
-    kept = (replace(event, stop=min(event.stop, duration)) for event in events if event.start < duration)
-    return tuple(kept), tuple(_at_most(messages))
+def _within(events: Iterable[Event], duration: float, what: str, said: _Said) -> list[Event]:
+    kept = []
+    for event in events:
+        if event.start >= duration:
+            said.add(f"event after {what}, {duration:g} s, dropped", _shown(event))
+        elif event.stop > duration:
+            said.add(f"event clipped to {what}, {duration:g} s", _shown(event))
+            kept.append(replace(event, stop=duration))
+        else:
+            kept.append(event)
+    return kept
 
 
-def _at_most(messages: list[str]) -> list[str]:
-    rest = len(messages) - _MOST_MESSAGES
-    return messages if rest <= 0 else [*messages[:_MOST_MESSAGES], f"and {rest} more of this kind"]
+def _note_overlaps(events: Sequence[Event], said: _Said) -> None:
+    stop: dict[str, float] = {}
+    for event in events:
+        before = stop.get(event.channel, 0.0)
+        if event.start < before:
+            said.add("event that begins before an earlier one's end kept", _shown(event))
+        stop[event.channel] = max(before, event.stop)
+
+
+def _in_time(event: Event) -> tuple[float, float, str]:
+    return event.start, event.stop, event.channel
 
 
 def _shown(event: Event) -> str:

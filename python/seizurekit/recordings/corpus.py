@@ -1,36 +1,37 @@
-"""Corpora: the recordings below a folder, whose they are, and which split they belong to."""
+"""A folder of recordings: which there are, whose, of which split, and with which annotations."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 
 from seizurekit.errors import CorpusError
+from seizurekit.recordings.folders import FoundFile, find_edf_files
+from seizurekit.recordings.naming import in_tusz_layout, montage, patient_and_session
 
 SPLITS = ("train", "dev", "eval")
-_SIGNALS = (".edf", ".bdf")
-_ANNOTATIONS = (".csv_bi", ".csv")
 
-TUSZ_RECORDINGS = {"train": 4664, "dev": 1832, "eval": 865}
-"""Recordings a split in TUSZ v2.0.3 (its README of February 2024; other sources differ by a few)."""
-
-_TUSZ_PATH = re.compile(r"(?P<patient>[a-z]{8})/(?P<session>s\d{3}_\d{4})/(?P<montage>0[1-4]_tcp_\w+)/[^/]+")
-_STEMS = (
-    re.compile(r"(?P<patient>[a-z0-9]{8})_(?P<session>s\d{3})_t\d{3}"),  # TUH: aaaaaaac_s001_t000
-    re.compile(r"(?P<patient>sub-[A-Za-z0-9]+)(?:_(?P<session>ses-[A-Za-z0-9]+))?(?:_.*)?"),  # BIDS
-    re.compile(r"(?P<patient>chb\d+)[a-z]?(?P<session>)_.*"),  # CHB-MIT: chb01_03, chb17a_04
-    re.compile(r"(?P<patient>PN\d+)(?P<session>)-.*"),  # Siena: PN00-1
-)
+RELEASE = "TUSZ v2.0.3"
+RELEASE_RECORDINGS = {"train": 4664, "dev": 1832, "eval": 865}
+"""Recordings of each split by the release's README (February 2024); other sources differ by a few."""
 
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """A recording on disk: whose it is, its EDF or BDF file, and its annotations (None where there are none)."""
+    """One recording of a corpus.
+
+    Attributes:
+        id: unique in the corpus; the file's stem, or its path below the corpus joined by ``-`` where stems repeat.
+        patient: e.g. ``aaaaaaaq``.
+        session: e.g. ``s007``; ``""`` if unknown.
+        montage: e.g. ``01_tcp_ar``; ``""`` if unknown.
+        split: ``train``, ``dev`` or ``eval``, or what the caller named it.
+        edf: the EDF or BDF file.
+        annotations: its ``.csv_bi``, else its ``.csv``, else None.
+    """
 
     id: str
     patient: str
@@ -43,7 +44,13 @@ class RecordingFile:
 
 @dataclass(frozen=True)
 class Corpus:
-    """The recordings below `root`, sorted by split and path, and what there is to say about them."""
+    """The recordings found below a folder.
+
+    Attributes:
+        root: the folder that holds the splits, or the recordings.
+        recordings: split after split, by path within a split.
+        messages: what is missing or unusual, one sentence each.
+    """
 
     root: Path
     recordings: tuple[RecordingFile, ...]
@@ -51,162 +58,140 @@ class Corpus:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits that have recordings, in the order train, dev, eval, then others by name."""
-        present = {recording.split for recording in self.recordings}
-        return (*(name for name in SPLITS if name in present), *sorted(present - set(SPLITS)))
+        """The splits that have recordings: train, dev, eval."""
+        return tuple(dict.fromkeys(recording.split for recording in self.recordings))
 
-    def only(self, split: str) -> Corpus:
-        """The recordings of one split."""
-        return replace(self, recordings=tuple(r for r in self.recordings if r.split == split))
-
-    def limited(self, count: int | None) -> Corpus:
-        """The first `count` recordings of each split; all of them where `count` is None."""
-        if count is None:
-            return self
-        seen: Counter[str] = Counter()
+    def limited(self, recordings: int) -> Corpus:
+        """The corpus with the first so many recordings of each split."""
+        if recordings < 1:
+            raise ValueError(f"recordings of each split: found {recordings}, wanted at least 1")
+        taken: Counter[str] = Counter()
         kept = []
         for recording in self.recordings:
-            seen[recording.split] += 1
-            if seen[recording.split] <= count:
+            taken[recording.split] += 1
+            if taken[recording.split] <= recordings:
                 kept.append(recording)
         return replace(self, recordings=tuple(kept))
 
 
 def find_recordings(data_dir: str | PathLike[str], split: str | None = None) -> Corpus:
-    """Finds the EDF and BDF files below a folder and the annotations beside them.
+    """Finds the EDF and BDF files below a folder, in the same order each time.
 
-    A folder with a subfolder ``train``, ``dev`` or ``eval`` (or whose subfolder ``edf`` has one) is taken in TUSZ's layout,
-    ``<split>/<patient>/<session>_<year>/<montage>/<patient>_<session>_t<nnn>.edf``. Any other folder is one split, named
-    by `split` or else ``"train"``. The patient is taken from the path in TUSZ's layout, else from a file name of TUH, BIDS,
-    CHB-MIT or Siena, else from the folder the file lies in; a file in `data_dir` itself is its own patient. ``.csv_bi``
-    is preferred to ``.csv``. Patients are checked over all splits even when one is asked for.
-
-    Raises:
-        CorpusError: no such folder, no recordings in it, no such split, two recordings of one name in a split, or
-            a patient in two splits.
-    """
-    root = Path(data_dir)
-    if not root.is_dir():
-        raise CorpusError(f"{root}: found {'a file' if root.exists() else 'no such folder'}, wanted a folder of EDF files")
-    top, folders, messages = _split_folders(root, split)
-    found: list[RecordingFile] = []
-    for name, folder in folders.items():
-        found += _recordings_of(folder, name, messages)
-    if not found:
-        raise CorpusError(f"{root}: found no recording in it, wanted files ending in .edf or .bdf")
-    _check_ids(found)
-    check_patients(_patients(found))
-    corpus = Corpus(top, tuple(found))
-    if split is not None:
-        if split not in corpus.splits:
-            raise CorpusError(f"{root}: no split {split!r} with recordings, found {', '.join(corpus.splits)}")
-        corpus = corpus.only(split)
-    return replace(corpus, messages=(*messages, *_said_of(corpus)))
-
-
-def check_patients(patients: Mapping[str, Collection[str]]) -> None:
-    """Refuses splits that share a patient: what is learnt from a patient may not be tested on the same one.
+    - A folder with recordings in its subfolders ``train``, ``dev`` or ``eval`` has these splits, TUSZ's tree above all;
+      so has one whose subfolder ``edf`` is such a folder. Recordings beside the splits are left out.
+    - Any other folder is one split, which is named `split`; without that it has the folder's own name if that is
+      ``train``, ``dev`` or ``eval``, else it is ``train``.
+    - Patients are told by `naming.patient_and_session`. They must not cross splits; that is checked for the whole tree
+      even if one split is asked for.
+    - Each folder is read once, links followed; names that begin with a dot are passed over, and folders that cannot be
+      read are left out. Where stems repeat, ids are made from paths.
 
     Args:
-        patients: the patients of each split, by the split's name.
+        data_dir: the folder.
+        split: the split to be returned; None for all.
 
     Raises:
-        CorpusError: the message names the patients and their splits.
+        CorpusError: no such folder, no recording in it, no such split, or a patient in two splits.
     """
-    splits_of: defaultdict[str, list[str]] = defaultdict(list)
+    root = _root(Path(data_dir).absolute())
+    found, messages = find_edf_files(root)
+    if not found:
+        said = f" ({'; '.join(messages[:3])})" if messages else ""
+        raise CorpusError(f"{root}: found no .edf or .bdf file in it or below it{said}, wanted recordings")
+    splits = _splits(root, found, split, messages)
+    if split is not None and split not in splits:
+        raise CorpusError(f"{root}: found no split {split!r}, wanted one of {', '.join(splits)}")
+    recordings = _recordings(root, splits)
+    check_patients({name: {r.patient for r in recordings if r.split == name} for name in splits})
+    asked = tuple(r for r in recordings if split in (None, r.split))
+    messages += _about_ids(asked) + _about_layout(root, recordings, split) + _about_annotations(asked)
+    return Corpus(root, asked, tuple(messages))
+
+
+def check_patients(patients: Mapping[str, Iterable[str]]) -> None:
+    """Raises a CorpusError that names the patients who are in more than one split; `patients` are by split."""
+    splits: dict[str, list[str]] = defaultdict(list)
     for split, names in patients.items():
-        for patient in set(names):
-            splits_of[patient].append(split)
-    crossing = sorted((patient, splits) for patient, splits in splits_of.items() if len(splits) > 1)
+        for name in set(names):
+            splits[name].append(split)
+    crossing = [f"{name} ({', '.join(found)})" for name, found in sorted(splits.items()) if len(found) > 1]
     if crossing:
-        shown = "; ".join(f"{patient} in {' and '.join(splits)}" for patient, splits in crossing[:10])
-        rest = f"; and {len(crossing) - 10} more" if len(crossing) > 10 else ""
-        raise CorpusError(f"patients in more than one split: {shown}{rest}; wanted every patient in one split only")
+        shown = "; ".join(crossing[:10]) + (f"; and {len(crossing) - 10} more" if len(crossing) > 10 else "")
+        raise CorpusError(f"patients in more than one split: found {shown}, wanted each patient in one split only")
 
 
-def _split_folders(root: Path, split: str | None) -> tuple[Path, dict[str, Path], list[str]]:
-    for top in (root, root / "edf"):
-        folders = {name: top / name for name in SPLITS if (top / name).is_dir()}
-        if folders:
-            return top, folders, []
-    name = split or "train"
-    said = [] if split else [f"{root}: no folder train, dev or eval in it; all recordings go to split 'train'"]
-    return root, {name: root}, said
+def _root(data_dir: Path) -> Path:
+    if not data_dir.is_dir():
+        found = "a file" if data_dir.exists() else "nothing"
+        raise CorpusError(f"{data_dir}: found {found}, wanted a folder of .edf or .bdf files")
+    inner = data_dir / "edf"
+    return inner if _has_splits(inner) and not _has_splits(data_dir) else data_dir
 
 
-def _recordings_of(folder: Path, split: str, messages: list[str]) -> list[RecordingFile]:
+def _has_splits(folder: Path) -> bool:
+    return any((folder / split).is_dir() for split in SPLITS)
+
+
+def _splits(
+    root: Path, found: Sequence[FoundFile], asked: str | None, messages: list[str]
+) -> dict[str, list[FoundFile]]:
+    splits = {name: [file for file in found if file.folders[:1] == (name,)] for name in SPLITS}
+    splits = {name: files for name, files in splits.items() if files}
+    if not splits:
+        name = asked or (root.name if root.name in SPLITS else "train")
+        messages.append(f"no folder train, dev or eval in {root}: its recordings are one split, {name}")
+        return {name: list(found)}
+    beside = len(found) - sum(map(len, splits.values()))
+    if beside:
+        messages.append(f"recordings beside the folders {', '.join(splits)} left out: {beside}")
+    return splits
+
+
+def _recordings(root: Path, splits: Mapping[str, Sequence[FoundFile]]) -> list[RecordingFile]:
+    stems = Counter(file.stem for files in splits.values() for file in files)
     recordings = []
-    for directory, names in _walk(folder, messages):
-        present = {name.lower(): name for name in names}
-        for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in _SIGNALS and not name.startswith("."):
-                beside = (present.get(f"{stem}{ending}".lower()) for ending in _ANNOTATIONS)
-                annotations = next((directory / found for found in beside if found), None)
-                recordings.append(_recording(folder, directory / name, stem, split, annotations))
-    return sorted(recordings, key=lambda recording: recording.edf.as_posix())
-
-
-def _walk(folder: Path, messages: list[str]) -> Iterator[tuple[Path, list[str]]]:
-    """Folders with the names of the files in them; links to folders are followed, each real folder once."""
-    seen: set[tuple[int, int]] = set()
-    waiting = [folder]
-    while waiting:
-        directory = waiting.pop()
-        try:
-            status = directory.stat()
-            entries = list(os.scandir(directory))
-        except OSError as error:
-            messages.append(f"{directory}: folder passed over: {error.strerror}")
-            continue
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        waiting += [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-        yield directory, [entry.name for entry in entries if entry.is_file()]
-
-
-def _recording(folder: Path, path: Path, stem: str, split: str, annotations: Path | None) -> RecordingFile:
-    relative = path.relative_to(folder).as_posix()
-    by_path = _TUSZ_PATH.fullmatch(relative)
-    if by_path:
-        return RecordingFile(
-            stem, by_path["patient"], by_path["session"], by_path["montage"], split, path, annotations
-        )
-    for pattern in _STEMS:
-        match = pattern.fullmatch(stem)
-        if match:
-            return RecordingFile(stem, match["patient"], match["session"] or "", "", split, path, annotations)
-    patient = path.parent.name if path.parent != folder else stem
-    return RecordingFile(stem, patient, "", "", split, path, annotations)
-
-
-def _check_ids(recordings: list[RecordingFile]) -> None:
-    first: dict[tuple[str, str], RecordingFile] = {}
-    for recording in recordings:
-        other = first.setdefault((recording.split, recording.id), recording)
-        if other is not recording:
-            raise CorpusError(
-                f"two recordings named {recording.id!r} in split {recording.split!r}: {other.edf} and {recording.edf}; "
-                "wanted every recording of a split under a name of its own"
+    for split, files in splits.items():
+        for file in files:
+            folders = file.folders[1:] if split in SPLITS and file.folders[:1] == (split,) else file.folders
+            patient, session = patient_and_session(folders, file.stem)
+            name = file.stem if stems[file.stem] == 1 else "-".join((*file.folders, file.stem))
+            recordings.append(
+                RecordingFile(name, patient, session, montage(folders), split, file.path, file.annotations)
             )
+    twice = [name for name, count in Counter(r.id for r in recordings).items() if count > 1]
+    if twice:
+        paths = " and ".join(str(r.edf) for r in recordings if r.id == twice[0])
+        raise CorpusError(f"{root}: found {paths}, wanted one recording of the id {twice[0]!r}")
+    return recordings
 
 
-def _patients(recordings: list[RecordingFile]) -> dict[str, set[str]]:
-    patients: defaultdict[str, set[str]] = defaultdict(set)
-    for recording in recordings:
-        patients[recording.split].add(recording.patient)
-    return patients
+def _about_ids(recordings: Sequence[RecordingFile]) -> list[str]:
+    renamed = [r for r in recordings if r.id != r.edf.stem]
+    if not renamed:
+        return []
+    first = renamed[0]
+    return [f"recordings of a name that repeats, told apart by path: {len(renamed)}, first {first.edf} as {first.id}"]
 
 
-def _said_of(corpus: Corpus) -> Iterator[str]:
-    bare = [recording.id for recording in corpus.recordings if recording.annotations is None]
-    if bare:
-        shown = ", ".join(bare[:5]) + (", …" if len(bare) > 5 else "")
-        yield f"{len(bare)} of {len(corpus.recordings)} recordings have no .csv_bi or .csv beside them: {shown}"
-    counts = Counter(recording.split for recording in corpus.recordings)
-    tusz = any(recording.montage for recording in corpus.recordings)
-    for split in corpus.splits if tusz else ():
-        expected = TUSZ_RECORDINGS.get(split, 0)
-        if counts[split] < expected:
-            yield f"incomplete: split {split!r} has {counts[split]} recordings, TUSZ v2.0.3 has {expected}"
+def _about_annotations(recordings: Sequence[RecordingFile]) -> list[str]:
+    bare = [r.edf for r in recordings if r.annotations is None]
+    if not bare:
+        return []
+    return [f"recordings without a .csv_bi or .csv file beside them: {len(bare)} of {len(recordings)}, first {bare[0]}"]
+
+
+def _about_layout(root: Path, recordings: Sequence[RecordingFile], asked: str | None) -> list[str]:
+    """Where the corpus is in TUSZ's layout: what does not fit it, and how much of the release is missing."""
+    odd = [r.edf for r in recordings if not in_tusz_layout(r.edf)]
+    if len(odd) == len(recordings):
+        return []
+    messages = []
+    if odd:
+        messages.append(f"recordings outside TUSZ's layout, whose names decide: {len(odd)}, first {odd[0]}")
+    count = Counter(r.split for r in recordings)
+    splits = [asked] if asked is not None else list(count if root.name in SPLITS else SPLITS)
+    fewer = [name for name in splits if count[name] < RELEASE_RECORDINGS.get(name, 0)]
+    if fewer:
+        found = ", ".join(f"{name} {count[name]} of {RELEASE_RECORDINGS[name]}" for name in fewer)
+        messages.append(f"incomplete: fewer recordings than {RELEASE} has: {found}")
+    return messages

@@ -1,0 +1,73 @@
+"""Writes seizures as a ``.csv_bi`` file, as TUSZ and the NEDC scorer have them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from os import PathLike
+from pathlib import Path
+
+from seizurekit.recordings.annotations import COLUMNS, SEIZURE_LABELS, Event
+
+MONTAGE_FILE = "$NEDC_NFC/lib/nedc_eas_default_montage.txt"
+"""What TUSZ's files name as their montage; readers look for the line, not for the file."""
+
+
+def write_csv_bi(path: str | PathLike[str], events: Iterable[Event], duration: float) -> None:
+    """Writes the seizures of a recording of `duration` seconds, and background between them.
+
+    Times are rounded to 0.1 ms. Whatever its type, a seizure's row says ``TERM`` and ``seiz``. The file appears whole
+    or not at all.
+
+    Args:
+        path: the file to write; one that is there is replaced.
+        events: seizures in any order; their labels are of `SEIZURE_LABELS`, they do not overlap, and they lie within
+            the recording.
+        duration: seconds, above 0.
+
+    Raises:
+        ValueError: an event is not as described.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    rows = _rows(sorted(events, key=lambda event: event.start), round(duration, 4))
+    text = "\n".join([*_header(path, duration), *rows, ""])
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _header(path: Path, duration: float) -> Iterator[str]:
+    yield "# version = csv_v1.0.0"
+    yield f"# bname = {path.stem}"
+    yield f"# duration = {duration:.4f} secs"
+    yield f"# montage_file = {MONTAGE_FILE}"
+    yield "#"
+    yield ",".join(COLUMNS)
+
+
+def _rows(seizures: Iterable[Event], duration: float) -> Iterator[str]:
+    if not 0 < duration < float("inf"):
+        raise ValueError(f"duration: found {duration}, wanted seconds above 0")
+    end = 0.0
+    for event in seizures:
+        start, stop = round(event.start, 4), round(event.stop, 4)
+        if event.label not in SEIZURE_LABELS:
+            raise ValueError(f"label: found {event.label!r}, wanted one of {', '.join(sorted(SEIZURE_LABELS))}")
+        if not end <= start < stop <= duration:
+            raise ValueError(
+                f"seizure: found {start:.4f} to {stop:.4f} s, wanted it within {end:.4f} to {duration:.4f} s"
+            )
+        if end < start:
+            yield _row(end, start, "bckg", 1.0)
+        yield _row(start, stop, "seiz", event.confidence)
+        end = stop
+    if end < duration:
+        yield _row(end, duration, "bckg", 1.0)
+
+
+def _row(start: float, stop: float, label: str, confidence: float) -> str:
+    return f"TERM,{start:.4f},{stop:.4f},{label},{confidence:.4f}"

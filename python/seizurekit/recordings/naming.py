@@ -1,0 +1,45 @@
+"""What the name and place of a recording say about it: patient, session and montage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+_STEMS = (
+    re.compile(r"(?P<patient>[A-Za-z0-9]+)_(?P<session>s[0-9]+)_t[0-9]+"),  # TUH: aaaaaaaq_s007_t000
+    re.compile(r"(?P<patient>sub-[A-Za-z0-9]+)(?:_(?P<session>ses-[A-Za-z0-9]+))?(?:_.*)?"),  # BIDS
+    re.compile(r"(?P<patient>chb[0-9]+)[a-z]?_[0-9]+\+?"),  # CHB-MIT: chb01_01, chb17a_03, chb02_16+
+    re.compile(r"(?P<patient>PN[0-9]+)-[0-9.]+"),  # Siena: PN00-1
+    re.compile(r"(?P<patient>P_ID[0-9]+)_r[0-9]+"),  # SeizeIT: P_ID10_r5
+)
+_SAME_PATIENT = {"chb21": "chb01"}  # CHB-MIT's README: case 21 is case 1, a year and a half later
+_MONTAGE = re.compile(r"[0-9]{2}_tcp_\w+")
+
+
+def patient_and_session(folders: Sequence[str], stem: str) -> tuple[str, str]:
+    """The patient and session (``""`` if unknown) of ``folders[0]/folders[1]/…/stem.edf``, folders below the split's.
+
+    A stem of a known corpus decides. Otherwise the patient is the first folder: deeper ones may be sessions, and two
+    sessions of one patient must not be taken for two patients. A recording in no folder is a patient of its own.
+    """
+    for pattern in _STEMS:
+        match = pattern.fullmatch(stem)
+        if match is not None:
+            patient = match["patient"]
+            return _SAME_PATIENT.get(patient, patient), match.groupdict().get("session") or ""
+    return (folders[0] if folders else stem), ""
+
+
+def montage(folders: Sequence[str]) -> str:
+    """TUSZ's montage, e.g. ``01_tcp_ar``, where the last folder is one; otherwise ``""``."""
+    return folders[-1] if folders and _MONTAGE.fullmatch(folders[-1]) else ""
+
+
+def in_tusz_layout(edf: Path) -> bool:
+    """Whether a path ends as TUSZ's do: ``<patient>/<session>_<year>/<montage>/<patient>_<session>_t<nnn>.edf``."""
+    match = _STEMS[0].fullmatch(edf.stem)
+    if match is None or len(edf.parts) < 4:
+        return False
+    patient, session, last = edf.parts[-4:-1]
+    return patient == match["patient"] and session.split("_")[0] == match["session"] and montage([last]) != ""
