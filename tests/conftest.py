@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# A slow machine is no failure: timings are never asserted.
+hypothesis.settings.register_profile("seizurekit", deadline=None)
+hypothesis.settings.load_profile("seizurekit")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

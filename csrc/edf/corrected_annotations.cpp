@@ -77,6 +77,11 @@ std::string quoted_start(std::string_view bytes) { return quoted(bytes.substr(0,
 
 }  // namespace
 
+double AnnotationCorrector::next_onset(double onset) {
+  ++records_;
+  return continuous_ ? start_offset_ + static_cast<double>(records_) * record_duration_ : onset + record_duration_;
+}
+
 std::optional<std::string> AnnotationCorrector::correct(std::size_t signal, std::string_view bytes,
                                                         std::int64_t offset) {
   const std::vector<Tal> tals = tals_of(bytes);
@@ -85,7 +90,7 @@ std::optional<std::string> AnnotationCorrector::correct(std::size_t signal, std:
   if (signal == 0) {
     const bool keeps_time = !tals.empty() && tals.front().keeps_time();
     const double onset = keeps_time ? tals.front().onset.value_or(expected_onset_) : expected_onset_;
-    expected_onset_ = onset + header_.record_duration;
+    expected_onset_ = next_onset(onset);
     if (!keeps_time) {
       text = time_keeping_tal(onset);
       repairs.push_back({offset, "time-keeping annotation", quoted_start(bytes), edf::quoted(text)});

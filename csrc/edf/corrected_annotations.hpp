@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "edf/header.hpp"
+#include "edf/file.hpp"
 #include "edf/repair.hpp"
 
 namespace seizurekit::edf {
@@ -15,7 +15,11 @@ namespace seizurekit::edf {
 /// Corrects the TALs of one data record after the other.
 class AnnotationCorrector {
  public:
-  explicit AnnotationCorrector(const Header& header) : header_(header) {}
+  explicit AnnotationCorrector(const File& file)
+      : record_duration_(file.header().record_duration),
+        continuous_(!file.is_discontinuous()),
+        start_offset_(file.start_offset()),
+        expected_onset_(start_offset_) {}
 
   /// The bytes to write in place of `bytes`, those of annotation signal `signal` in the next data record, which stand
   /// at `offset` in the file; none if they are sound or if what is wrong in them cannot be put right in their place.
@@ -25,8 +29,14 @@ class AnnotationCorrector {
   std::vector<Repair> take_repairs() { return std::move(repairs_); }
 
  private:
-  const Header& header_;
-  double expected_onset_ = 0.0;  // s; of the next data record, if it does not say
+  /// Onset of the next data record, s, `onset` being that of this one.
+  double next_onset(double onset);
+
+  double record_duration_;
+  bool continuous_;  // onsets that say otherwise do not count
+  double start_offset_;
+  double expected_onset_;  // s; of the data record at hand, if it does not say
+  std::int64_t records_ = 0;
   std::vector<Repair> repairs_;
 };
 

@@ -39,8 +39,9 @@ bool has_issue_among(const std::vector<Issue>& issues, std::int64_t first, std::
                      [&](const Issue& issue) { return issue.offset >= first && issue.offset < end; });
 }
 
-std::vector<Repair> correct_annotations(const Source& source, const Header& header, NewFile& copy) {
-  AnnotationCorrector corrector(header);
+std::vector<Repair> correct_annotations(const File& file, const Source& source, NewFile& copy) {
+  const Header& header = file.header();
+  AnnotationCorrector corrector(file);
   for (std::int64_t record = 0; record < header.records; ++record) {
     for (std::size_t i = 0; i < header.annotation_signals.size(); ++i) {
       const Signal& signal = header.annotation_signals[i];
@@ -68,7 +69,7 @@ std::vector<Repair> repair(const std::filesystem::path& source, const std::files
   copy.write(0, corrected.bytes);
   copy_samples(from, header.bytes, end, copy);
   if (has_issue_among(file.issues(), header.bytes, end)) {
-    auto of_annotations = correct_annotations(from, header, copy);
+    auto of_annotations = correct_annotations(file, from, copy);
     std::move(of_annotations.begin(), of_annotations.end(), std::back_inserter(repairs));
   }
   if (header.leftover_bytes > 0) {

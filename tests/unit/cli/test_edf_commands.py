@@ -30,7 +30,7 @@ def recording(tmp_path: Path) -> Path:
     """Three channels of two rates, 25 annotations, a time with colons, and a label that looks like markup."""
     signals = [
         edfio.EdfSignal(np.sin(np.arange(300.0)), 100, label="EEG CZ-REF", physical_dimension="uV"),
-        edfio.EdfSignal(np.cos(np.arange(300.0)), 100, label="[red]A1[/red]", prefilter="HP:0.5Hz LP:70Hz"),
+        edfio.EdfSignal(np.cos(np.arange(300.0)), 100, label="[red]A1[/red]", prefiltering="HP:0.5Hz LP:70Hz"),
         edfio.EdfSignal(np.arange(3.0), 1, label="IBI"),
     ]
     annotations = [edfio.EdfAnnotation(i / 10, None if i else 0.5, f"event {i}") for i in range(25)]
