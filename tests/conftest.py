@@ -15,3 +15,22 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no folder of real recordings at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A synthetic corpus in TUSZ's layout: patients in train, dev and eval, some minutes each."""
+    from seizurekit.recordings.synthetic import write_synthetic_corpus
+
+    folder = tmp_path_factory.mktemp("small") / "edf"
+    write_synthetic_corpus(folder, seed=4, train_patients=3, dev_patients=2, eval_patients=1, minutes=4.0, workers=2)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_store(small_corpus: Path) -> Path:
+    """The store of `small_corpus`."""
+    import seizurekit as sk
+
+    sk.build_cache(small_corpus, small_corpus.parent / "cache")
+    return small_corpus.parent / "cache"
