@@ -166,6 +166,29 @@ def test_detect_finds_what_evaluate_finds(
         assert [event.start for event in alone] == pytest.approx([event.start for event in among], abs=0.5)
 
 
+@pytest.mark.parametrize("suffix", [".edf", ".csv_bi"])
+def test_detect_never_replaces_the_recording_or_its_annotations(
+    checkpoint: Path, small_corpus: Path, tmp_path: Path, suffix: str
+) -> None:
+    recording = sorted((small_corpus / "eval").rglob("*.edf"))[0]
+    before = recording.with_suffix(suffix).read_bytes()
+    one_line(seizurekit(tmp_path, "detect", checkpoint, recording, recording.with_suffix(suffix)), 2, "another name")
+    assert recording.with_suffix(suffix).read_bytes() == before
+
+
+def test_evaluate_leaves_out_what_cannot_be_read_and_says_so(
+    checkpoint: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "edf" / "dev"
+    shutil.copytree(small_corpus / "dev", folder)
+    (folder / "broken.edf").write_bytes(b"PK")
+    result = seizurekit(tmp_path, "evaluate", checkpoint, "--data-dir", tmp_path / "edf", "--out", "o")
+    assert result.returncode == 0
+    assert "left out: broken" in result.stderr
+    (failed,) = json.loads((tmp_path / "o" / "metrics.json").read_text())["failed"]
+    assert "broken.edf" in failed
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
