@@ -1,6 +1,7 @@
 #include "signal/chain.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <stdexcept>
@@ -25,7 +26,8 @@ class Stream {
         samples_(plan.output_samples(source.samples())),
         gaps_(static_cast<std::size_t>(plan.electrodes)),
         block_(static_cast<std::size_t>(plan.electrodes) * input_block),
-        interpolated_(input_block),
+        interpolated_(plan.electrode_of.size() * input_block),
+        silence_(input_block),
         resampler_(plan.resampling),
         rows_(static_cast<std::size_t>(output_block) * lanes),
         state_(plan.sections.size() * 2 * lanes) {}
@@ -69,35 +71,31 @@ class Stream {
     }
   }
 
-  const float* interpolate(const std::vector<float>& weights, std::int64_t count) {
-    std::fill_n(interpolated_.begin(), count, 0.0F);
+  void interpolate(const std::vector<float>& weights, std::int64_t count, float* to) {
+    std::fill_n(to, count, 0.0F);
     for (int row = 0; row < plan_.electrodes; ++row) {
       const float weight = weights[static_cast<std::size_t>(row)];
       const float* x = electrode(row);
       for (std::int64_t i = 0; i < count; ++i) {
-        interpolated_[static_cast<std::size_t>(i)] += weight * x[i];
+        to[i] += weight * x[i];
       }
     }
-    return interpolated_.data();
   }
 
   void append(std::int64_t count) {
-    float* rows = resampler_.append(count);
-    for (int channel = 0; channel < lanes; ++channel) {
-      float* to = rows + channel;
-      if (channel >= plan_.channels()) {
-        for (std::int64_t i = 0; i < count; ++i) {
-          to[i * lanes] = 0.0F;
-        }
-        continue;
-      }
-      const auto c = static_cast<std::size_t>(channel);
-      const int from = plan_.electrode_of[c];
-      const float* x = from >= 0 ? electrode(from) : interpolate(plan_.weights[c], count);
-      for (std::int64_t i = 0; i < count; ++i) {
-        to[i * lanes] = x[i];
+    std::array<const float*, lanes> rows{};
+    rows.fill(silence_.data());
+    float* interpolated = interpolated_.data();
+    for (std::size_t c = 0; c < plan_.electrode_of.size(); ++c) {
+      if (plan_.electrode_of[c] >= 0) {
+        rows[c] = electrode(plan_.electrode_of[c]);
+      } else {
+        interpolate(plan_.weights[c], count, interpolated);
+        rows[c] = interpolated;
+        interpolated += input_block;
       }
     }
+    SEIZUREKIT_DISPATCH(to_times, rows.data(), count, resampler_.append(count));
   }
 
   void drain() {
@@ -108,13 +106,11 @@ class Stream {
       }
       SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.sections.data(), static_cast<int>(plan_.sections.size()),
                           state_.data());
+      std::array<float*, lanes> to{};
       for (int channel = 0; channel < plan_.channels(); ++channel) {
-        float* to = out_ + channel * samples_ + written_;
-        const float* from = rows_.data() + channel;
-        for (std::int64_t i = 0; i < count; ++i) {
-          to[i] = from[i * lanes];
-        }
+        to[static_cast<std::size_t>(channel)] = out_ + channel * samples_ + written_;
       }
+      SEIZUREKIT_DISPATCH(to_channels, rows_.data(), count, plan_.channels(), to.data());
       written_ += count;
     }
   }
@@ -127,6 +123,7 @@ class Stream {
   std::vector<GapFiller> gaps_;
   std::vector<float> block_;
   std::vector<float> interpolated_;
+  std::vector<float> silence_;
   Resampler resampler_;
   std::vector<float> rows_;
   std::vector<double> state_;

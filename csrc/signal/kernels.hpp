@@ -30,6 +30,10 @@ struct Moments {
   void normalize(float* x, std::int64_t count, double mean, double inverse_std, float clip);                 \
   /* out = the nearest integer to x / step, ties to even, saturated. */                                      \
   void quantize(const float* x, std::int64_t count, float inverse_step, std::int16_t* out);                  \
+  /* out[time * lanes + lane] = in[lane][time] */                                                            \
+  void to_times(const float* const* in, std::int64_t count, float* out);                                     \
+  /* out[channel][time] = in[time * lanes + channel], for the first so many channels. */                     \
+  void to_channels(const float* in, std::int64_t count, std::int64_t channels, float* const* out);           \
   bool all_finite(const float* x, std::int64_t count);                                                       \
   }
 

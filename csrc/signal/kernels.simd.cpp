@@ -52,7 +52,72 @@ void cascade(float* x, std::int64_t count, const Section* section, double* state
   }
 }
 
+#if __has_builtin(__builtin_shufflevector)
+#define SEIZUREKIT_SHUFFLES
+// Transposes a square of samples: three rounds of dealing the second half of its rows into the first.
+void transpose(Floats (&rows)[group]) {
+  for (int round = 0; round < 3; ++round) {
+    Floats dealt[group];
+    for (std::int64_t i = 0; i < group / 2; ++i) {
+      const Floats& a = rows[i];
+      const Floats& b = rows[i + group / 2];
+      dealt[2 * i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+      dealt[2 * i + 1] = __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+    }
+    for (std::int64_t i = 0; i < group; ++i) {
+      rows[i] = dealt[i];
+    }
+  }
+}
+#endif
+
 }  // namespace
+
+void to_times(const float* const* in, std::int64_t count, float* out) {
+  std::int64_t t = 0;
+#ifdef SEIZUREKIT_SHUFFLES
+  for (; t + group <= count; t += group) {
+    for (std::int64_t g = 0; g < lanes; g += group) {
+      Floats square[group];
+      for (std::int64_t i = 0; i < group; ++i) {
+        square[i] = load(in[g + i] + t);
+      }
+      transpose(square);
+      for (std::int64_t i = 0; i < group; ++i) {
+        store(out + (t + i) * lanes + g, square[i]);
+      }
+    }
+  }
+#endif
+  for (; t < count; ++t) {
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+      out[t * lanes + lane] = in[lane][t];
+    }
+  }
+}
+
+void to_channels(const float* in, std::int64_t count, std::int64_t channels, float* const* out) {
+  std::int64_t t = 0;
+#ifdef SEIZUREKIT_SHUFFLES
+  for (; t + group <= count; t += group) {
+    for (std::int64_t g = 0; g < channels; g += group) {
+      Floats square[group];
+      for (std::int64_t i = 0; i < group; ++i) {
+        square[i] = load(in + (t + i) * lanes + g);
+      }
+      transpose(square);
+      for (std::int64_t i = 0; i < group && g + i < channels; ++i) {
+        store(out[g + i] + t, square[i]);
+      }
+    }
+  }
+#endif
+  for (; t < count; ++t) {
+    for (std::int64_t channel = 0; channel < channels; ++channel) {
+      out[channel][t] = in[t * lanes + channel];
+    }
+  }
+}
 
 void fir(const float* x, const float* taps, int count, float* y) {
   constexpr std::int64_t groups = lanes / group;
