@@ -16,11 +16,11 @@ NATIVE := CMakeLists.txt pyproject.toml constraints/cpu.txt $(shell find csrc -t
 
 .venv/.built: .venv/.base $(NATIVE)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt scikit-build-core pybind11 cmake ninja
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation -Ccmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e .
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation --config-settings=cmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e .
 	touch $@
 
 .venv/.dev: .venv/.built
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation -Ccmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e '.[test,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation --config-settings=cmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e '.[test,dev]'
 	touch $@
 
 # A detector from nothing: corpus, store, training, scores, and the events of a recording that training never saw.
@@ -45,8 +45,8 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
-	$(BIN)/clang-format --dry-run --Werror $(CPP)
-	$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
+	@$(BIN)/clang-format --dry-run --Werror $(CPP)
+	@$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
