@@ -33,6 +33,7 @@ endif
 	$(SEIZUREKIT) train configs/demo.yaml cache.dir=$(CACHE)
 	$(SEIZUREKIT) evaluate runs/demo/best.safetensors --cache-dir $(CACHE) --split dev
 	unseen=$$(grep -rl --include='*.csv_bi' ',seiz,' $(DATA)/eval | LC_ALL=C sort | head -n 1); \
+	test -n "$$unseen" || { echo "no recording with a seizure below $(DATA)/eval, none to detect in"; exit 1; }; \
 	$(SEIZUREKIT) detect runs/demo/best.safetensors "$${unseen%.csv_bi}.edf" runs/demo/unseen.tsv --report runs/demo/report.png
 	@echo "Look at runs/demo/report.png; the figures are in runs/demo/evaluate-dev/metrics.json"
 
@@ -56,6 +57,7 @@ format: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python -m bench.edf
 	$(BIN)/python -m bench.pipeline
+	$(BIN)/python -m bench.startup
 
 fuzz: .venv/.dev
 	$(BIN)/python tests/fuzz/run.py --seconds 600

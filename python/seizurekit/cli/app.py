@@ -56,8 +56,14 @@ def main() -> None:
     except (SeizurekitError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        _fail(str(error), code=getattr(error, "exit_code", 1))
+        _fail(_told(error), code=getattr(error, "exit_code", 1))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: SeizurekitError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _fail(message: str, code: int) -> NoReturn:
