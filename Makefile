@@ -61,6 +61,7 @@ bench: .venv/.dev
 
 fuzz: .venv/.dev
 	$(BIN)/python tests/fuzz/run.py --seconds 600
+	$(BIN)/python tests/fuzz/test_annotations_fuzz.py --inputs 1000000 --seed 1
 
 wheel: .venv/.dev
 	$(BIN)/pip wheel --no-deps --no-build-isolation -w dist .
