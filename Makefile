@@ -47,7 +47,7 @@ lint: .venv/.dev
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	@$(BIN)/clang-format --dry-run --Werror $(CPP)
-	@$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -extra-arg=-Wno-unknown-warning-option -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
+	@$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -extra-arg=-Wno-error -extra-arg=-Wno-unknown-warning-option -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
