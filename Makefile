@@ -16,11 +16,11 @@ NATIVE := CMakeLists.txt pyproject.toml constraints/cpu.txt $(shell find csrc -t
 
 .venv/.built: .venv/.base $(NATIVE)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt scikit-build-core pybind11 cmake ninja
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation -Ccmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e .
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation --config-settings=cmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e .
 	touch $@
 
 .venv/.dev: .venv/.built
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation -Ccmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e '.[test,dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation --config-settings=cmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e '.[test,dev]'
 	touch $@
 
 # A detector from nothing: corpus, store, training, scores, and the events of a recording that training never saw.
@@ -33,6 +33,7 @@ endif
 	$(SEIZUREKIT) train configs/demo.yaml cache.dir=$(CACHE)
 	$(SEIZUREKIT) evaluate runs/demo/best.safetensors --cache-dir $(CACHE) --split dev
 	unseen=$$(grep -rl --include='*.csv_bi' ',seiz,' $(DATA)/eval | LC_ALL=C sort | head -n 1); \
+	test -n "$$unseen" || { echo "no recording with a seizure below $(DATA)/eval, none to detect in"; exit 1; }; \
 	$(SEIZUREKIT) detect runs/demo/best.safetensors "$${unseen%.csv_bi}.edf" runs/demo/unseen.tsv --report runs/demo/report.png
 	@echo "Look at runs/demo/report.png; the figures are in runs/demo/evaluate-dev/metrics.json"
 
@@ -45,8 +46,8 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
-	$(BIN)/clang-format --dry-run --Werror $(CPP)
-	$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
+	@$(BIN)/clang-format --dry-run --Werror $(CPP)
+	@$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -extra-arg=-Wno-error -extra-arg=-Wno-unknown-warning-option -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
 
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
@@ -56,9 +57,11 @@ format: .venv/.dev
 bench: .venv/.dev
 	$(BIN)/python -m bench.edf
 	$(BIN)/python -m bench.pipeline
+	$(BIN)/python -m bench.startup
 
 fuzz: .venv/.dev
 	$(BIN)/python tests/fuzz/run.py --seconds 600
+	$(BIN)/python tests/fuzz/test_annotations_fuzz.py --inputs 1000000 --seed 1
 
 wheel: .venv/.dev
 	$(BIN)/pip wheel --no-deps --no-build-isolation -w dist .

@@ -7,6 +7,7 @@ namespace seizurekit::python {
 
 void register_support(pybind11::module_& module);
 void register_edf(pybind11::module_& module);
+void register_edf_repair(pybind11::module_& module);
 void register_signal(pybind11::module_& module);
 
 }  // namespace seizurekit::python

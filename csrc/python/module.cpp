@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, module) {
   auto signal = module.def_submodule("signal");
   seizurekit::python::register_support(support);
   seizurekit::python::register_edf(edf);
+  seizurekit::python::register_edf_repair(edf);
   seizurekit::python::register_signal(signal);
 }

@@ -85,7 +85,7 @@ class Stream {
   }
 
   void append(std::int64_t count) {
-    std::array<const float*, lanes> rows;
+    std::array<const float*, lanes> rows{};
     rows.fill(unused_.data());
     for (int channel = 0; channel < plan_.channels(); ++channel) {
       const auto c = static_cast<std::size_t>(channel);
@@ -102,8 +102,8 @@ class Stream {
         return;
       }
       SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.channels(), plan_.sections.data(),
-                          static_cast<int>(plan_.sections.size()), state_.data());
-      std::array<float*, lanes> rows;
+                          static_cast<std::int64_t>(plan_.sections.size()), state_.data());
+      std::array<float*, lanes> rows{};
       rows.fill(unused_.data());
       for (int channel = 0; channel < plan_.channels(); ++channel) {
         rows[static_cast<std::size_t>(channel)] = out_ + channel * samples_ + written_;
@@ -185,6 +185,7 @@ std::vector<Scale> run(const ChainPlan& plan, const SampleSource& source, float*
   stream.run();
   const std::int64_t samples = plan.output_samples(source.samples());
   std::vector<Scale> scales;
+  scales.reserve(plan.electrode_of.size());
   for (int channel = 0; channel < plan.channels(); ++channel) {
     scales.push_back(normalize_row(out + channel * samples, samples, stream.runs(channel), plan.clip));
   }

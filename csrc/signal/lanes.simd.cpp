@@ -6,14 +6,14 @@ namespace {
 
 // Vectors of the width that the instruction set has: the compiler makes poor code of wider ones.
 #if defined(__AVX512F__)
-constexpr int doubles = 8;
-constexpr int floats = 8;  // not 16, of which 24 lanes are no multiple
+constexpr std::int64_t doubles = 8;
+constexpr std::int64_t floats = 8;  // not 16, of which 24 lanes are no multiple
 #elif defined(__AVX__)
-constexpr int doubles = 4;
-constexpr int floats = 8;
+constexpr std::int64_t doubles = 4;
+constexpr std::int64_t floats = 8;
 #else
-constexpr int doubles = 2;
-constexpr int floats = 4;
+constexpr std::int64_t doubles = 2;
+constexpr std::int64_t floats = 4;
 #endif
 static_assert(lanes % doubles == 0 && lanes % floats == 0);
 
@@ -58,44 +58,44 @@ void transpose(Quad (&q)[4]) {
 // Weighted sums of two windows, the second of which starts `apart` times later; they share the loads of what they
 // share.
 void fir_pair(const Row* x, std::int64_t apart, const float* first, const float* second, std::int64_t taps, Row* y) {
-  constexpr int groups = lanes / floats;
+  constexpr std::int64_t groups = lanes / floats;
   Floats a[groups] = {};
   Floats b[groups] = {};
   std::int64_t t = 0;
   for (; t < apart; ++t) {
-    for (int g = 0; g < groups; ++g) {
+    for (std::int64_t g = 0; g < groups; ++g) {
       a[g] += first[t] * load<Floats>(x[t].lane + g * floats);
     }
   }
   for (; t < taps; ++t) {
     const float weight_a = first[t];
     const float weight_b = second[t - apart];
-    for (int g = 0; g < groups; ++g) {
+    for (std::int64_t g = 0; g < groups; ++g) {
       const auto value = load<Floats>(x[t].lane + g * floats);
       a[g] += weight_a * value;
       b[g] += weight_b * value;
     }
   }
   for (; t < taps + apart; ++t) {
-    for (int g = 0; g < groups; ++g) {
+    for (std::int64_t g = 0; g < groups; ++g) {
       b[g] += second[t - apart] * load<Floats>(x[t].lane + g * floats);
     }
   }
-  for (int g = 0; g < groups; ++g) {
+  for (std::int64_t g = 0; g < groups; ++g) {
     store(y[0].lane + g * floats, a[g]);
     store(y[1].lane + g * floats, b[g]);
   }
 }
 
 void fir_single(const Row* x, const float* weights, std::int64_t taps, Row* y) {
-  constexpr int groups = lanes / floats;
+  constexpr std::int64_t groups = lanes / floats;
   Floats sum[groups] = {};
   for (std::int64_t t = 0; t < taps; ++t) {
-    for (int g = 0; g < groups; ++g) {
+    for (std::int64_t g = 0; g < groups; ++g) {
       sum[g] += weights[t] * load<Floats>(x[t].lane + g * floats);
     }
   }
-  for (int g = 0; g < groups; ++g) {
+  for (std::int64_t g = 0; g < groups; ++g) {
     store(y->lane + g * floats, sum[g]);
   }
 }
@@ -107,19 +107,19 @@ Doubles settled(Doubles state) {
 }
 
 // The sections over `doubles` lanes from `lane` on, in place.
-template <int sections>
-void cascade(Row* x, int lane, std::int64_t count, const Section* from, double* state) {
+template <std::int64_t sections>
+void cascade(Row* x, std::int64_t lane, std::int64_t count, const Section* from, double* state) {
   Section section[sections];  // a copy, which the stores to x cannot change
   Doubles first[sections];
   Doubles second[sections];
-  for (int s = 0; s < sections; ++s) {
+  for (std::int64_t s = 0; s < sections; ++s) {
     section[s] = from[s];
     first[s] = load<Doubles>(state + (2 * s) * lanes);
     second[s] = load<Doubles>(state + (2 * s + 1) * lanes);
   }
   for (std::int64_t t = 0; t < count; ++t) {
     Doubles value = __builtin_convertvector(load<Narrow>(x[t].lane + lane), Doubles);
-    for (int s = 0; s < sections; ++s) {
+    for (std::int64_t s = 0; s < sections; ++s) {
       const Doubles in = value;
       value = section[s].b0 * in + first[s];
       first[s] = (section[s].b1 * in + second[s]) - section[s].a1 * value;
@@ -127,7 +127,7 @@ void cascade(Row* x, int lane, std::int64_t count, const Section* from, double* 
     }
     store(x[t].lane + lane, __builtin_convertvector(value, Narrow));
   }
-  for (int s = 0; s < sections; ++s) {
+  for (std::int64_t s = 0; s < sections; ++s) {
     store(state + (2 * s) * lanes, settled(first[s]));
     store(state + (2 * s + 1) * lanes, settled(second[s]));
   }
@@ -136,20 +136,20 @@ void cascade(Row* x, int lane, std::int64_t count, const Section* from, double* 
 }  // namespace
 
 void interleave(const float* const* channels, std::int64_t count, Row* out) {
-  for (int lane = 0; lane < lanes; lane += 4) {
+  for (std::int64_t lane = 0; lane < lanes; lane += 4) {
     std::int64_t t = 0;
     for (; t + 4 <= count; t += 4) {
       Quad q[4];
-      for (int i = 0; i < 4; ++i) {
+      for (std::int64_t i = 0; i < 4; ++i) {
         q[i] = load<Quad>(channels[lane + i] + t);
       }
       transpose(q);
-      for (int i = 0; i < 4; ++i) {
+      for (std::int64_t i = 0; i < 4; ++i) {
         store(out[t + i].lane + lane, q[i]);
       }
     }
     for (; t < count; ++t) {
-      for (int i = 0; i < 4; ++i) {
+      for (std::int64_t i = 0; i < 4; ++i) {
         out[t].lane[lane + i] = channels[lane + i][t];
       }
     }
@@ -157,20 +157,20 @@ void interleave(const float* const* channels, std::int64_t count, Row* out) {
 }
 
 void deinterleave(const Row* x, std::int64_t count, float* const* channels) {
-  for (int lane = 0; lane < lanes; lane += 4) {
+  for (std::int64_t lane = 0; lane < lanes; lane += 4) {
     std::int64_t t = 0;
     for (; t + 4 <= count; t += 4) {
       Quad q[4];
-      for (int i = 0; i < 4; ++i) {
+      for (std::int64_t i = 0; i < 4; ++i) {
         q[i] = load<Quad>(x[t + i].lane + lane);
       }
       transpose(q);
-      for (int i = 0; i < 4; ++i) {
+      for (std::int64_t i = 0; i < 4; ++i) {
         store(channels[lane + i] + t, q[i]);
       }
     }
     for (; t < count; ++t) {
-      for (int i = 0; i < 4; ++i) {
+      for (std::int64_t i = 0; i < 4; ++i) {
         channels[lane + i][t] = x[t].lane[lane + i];
       }
     }
@@ -195,9 +195,10 @@ void interpolate_taps(const float* a, const float* b, float fraction, std::int64
   }
 }
 
-void filter(Row* x, std::int64_t count, int channels, const Section* sections, int section_count, double* state) {
-  for (int lane = 0; lane < channels; lane += doubles) {
-    int done = 0;
+void filter(Row* x, std::int64_t count, std::int64_t channels, const Section* sections, std::int64_t section_count,
+            double* state) {
+  for (std::int64_t lane = 0; lane < channels; lane += doubles) {
+    std::int64_t done = 0;
     for (; done + 4 <= section_count; done += 4) {
       cascade<4>(x, lane, count, sections + done, state + 2 * done * lanes + lane);
     }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seizurekit.loading.windows import EEGWindowDataset as EEGWindowDataset
     from seizurekit.recordings.annotations import read_annotations as read_annotations
     from seizurekit.recordings.edf import open_edf as open_edf
+    from seizurekit.recordings.repair import repair_edf as repair_edf
     from seizurekit.signal.chain import Chain as Chain
     from seizurekit.signal.preprocess import preprocess as preprocess
 
@@ -32,6 +33,7 @@ _HOME = {
     "open_edf": "seizurekit.recordings.edf",
     "preprocess": "seizurekit.signal.preprocess",
     "read_annotations": "seizurekit.recordings.annotations",
+    "repair_edf": "seizurekit.recordings.repair",
 }
 
 _MODULES = ("models",)
@@ -49,6 +51,7 @@ __all__ = [
     "open_edf",
     "preprocess",
     "read_annotations",
+    "repair_edf",
 ]
 
 

@@ -7,7 +7,11 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name beside its place, makes it durable, and renames it there."""
+    """Writes a file under a temporary name beside its place, makes it durable, and renames it there.
+
+    Raises:
+        OSError: it cannot be written; names the file, also where the disk is full. What was there before stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -16,5 +20,7 @@ def write_whole(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
         part.unlink(missing_ok=True)

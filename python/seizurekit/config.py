@@ -40,7 +40,7 @@ class CacheConfig(Section):
 
     dir: Annotated[str, Field(min_length=1)]
     window: Annotated[float, Field(ge=1, le=600)] = 60.0
-    stride: Annotated[float, Field(gt=0, le=600)] = 10.0
+    stride: Annotated[float, Field(ge=0.1, le=600)] = 10.0
 
 
 class LoaderConfig(Section):

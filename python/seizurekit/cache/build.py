@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
-from seizurekit.cache.fill import Filled, fill, read_filled, write_atomically
+from seizurekit.atomic import write_whole
+from seizurekit.cache.fill import Filled, fill, read_filled
 from seizurekit.cache.layout import BUILD_FOLDER, CHUNKS_A_SHARD, FAILED, GROUP_FILE, UNLABELLED, shard_path
 from seizurekit.cache.manifest import Manifest, write_manifest
 from seizurekit.cache.plan import Plan, PlannedRecording, differences, make_plan
@@ -174,7 +175,7 @@ def _resume_or_begin(plan: Plan, path: Path) -> None:
     try:
         found = json.loads(path.read_text())
     except FileNotFoundError:
-        write_atomically(path, json.dumps(wanted))
+        write_whole(path, json.dumps(wanted).encode())
         return
     if found != wanted:
         told = "; ".join(differences(found, wanted)) or "its plan"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seizurekit.atomic import write_whole
 from seizurekit.cache.layout import BUILD_FOLDER, CHUNKS_A_SHARD, FAILED, OK, UNLABELLED, shard_path
 from seizurekit.cache.plan import Plan, PlannedRecording, Unit
 from seizurekit.cache.shard import ShardWriter
@@ -92,7 +92,7 @@ def _fill_unit(plan: Plan, unit: Unit, root: Path, split_dir: Path, on_recording
     if finished is None:
         finished = tuple(_write_unit(plan, unit, root, split_dir, on_recording))
         # The shards have their names by now, so a unit whose result stands here is whole.
-        write_atomically(_result_path(unit, split_dir), json.dumps([asdict(each) for each in finished]))
+        write_whole(_result_path(unit, split_dir), json.dumps([asdict(each) for each in finished]).encode())
     else:
         for each in finished:
             on_recording(plan.recordings[each.index], each)
@@ -182,18 +182,3 @@ def _labels(
     annotations = read_annotations(root / planned.annotations).clipped(duration)
     events = tuple((e.start, e.stop, e.label, e.confidence) for e in annotations.seizures())
     return OK, events, annotations.messages
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a small file under a temporary name, then renames it: it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error

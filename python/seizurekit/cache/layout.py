@@ -42,7 +42,7 @@ def signal_metadata(channels: int, samples: int, chunk: int) -> dict[str, Any]:
     """`signal`'s zarr.json, by the Zarr v3 specification and its sharding codec, version 1.0."""
     little = {"name": "bytes", "configuration": {"endian": "little"}}
     checksum = {"name": "crc32c"}
-    blosc = {"cname": "lz4", "clevel": 5, "shuffle": "bitshuffle", "typesize": 2, "blocksize": 0}
+    blosc = {"cname": "lz4", "clevel": 9, "shuffle": "bitshuffle", "typesize": 2, "blocksize": 0}
     sharding = {
         "chunk_shape": [channels, chunk],
         "codecs": [little, {"name": "blosc", "configuration": blosc}, checksum],

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from seizurekit import settings
-from seizurekit.cache.fill import write_atomically
+from seizurekit.atomic import write_whole
 from seizurekit.cache.layout import MANIFEST_FILE
 from seizurekit.cache.windows import WindowKind, Windows
 
@@ -69,7 +69,7 @@ def count_windows(cache: Cache) -> Manifest:
 def write_manifest(cache: Cache) -> Manifest:
     """Counts a split's windows and writes the manifest."""
     manifest = count_windows(cache)
-    write_atomically(cache.path / MANIFEST_FILE, json.dumps(asdict(manifest), indent=2) + "\n")
+    write_whole(cache.path / MANIFEST_FILE, (json.dumps(asdict(manifest), indent=2) + "\n").encode())
     return manifest
 
 

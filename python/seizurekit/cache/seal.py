@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.cache.fill import Filled, write_atomically
+from seizurekit.atomic import write_whole
+from seizurekit.cache.fill import Filled
 from seizurekit.cache.layout import (
     BUILD_FOLDER,
     EVENTS,
@@ -29,7 +30,7 @@ from seizurekit.recordings.annotations import SEIZURE_LABELS
 def seal(plan: Plan, filled: dict[int, Filled], split_dir: Path) -> None:
     """Writes everything but the signal, the group's own metadata last, and ends the build."""
     metadata = signal_metadata(len(plan.chain.channels), plan.samples, plan.chunk)
-    write_atomically(split_dir / SIGNAL / GROUP_FILE, _json(metadata))
+    write_whole(split_dir / SIGNAL / GROUP_FILE, _json(metadata))
     _write_columns(split_dir, RECORDINGS, "recording", _recording_columns(plan, filled))
     _write_columns(split_dir, EVENTS, "event", _event_columns(filled))
     group = {
@@ -38,12 +39,12 @@ def seal(plan: Plan, filled: dict[int, Filled], split_dir: Path) -> None:
         "attributes": _attributes(plan),
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": _metadata_below(split_dir)},
     }
-    write_atomically(split_dir / GROUP_FILE, _json(group))
+    write_whole(split_dir / GROUP_FILE, _json(group))
     shutil.rmtree(split_dir / BUILD_FOLDER)
 
 
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _metadata_below(split_dir: Path) -> dict[str, Any]:

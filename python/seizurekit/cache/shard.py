@@ -35,7 +35,7 @@ def _checksum(data: bytes | memoryview) -> bytes:
 def encode_chunk(samples: NDArray[np.int16]) -> bytes:
     """A chunk's bytes: bit-shuffled, LZ4, checksum."""
     blosc = _blosc()
-    data: bytes = blosc.compress(np.ascontiguousarray(samples, "<i2"), b"lz4", 5, blosc.BITSHUFFLE)
+    data: bytes = blosc.compress(np.ascontiguousarray(samples, "<i2"), b"lz4", 9, blosc.BITSHUFFLE)
     return data + _checksum(data)
 
 

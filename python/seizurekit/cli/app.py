@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seizurekit.cli import cache, model, synth
+from seizurekit.cli import cache, edf, model, synth
 from seizurekit.errors import SeizurekitError
 
 # Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
@@ -40,6 +40,7 @@ def root(
     """Options before the command's name."""
 
 
+edf.register(app)
 cache.register(app)
 model.register(app)
 synth.register(app)
@@ -55,8 +56,14 @@ def main() -> None:
     except (SeizurekitError, OSError) as error:
         if "--debug" in sys.argv:
             raise
-        _fail(str(error), code=getattr(error, "exit_code", 1))
+        _fail(_told(error), code=getattr(error, "exit_code", 1))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _told(error: SeizurekitError | OSError) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -137,8 +137,12 @@ def detect(
     if report is not None and report.suffix.lower() != ".png":
         raise typer.BadParameter(f"{report}: wanted a name that ends in .png", param_hint="--report")
     from seizurekit.training.checkpoint import load_checkpoint
-    from seizurekit.training.detect import detect_recording
+    from seizurekit.training.detect import check_place, detect_recording
 
+    try:
+        check_place(recording, out)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="OUT") from None
     detection, page = detect_recording(load_checkpoint(checkpoint), recording)
     write_detection(out, detection)
     for event in detection.events:

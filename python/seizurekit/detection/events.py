@@ -49,8 +49,8 @@ def find_runs(smoothed: Float32, threshold: float, detection: DetectionConfig, r
     ``merge_gap`` are united, then those shorter than ``min_duration`` are dropped.
     """
     runs = _runs(smoothed >= np.float32(detection.hysteresis * threshold))
-    reached = np.concatenate(([0], np.cumsum(smoothed >= np.float32(threshold))))
-    runs = runs[reached[runs[:, 1]] > reached[runs[:, 0]]]
+    reached = np.flatnonzero(smoothed >= np.float32(threshold))
+    runs = runs[np.searchsorted(reached, runs[:, 1]) > np.searchsorted(reached, runs[:, 0])]
     if len(runs) > 1:
         apart = runs[1:, 0] - runs[:-1, 1] >= detection.merge_gap * rate
         starts = runs[np.concatenate(([True], apart)), 0]
@@ -60,5 +60,8 @@ def find_runs(smoothed: Float32, threshold: float, detection: DetectionConfig, r
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    changes = np.flatnonzero(np.diff(mask, prepend=False, append=False))
-    return changes.reshape(-1, 2).astype(np.int64)
+    if len(mask) == 0:
+        return np.empty((0, 2), np.int64)
+    changes = np.flatnonzero(mask[1:] != mask[:-1]) + 1
+    edges = np.concatenate(([0] * bool(mask[0]), changes, [len(mask)] * bool(mask[-1])))
+    return edges.reshape(-1, 2).astype(np.int64)

@@ -19,14 +19,13 @@ STRIDE = 4
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions of width 5 with a skip past both; the second starts from zero, so the block from identity."""
+    """Two convolutions of width 3 with a skip past both; the second starts from zero, so the block from identity."""
 
     def __init__(self, width: int, dilation: int = 1, dropout: float = 0.0) -> None:
         super().__init__()
-        padding = 2 * dilation
-        self.conv1 = nn.Conv1d(width, width, 5, padding=padding, dilation=dilation, bias=False)
+        self.conv1 = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
         self.norm1 = nn.BatchNorm1d(width)
-        self.conv2 = nn.Conv1d(width, width, 5, padding=padding, dilation=dilation, bias=False)
+        self.conv2 = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation, bias=False)
         self.norm2 = nn.BatchNorm1d(width)
         self.dropout = nn.Dropout(dropout)
         nn.init.zeros_(self.norm2.weight)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
+from seizurekit.atomic import write_whole
 from seizurekit.recordings.annotations import COLUMNS, SEIZURE_LABELS, Event
 
 MONTAGE_FILE = "$NEDC_NFC/lib/nedc_eas_default_montage.txt"
@@ -32,12 +32,7 @@ def write_csv_bi(path: str | PathLike[str], events: Iterable[Event], duration: f
     path = Path(path)
     rows = _rows(sorted(events, key=lambda event: event.start), round(duration, 4))
     text = "\n".join([*_header(path, duration), *rows, ""])
-    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(path, text.encode())
 
 
 def _header(path: Path, duration: float) -> Iterator[str]:

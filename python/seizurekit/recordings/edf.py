@@ -136,6 +136,11 @@ class EdfFile:
         """Number of samples of a channel: gaps counted, or with ``gaps="join"`` of what is stored."""
         return self._file.samples(channel, _gaps(gaps))
 
+    @property
+    def format(self) -> str:
+        """``EDF``, ``EDF+``, ``BDF`` or ``BDF+``, as the header says."""
+        return ("BDF" if self._file.is_bdf else "EDF") + ("+" if self._file.is_plus else "")
+
     @cached_property
     def duration(self) -> float:
         """Seconds from the first sample to the end, gaps counted."""

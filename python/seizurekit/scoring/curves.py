@@ -87,8 +87,9 @@ class CurveBuilder:
         """
         duration = len(probability) / rate
         smoothed = smooth(probability, self._detection.smoothing, rate)
+        peak, nothing = smoothed.max(initial=0.0), np.empty((0, 2))
         for i, threshold in enumerate(THRESHOLDS):
-            events = find_runs(smoothed, threshold, self._detection, rate) / rate
+            events = find_runs(smoothed, threshold, self._detection, rate) / rate if threshold <= peak else nothing
             self._scores[i] += score_by_overlap(reference, events, duration)
             self._matched[i] += matched_seconds(reference, events)
         bins = np.minimum((probability * _BINS).astype(np.int64), _BINS - 1)

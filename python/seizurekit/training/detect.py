@@ -44,9 +44,21 @@ def detect_recording(checkpoint: Checkpoint, path: str | PathLike[str]) -> tuple
     return detection, page
 
 
-def _annotations_beside(path: Path, duration: float) -> tuple[Event, ...] | None:
-    for suffix in (".csv_bi", ".csv"):
-        beside = path.with_suffix(suffix)
-        if beside.is_file():
-            return read_annotations(beside).clipped(duration).seizures()
+def check_place(recording: Path, out: Path) -> None:
+    """Raises a ValueError where the events would replace the recording or the annotations beside it."""
+    for kept in (recording, *_annotation_files(recording)):
+        if out.resolve() == kept.resolve():
+            raise ValueError(
+                f"{out}: found the recording itself or its annotations, wanted another name for the events"
+            )
+
+
+def _annotation_files(recording: Path) -> list[Path]:
+    beside = (recording.with_suffix(suffix) for suffix in (".csv_bi", ".csv"))
+    return [path for path in beside if path.is_file()]
+
+
+def _annotations_beside(recording: Path, duration: float) -> tuple[Event, ...] | None:
+    for path in _annotation_files(recording):
+        return read_annotations(path).clipped(duration).seizures()
     return None

@@ -50,7 +50,7 @@ def cached_recordings(cache: Cache) -> Iterator[Recording]:
 
 
 def corpus_recordings(
-    files: Iterable[RecordingFile], failed: Callable[[RecordingFile, SeizurekitError], None]
+    files: Iterable[RecordingFile], failed: Callable[[RecordingFile, Exception], None]
 ) -> Iterator[Recording]:
     """The recordings of EDF files, preprocessed; `failed` is told of those that cannot be read, which are left out."""
     for file in files:
@@ -62,7 +62,7 @@ def corpus_recordings(
                 annotated = (
                     read_annotations(file.annotations).clipped(signal.shape[1] / Chain().sampling_rate).seizures()
                 )
-        except SeizurekitError as error:
+        except (SeizurekitError, OSError) as error:
             failed(file, error)
             continue
         yield Recording(file.id, signal, annotated)

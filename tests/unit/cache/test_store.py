@@ -89,9 +89,9 @@ def test_an_open_store_can_be_pickled(small_store: Path) -> None:
 
 
 def test_a_split_that_is_not_there_is_answered_with_those_that_are(small_store: Path) -> None:
-    assert splits_of(small_store) == ("train", "dev")
-    with pytest.raises(CacheError, match="no split 'eval' in it, found train, dev"):
-        sk.open_cache(small_store, "eval")
+    assert splits_of(small_store) == ("train", "dev", "eval")
+    with pytest.raises(CacheError, match="no split 'test' in it, found train, dev, eval"):
+        sk.open_cache(small_store, "test")
 
 
 def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:

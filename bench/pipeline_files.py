@@ -1,0 +1,44 @@
+"""A corpus in TUSZ's layout for `bench.pipeline`: real electrodes, EEG-like noise, one seizure a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import edfio
+import numpy as np
+
+from seizurekit.recordings.annotations import Event
+from seizurekit.recordings.annotations_write import write_csv_bi
+from seizurekit.recordings.channels import CANONICAL_CHANNELS
+
+OTHERS = ("A1", "A2", "T1", "T2", "EKG1", "26", "27", "28", "29", "30", "31", "32", "PHOTIC", "ROC")
+
+
+def write_corpus(folder: Path, rate: int, minutes: float, recordings: int, seed: int = 0) -> list[Path]:
+    """Writes recordings of 33 channels, as TUSZ's have, and their annotations; returns the EDF files."""
+    random = np.random.default_rng(seed)
+    samples = int(minutes * 60) * rate
+    files = []
+    for number in range(recordings):
+        patient = f"aaaaaaa{chr(ord('a') + number)}"
+        path = folder / "train" / patient / "s001_2012" / "01_tcp_ar" / f"{patient}_s001_t000.edf"
+        path.parent.mkdir(parents=True)
+        labels = [f"EEG {name.upper()}-REF" for name in (*CANONICAL_CHANNELS, *OTHERS)]
+        signals = [
+            edfio.EdfSignal(
+                _noise(random, samples, rate), rate, label=label, physical_dimension="uV", physical_range=(-5000, 5000)
+            )
+            for label in labels
+        ]
+        edfio.Edf(signals, data_record_duration=1).write(path)
+        write_csv_bi(path.with_suffix(".csv_bi"), [Event(30.0, 60.0, "seiz")], minutes * 60)
+        files.append(path)
+    return files
+
+
+def _noise(random: np.random.Generator, samples: int, rate: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """1/f from 0.3 Hz on, 30 µV, and amplifier noise of 1 µV over the whole band."""
+    frequency = np.fft.rfftfreq(samples, 1 / rate)
+    spectrum = random.normal(size=(2, len(frequency))) / np.maximum(frequency, 0.3)
+    x = np.fft.irfft(spectrum[0] + 1j * spectrum[1], samples)
+    return np.asarray(30 * x / x.std() + random.normal(size=samples))

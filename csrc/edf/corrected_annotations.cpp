@@ -1,0 +1,115 @@
+#include "edf/corrected_annotations.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iterator>
+
+#include "edf/field.hpp"
+#include "edf/tal.hpp"
+
+namespace seizurekit::edf {
+namespace {
+
+constexpr std::size_t longest_quote = 80;
+
+bool is_sound(const Tal& tal) { return tal.flaw == TalFlaw::none && is_utf8(tal.texts); }
+
+std::string with_point(std::string_view seconds) {
+  std::string text(seconds);
+  std::replace(text.begin(), text.end(), ',', '.');
+  return text;
+}
+
+std::string corrected_times(const Tal& tal) {
+  const std::string_view times = tal.bytes.substr(0, tal.bytes.find('\x14'));
+  const std::string_view onset = times.substr(0, times.find('\x15'));
+  const bool has_sign = onset.front() == '+' || onset.front() == '-';
+  std::string text = (has_sign ? "" : "+") + with_point(onset);
+  if (tal.duration) {
+    text += '\x15' + with_point(times.substr(times.find('\x15') + 1));
+  }
+  return text;
+}
+
+std::string corrected_texts(std::string_view texts) {
+  if (texts.empty()) {
+    return "\x14";
+  }
+  std::string corrected;
+  while (!texts.empty()) {
+    bool was_latin1 = false;
+    corrected += to_utf8(take_text(texts), was_latin1) + '\x14';
+  }
+  return corrected;
+}
+
+// The TAL as the specification wants it; nothing if it cannot be placed in time.
+std::string corrected(const Tal& tal) {
+  if (!tal.onset) {
+    return {};
+  }
+  std::string text =
+      is_sound(tal) ? std::string(tal.bytes) : corrected_times(tal) + '\x14' + corrected_texts(tal.texts);
+  text += '\0';
+  return text;
+}
+
+// The shortest decimal form without an exponent, which onsets cannot have.
+std::string time_keeping_tal(double onset) {
+  std::array<char, 400> buffer{};
+  const auto result = std::to_chars(buffer.data(), buffer.data() + buffer.size(), onset, std::chars_format::fixed);
+  std::string text = (onset < 0 ? "" : "+") + std::string(buffer.data(), result.ptr) + "\x14\x14";
+  text += '\0';
+  return text;
+}
+
+std::vector<Tal> tals_of(std::string_view bytes) {
+  std::vector<Tal> tals;
+  TalReader reader(bytes);
+  while (const auto tal = reader.next()) {
+    tals.push_back(*tal);
+  }
+  return tals;
+}
+
+std::string quoted_start(std::string_view bytes) { return quoted(bytes.substr(0, longest_quote)); }
+
+}  // namespace
+
+double AnnotationCorrector::next_onset(double onset) {
+  ++records_;
+  return continuous_ ? start_offset_ + static_cast<double>(records_) * record_duration_ : onset + record_duration_;
+}
+
+std::optional<std::string> AnnotationCorrector::correct(std::size_t signal, std::string_view bytes,
+                                                        std::int64_t offset) {
+  const std::vector<Tal> tals = tals_of(bytes);
+  std::string text;
+  std::vector<Repair> repairs;
+  if (signal == 0) {
+    const bool keeps_time = !tals.empty() && tals.front().keeps_time();
+    const double onset = keeps_time ? tals.front().onset.value_or(expected_onset_) : expected_onset_;
+    expected_onset_ = next_onset(onset);
+    if (!keeps_time) {
+      text = time_keeping_tal(onset);
+      repairs.push_back({offset, "time-keeping annotation", quoted_start(bytes), edf::quoted(text)});
+    }
+  }
+  for (const Tal& tal : tals) {
+    const std::string written = corrected(tal);
+    if (!is_sound(tal)) {
+      repairs.push_back({offset + static_cast<std::int64_t>(tal.position), "annotation", quoted_start(tal.bytes),
+                         written.empty() ? "nothing" : quoted_start(written)});
+    }
+    text += written;
+  }
+  if (repairs.empty() || text.size() > bytes.size()) {
+    return std::nullopt;
+  }
+  text.resize(bytes.size(), '\0');
+  std::move(repairs.begin(), repairs.end(), std::back_inserter(repairs_));
+  return text;
+}
+
+}  // namespace seizurekit::edf

@@ -1,0 +1,67 @@
+"""The balanced choice of windows and the share of seizure in it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import seizurekit as sk
+from seizurekit.cache.windows import WindowKind
+from seizurekit.errors import CacheError
+from seizurekit.loading.balanced import balanced_choice, seizure_ratio
+
+kinds = st.lists(st.sampled_from([0, 1, 2]), max_size=300).map(lambda values: np.array(values, np.uint8))
+
+
+def count(kind: np.ndarray, chosen: np.ndarray, of: WindowKind) -> int:
+    return int(np.count_nonzero(kind[chosen] == of))
+
+
+@given(kind=kinds, seed=st.integers(0, 9))
+def test_the_choice_has_every_partial_window_and_the_recipes_share_of_the_others(kind: np.ndarray, seed: int) -> None:
+    chosen = balanced_choice(kind, np.random.default_rng(seed))
+    have = {of: int(np.count_nonzero(kind == of)) for of in WindowKind}
+    partial = have[WindowKind.PARTIAL]
+    full = round(0.3 * partial) if partial else have[WindowKind.FULL]
+    base = partial or have[WindowKind.FULL]
+    assert count(kind, chosen, WindowKind.PARTIAL) == partial
+    assert count(kind, chosen, WindowKind.FULL) == min(full, have[WindowKind.FULL])
+    assert count(kind, chosen, WindowKind.NONE) == min(round(2.5 * base), have[WindowKind.NONE])
+    assert len(set(chosen.tolist())) == len(chosen)
+    assert np.all(np.diff(chosen) > 0)
+
+
+def test_without_partial_windows_the_full_ones_take_their_place() -> None:
+    kind = np.repeat(np.array([WindowKind.FULL, WindowKind.NONE], np.uint8), (4, 100))
+    chosen = balanced_choice(kind, np.random.default_rng(0))
+    assert count(kind, chosen, WindowKind.FULL) == 4
+    assert count(kind, chosen, WindowKind.NONE) == 10
+
+
+def test_the_same_seed_draws_the_same_windows_and_another_seed_others() -> None:
+    kind = np.repeat(np.array([0, 1, 2], np.uint8), (500, 40, 60))
+    one, same, other = (balanced_choice(kind, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+def test_the_seizure_ratio_is_counted_from_the_labels(small_store: Path) -> None:
+    cache = sk.open_cache(small_store, split="train")
+    windows = cache.windows(window=20.0, stride=7.0)
+    numbers = balanced_choice(windows.kind, np.random.default_rng(0))
+    _, y = windows.read(numbers)
+    assert seizure_ratio(cache, windows, numbers) == y.mean(dtype=np.float64)
+    assert math.isnan(seizure_ratio(cache, windows, numbers[:0]))
+    assert sk.BalancedSeizureDataset(small_store, window=20.0, stride=7.0).seizure_ratio == y.mean(dtype=np.float64)
+
+
+def test_a_split_without_a_seizure_window_is_refused_with_what_to_check(small_store: Path) -> None:
+    with pytest.raises(CacheError, match="no window with a seizure") as error:
+        sk.BalancedSeizureDataset(small_store, window=600.0, stride=600.0)
+    for hint in (".csv_bi", "label", "longer than a window"):
+        assert hint in str(error.value)

@@ -1,0 +1,74 @@
+"""The torch dataset over a store's windows, in this process and in workers."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+import seizurekit as sk
+from seizurekit.errors import CacheError
+
+
+@pytest.fixture
+def dataset(small_store: Path) -> sk.EEGWindowDataset:
+    return sk.EEGWindowDataset(small_store, window=20.0, stride=10.0)
+
+
+def test_an_item_is_the_stores_window_and_mask(dataset: sk.EEGWindowDataset, small_store: Path) -> None:
+    windows = sk.open_cache(small_store, split="train").windows(window=20.0, stride=10.0)
+    assert len(dataset) == len(windows)
+    for item in (0, len(dataset) // 2, len(dataset) - 1, -1):
+        x, y = dataset[item]
+        wanted_x, wanted_y = windows.read([item])
+        assert (x.shape, x.dtype, y.shape, y.dtype) == ((19, 5120), torch.float32, (5120,), torch.uint8)
+        np.testing.assert_array_equal(x.numpy(), wanted_x[0])
+        np.testing.assert_array_equal(y.numpy(), wanted_y[0])
+
+
+def test_several_items_at_once_are_those_one_by_one(dataset: sk.EEGWindowDataset) -> None:
+    for (x, y), item in zip(dataset.__getitems__([3, 0, 5]), (3, 0, 5), strict=True):
+        assert torch.equal(x, dataset[item][0])
+        assert torch.equal(y, dataset[item][1])
+
+
+def test_an_item_beyond_the_end_is_an_index_error(dataset: sk.EEGWindowDataset) -> None:
+    with pytest.raises(IndexError, match=f"wanted one of {len(dataset)}"):
+        dataset[len(dataset)]
+    assert sum(1 for _ in dataset) == len(dataset)
+
+
+def test_a_pickled_dataset_carries_no_open_store(dataset: sk.EEGWindowDataset) -> None:
+    dataset[0]
+    again = pickle.loads(pickle.dumps(dataset))
+    assert len(pickle.dumps(dataset)) < 20_000
+    assert torch.equal(again[1][0], dataset[1][0])
+
+
+@pytest.mark.parametrize("context", ["spawn", "fork"])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_workers_read_what_this_process_reads_after_it_has_read(
+    small_store: Path, dataset: sk.EEGWindowDataset, context: str
+) -> None:
+    wanted = [dataset[item][0] for item in range(8)]
+    loader = DataLoader(
+        torch.utils.data.Subset(dataset, range(8)), batch_size=4, num_workers=1, multiprocessing_context=context
+    )
+    found = torch.cat([x for x, _ in loader])
+    assert torch.equal(found, torch.stack(wanted))
+
+
+def test_a_store_of_another_chain_is_refused_and_both_are_named(small_store: Path) -> None:
+    other = sk.Chain(band=(1.0, 100.0))
+    with pytest.raises(CacheError, match=other.hash[:12]) as error:
+        sk.EEGWindowDataset(small_store, chain=other)
+    assert sk.Chain().hash[:12] in str(error.value)
+
+
+def test_a_split_that_is_not_there_is_refused(small_store: Path) -> None:
+    with pytest.raises(CacheError, match="'test'"):
+        sk.EEGWindowDataset(small_store, "test")

@@ -1,0 +1,29 @@
+"""Signals that look like EEG to a filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Noise = Callable[[Fraction | int, float], NDArray[np.float32]]
+
+
+@pytest.fixture(scope="session")
+def noise() -> Noise:
+    """Makes float32 [19, sample] of 1/f noise from 0.3 to 95 Hz, 30 µV, with a different offset on every channel."""
+
+    def make(rate: Fraction | int, seconds: float, seed: int = 0) -> NDArray[np.float32]:
+        random = np.random.default_rng(seed)
+        samples = int(seconds * rate)
+        frequency = np.fft.rfftfreq(samples, float(1 / Fraction(rate)))
+        spectrum = random.normal(size=(19, len(frequency))) + 1j * random.normal(size=(19, len(frequency)))
+        spectrum /= np.maximum(frequency, 0.3)
+        spectrum[:, frequency > 95] = 0
+        x = np.fft.irfft(spectrum, samples)
+        return (x * (30 / x.std()) + random.uniform(-200, 200, (19, 1))).astype(np.float32)
+
+    return make

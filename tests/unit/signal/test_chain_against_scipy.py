@@ -1,0 +1,72 @@
+"""The fused chain against SciPy in float64."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import seizurekit as sk
+from seizurekit.errors import ChannelError
+from seizurekit.recordings.channels import CANONICAL_CHANNELS
+from seizurekit.signal.chain import Chain
+from seizurekit.signal.preprocess import place, preprocess_array
+from seizurekit.signal.reference import reference_chain
+
+LABELS = list(CANONICAL_CHANNELS)
+
+
+def decibels(found: NDArray[np.floating], wanted: NDArray[np.floating]) -> float:
+    """RMS of what was wanted over RMS of the error, of the worst channel."""
+    error = np.sqrt(np.mean((found.astype(float) - wanted) ** 2, axis=1))
+    return float(np.min(20 * np.log10(np.sqrt(np.mean(wanted**2, axis=1)) / np.maximum(error, 1e-30))))
+
+
+def test_at_256_hz_the_chain_agrees_with_scipy_to_100_db(noise) -> None:
+    x = noise(256, 300.0)
+    found = preprocess_array(x, 256, LABELS).signal
+    assert decibels(found, reference_chain(x.astype(float), Fraction(256), LABELS, Chain())) >= 100
+
+
+@pytest.mark.parametrize("rate", [250, 400, 512, 1000, 2048, 5000, Fraction("999.5"), Fraction(1000, 3)])
+def test_at_other_rates_it_agrees_to_60_db_away_from_the_edges(noise, rate: Fraction | int) -> None:
+    exact = Fraction(rate)
+    x = noise(exact, 60.0)[:, : int(60 * exact) // exact.numerator * exact.numerator]
+    found = preprocess_array(x, exact, LABELS).signal
+    wanted = reference_chain(x.astype(float), exact, LABELS, Chain())
+    assert found.shape == wanted.shape
+    samples = found.shape[1]
+    middle = slice(samples // 5, -samples // 5)
+    assert decibels(found[:, middle], wanted[:, middle]) >= 60
+
+
+def test_missing_midline_electrodes_agree_too(noise) -> None:
+    x = noise(256, 60.0)
+    kept = [i for i, name in enumerate(LABELS) if name not in {"Fz", "Pz"}]
+    labels = [LABELS[i] for i in kept]
+    found = preprocess_array(x[kept], 256, labels)
+    assert found.interpolated == ("Fz", "Pz")
+    assert decibels(found.signal, reference_chain(x[kept].astype(float), Fraction(256), labels, Chain())) >= 100
+
+
+def test_real_recordings_at_256_hz_agree_to_100_db_and_others_have_their_length(shared_data: Path) -> None:
+    compared = 0
+    for path in sorted(shared_data.rglob("*.edf")):
+        with sk.open_edf(path) as edf:
+            try:
+                found = place(edf)
+            except ChannelError:
+                continue
+            signal = sk.preprocess(edf)
+            assert signal.shape == (19, found.samples)
+            assert np.isfinite(signal).all()
+            assert np.abs(signal).max() <= 10
+            if found.rate == 256:
+                x = edf.read(list(found.channels), dtype="float64")
+                labels = [edf.channels[channel].label for channel in found.channels]
+                assert decibels(signal, reference_chain(x, found.rate, labels, Chain())) >= 100
+                compared += 1
+    assert compared >= 5

@@ -1,0 +1,151 @@
+"""Running the chain: what comes out of odd recordings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import edfio
+import numpy as np
+import pytest
+
+import seizurekit as sk
+from seizurekit import _core
+from seizurekit.errors import ChannelError
+from seizurekit.recordings.channels import CANONICAL_CHANNELS
+from seizurekit.signal.preprocess import preprocess_array, quantize
+
+LABELS = list(CANONICAL_CHANNELS)
+RANGE = (-3276.8, 3276.7)
+
+
+def write_edf(path: Path, x, rate: int = 250, labels=LABELS, dimension: str = "uV", rates=None) -> Path:
+    signals = [
+        edfio.EdfSignal(
+            row, each, label=f"EEG {label}-REF", physical_dimension=dimension, physical_range=(-3276.8, 3276.7)
+        )
+        for row, label, each in zip(x, labels, rates or [rate] * len(labels), strict=True)
+    ]
+    edfio.Edf(signals).write(path)
+    return path
+
+
+@pytest.mark.parametrize("rate", [256, 250, 512])
+def test_every_instruction_set_gives_the_same_bytes(noise, rate: int) -> None:
+    x = noise(rate, 30.0)
+    results = []
+    try:
+        for isa in _core.support.isas():
+            _core.support.use_isa(isa)
+            found = preprocess_array(x, rate, LABELS)
+            results.append((found.signal.tobytes(), found.mean.tobytes(), found.std.tobytes()))
+            results[-1] += (quantize(found.signal, 1 / 512).tobytes(),)
+    finally:
+        _core.support.use_isa(_core.support.isas()[-1])
+    assert all(result == results[0] for result in results)
+
+
+def test_a_files_channels_give_what_their_samples_give(noise, tmp_path: Path) -> None:
+    path = write_edf(tmp_path / "a.edf", noise(250, 20.0))
+    with sk.open_edf(path) as edf:
+        x = edf.read()
+        np.testing.assert_array_equal(sk.preprocess(edf), preprocess_array(x, 250, LABELS).signal)
+
+
+def test_the_result_is_z_scored_and_microvolts_can_be_had_back(noise) -> None:
+    found = preprocess_array(noise(256, 120.0), 256, LABELS)
+    np.testing.assert_allclose(found.signal.mean(axis=1), 0, atol=0.02)
+    np.testing.assert_allclose(found.signal.std(axis=1), 1, atol=0.05)
+    assert np.all((found.std > 5) & (found.std < 60))
+
+
+def test_millivolts_are_told_from_microvolts(noise, tmp_path: Path) -> None:
+    from seizurekit.signal.preprocess import prepare
+
+    x = noise(256, 20.0)
+    with sk.open_edf(write_edf(tmp_path / "uv.edf", x, 256)) as edf:
+        micro = prepare(edf)
+    with sk.open_edf(write_edf(tmp_path / "mv.edf", x, 256, dimension="mV")) as edf:
+        milli = prepare(edf)
+    np.testing.assert_allclose(milli.std, 1000 * micro.std, rtol=1e-5)
+    np.testing.assert_allclose(milli.signal, micro.signal, atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 2, 3, 255, 256, 513])
+@pytest.mark.parametrize("rate", [256, 250, 1000])
+def test_short_recordings_have_their_length(samples: int, rate: int) -> None:
+    x = np.random.default_rng(0).normal(size=(19, samples)).astype(np.float32)
+    found = preprocess_array(x, rate, LABELS).signal
+    assert found.shape == (19, samples * 256 // rate)
+    assert np.isfinite(found).all()
+
+
+def test_a_channel_that_is_zero_stays_zero_and_a_constant_one_gives_the_filters_transient(noise) -> None:
+    x = noise(256, 30.0)
+    x[3], x[4] = 0, 100
+    found = preprocess_array(x, 256, LABELS)
+    assert not found.signal[3].any()
+    assert found.std[3] == 0
+    assert np.isfinite(found.signal[4]).all()
+
+
+def test_missing_samples_are_zero_and_count_for_nothing(noise) -> None:
+    x = noise(250, 60.0) * np.float32(1)
+    gap = slice(20 * 250, 30 * 250)
+    x[:, gap] = np.nan
+    found = preprocess_array(x, 250, LABELS)
+    assert not found.signal[:, 20 * 256 : 30 * 256].any()
+    kept = np.concatenate([found.signal[:, : 20 * 256], found.signal[:, 30 * 256 :]], axis=1)
+    np.testing.assert_allclose(kept.mean(axis=1), 0, atol=0.02)
+    held = x.copy()
+    held[:, gap] = x[:, gap.start - 1 : gap.start]
+    other = preprocess_array(held, 250, LABELS)
+    ours = found.signal * found.std[:, None] + found.mean[:, None]
+    theirs = other.signal * other.std[:, None] + other.mean[:, None]
+    np.testing.assert_allclose(ours[:, 5 * 256 : 20 * 256], theirs[:, 5 * 256 : 20 * 256], atol=1e-2)
+
+
+def test_infinities_and_gaps_of_one_channel_leave_the_others_alone(noise) -> None:
+    x = noise(256, 20.0)
+    spoilt = x.copy()
+    spoilt[5, 1000:1010] = np.inf
+    spoilt[5, 0] = np.nan
+    found, clean = preprocess_array(spoilt, 256, LABELS).signal, preprocess_array(x, 256, LABELS).signal
+    assert np.isfinite(found).all()
+    assert not found[5, 1000:1010].any()
+    others = [i for i in range(19) if i != 5]
+    np.testing.assert_array_equal(found[others], clean[others])
+
+
+def test_outliers_are_clipped(noise) -> None:
+    x = noise(256, 60.0)
+    x[:, 5000] += 1e6
+    assert np.abs(preprocess_array(x, 256, LABELS).signal).max() == 10
+
+
+def test_a_missing_electrode_is_named_with_the_file(noise, tmp_path: Path) -> None:
+    path = write_edf(tmp_path / "no_c3.edf", noise(250, 5.0)[1:], labels=LABELS[1:])
+    with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"no_c3\.edf: .*missing: Fp1"):
+        sk.preprocess(edf)
+
+
+def test_electrodes_of_several_rates_are_named(noise, tmp_path: Path) -> None:
+    rows = [noise(250, 4.0)[0]] + [noise(500, 4.0)[0]] * 18
+    path = write_edf(tmp_path / "rates.edf", rows, rates=[250] + [500] * 18)
+    with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"Fp1-REF 250 Hz.*F3-REF 500 Hz"):
+        sk.preprocess(edf)
+
+
+def test_rounding_to_the_stores_step_keeps_60_db_and_the_clip_in_range(noise) -> None:
+    signal = preprocess_array(noise(256, 60.0), 256, LABELS).signal
+    stored = quantize(signal, 1 / 512)
+    assert stored.dtype == np.int16
+    error = np.sqrt(np.mean((stored / 512 - signal) ** 2))
+    assert 20 * np.log10(np.sqrt(np.mean(signal**2)) / error) >= 60
+    np.testing.assert_array_equal(
+        quantize(np.float32([10, -10, 0.5 / 512, 1.5 / 512, 99]), 1 / 512), [5120, -5120, 0, 2, 32767]
+    )
+
+
+def test_rows_and_labels_must_fit(noise) -> None:
+    with pytest.raises(ValueError, match=r"wanted \[19, sample\]"):
+        preprocess_array(noise(256, 1.0)[:5], 256, LABELS)
