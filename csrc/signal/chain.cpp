@@ -150,8 +150,11 @@ Scale normalize_row(float* row, std::int64_t samples, const std::vector<Run>& ru
   const double n = static_cast<double>(std::max<std::int64_t>(counted, 1));
   const double mean = total.sum / n;
   const double deviation = std::sqrt(std::max(total.sum_of_squares / n - mean * mean, 0.0));
-  const double inverse = deviation > 0.0 && std::isfinite(deviation) ? 1.0 / deviation : 0.0;
-  SEIZUREKIT_DISPATCH(normalize, row, samples, mean, inverse, clip);
+  if (!std::isfinite(deviation)) {
+    std::fill_n(row, samples, 0.0F);
+    return {};
+  }
+  SEIZUREKIT_DISPATCH(normalize, row, samples, mean, deviation > 0.0 ? 1.0 / deviation : 0.0, clip);
   for (const Run& run : runs) {
     std::fill(row + run.first, row + run.end, 0.0F);
   }

@@ -36,7 +36,8 @@ struct Scale {
 /// Runs the plan; `out` is [channel, output_samples], z-scored and clipped.
 ///
 /// Where a source's sample is not finite the filters see the electrode's last finite one (0 before the first); the
-/// output is 0 there, and mean and standard deviation leave it out.
+/// output is 0 there, and mean and standard deviation leave it out. A channel without variance, or whose samples
+/// float32 cannot hold, is 0; however small a variance is, the channel is scaled by it, as the reference does.
 std::vector<Scale> run(const ChainPlan& plan, const SampleSource& source, float* out);
 
 /// Fixed point: out = the nearest integer to x * inverse_step, ties to even, saturated.

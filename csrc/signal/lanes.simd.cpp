@@ -55,8 +55,14 @@ void transpose(Quad (&q)[4]) {
   q[3] = pick<2, 3, 6, 7>(high01, high23);
 }
 
-// Weighted sums of two windows, the second of which starts `apart` times later; they share the loads of what they
-// share.
+// Stays in its register: GCC would load it from memory for each use, and the loops are bound by loads.
+void keep([[maybe_unused]] Floats& value) {
+#ifdef __x86_64__
+  __asm__("" : "+x"(value));
+#endif
+}
+
+// Weighted sums of two windows, the second of which starts `apart` times later; both use what was loaded once.
 void fir_pair(const Row* x, std::int64_t apart, const float* first, const float* second, std::int64_t taps, Row* y) {
   constexpr std::int64_t groups = lanes / floats;
   Floats a[groups] = {};
@@ -71,7 +77,8 @@ void fir_pair(const Row* x, std::int64_t apart, const float* first, const float*
     const float weight_a = first[t];
     const float weight_b = second[t - apart];
     for (std::int64_t g = 0; g < groups; ++g) {
-      const auto value = load<Floats>(x[t].lane + g * floats);
+      auto value = load<Floats>(x[t].lane + g * floats);
+      keep(value);
       a[g] += weight_a * value;
       b[g] += weight_b * value;
     }

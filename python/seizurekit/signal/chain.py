@@ -50,7 +50,7 @@ class Chain:
                 self.sampling_rate != int(self.sampling_rate) or self.sampling_rate <= 0
             ),
             f"band: found {self.band}, wanted 0 < low < high < {nyquist:g} Hz": not 0 < low < high < nyquist,
-            f"order: found {self.order}, wanted 1 to 8": not 1 <= self.order <= 8,
+            f"order: found {self.order}, wanted a whole number, 1 to 8": self.order not in range(1, 9),
             f"notch: found {self.notch}, wanted a frequency below {nyquist:g} Hz": not 0 < self.notch < nyquist,
             f"notch_quality: found {self.notch_quality}, wanted more than 0": not self.notch_quality > 0,
             f"clip: found {self.clip}, wanted more than 0": not self.clip > 0,

@@ -19,6 +19,9 @@ PASS_EDGE = 100.0
 ATTENUATION = 70.0
 """dB; how far images and aliases are down. 60 are promised."""
 MOST_PHASES = 2048
+LARGEST_FACTOR = 10**8
+"""Denominator of the ratio of rates, which is rounded to it: a day's length by less than a sample, and sample numbers
+times a factor fit 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def polyphase(rate: Fraction, sampling_rate: int) -> PolyphaseFilter:
     """
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise ChannelError(f"sampling rate: found {float(rate):g} Hz, wanted {LOWEST_RATE} to {HIGHEST_RATE} Hz")
-    factor = Fraction(sampling_rate) / rate
+    factor = (Fraction(sampling_rate) / rate).limit_denominator(LARGEST_FACTOR)
     up, down = factor.numerator, factor.denominator
     if up == down:
         return PolyphaseFilter(1, 1, 1, np.empty((0, 0), np.float32))

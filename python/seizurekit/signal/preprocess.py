@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seizurekit._core import signal as _signal
-from seizurekit.errors import ChannelError
+from seizurekit.errors import ChannelError, EdfError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS, ChannelSelection, select_channels
 from seizurekit.recordings.edf import EdfFile
 from seizurekit.signal.chain import Chain
 from seizurekit.signal.filters import polyphase, sections
 from seizurekit.signal.interpolation import spline_weights
+
+LONGEST_GAPS = 24 * 3600
+"""s; what the gaps of a recording may last together. One wrong time in a file would else cost terabytes of zeros."""
 
 _MICROVOLTS = {"uv": 1.0, "µv": 1.0, "μv": 1.0, "mv": 1e3, "v": 1e6, "nv": 1e-3}
 
@@ -29,7 +33,7 @@ class Preprocessed:
         signal: float32 [channel, sample], z-scored and clipped.
         mean: float64 [channel], µV before the z-score.
         std: float64 [channel], µV.
-        interpolated: electrodes that the recording lacks.
+        interpolated: channels that the recording lacks.
         reference: what the electrodes are measured against, by their labels.
     """
 
@@ -67,6 +71,7 @@ def place(edf: EdfFile, chain: Chain | None = None) -> Placement:
     Raises:
         ChannelError: an electrode other than Fz and Pz is missing, electrodes differ in their sampling rates, or the
             rate is not one of 100 to 5000 Hz.
+        EdfError: the gaps of a discontinuous recording last longer than `LONGEST_GAPS`.
     """
     chain = chain or Chain()
     try:
@@ -77,11 +82,10 @@ def place(edf: EdfFile, chain: Chain | None = None) -> Placement:
             each = ", ".join(f"{edf.channels[c].label} {float(edf.exact_rate(c)):g} Hz" for c in channels)
             raise ChannelError(f"electrodes of several sampling rates, wanted one: {each}")
         rate = rates.pop()
-        samples = output_samples(edf.samples(channels[0], gaps="nan"), rate, chain)
+        samples = output_samples(_length(edf, channels[0], rate), rate, chain)
     except ChannelError as error:
         raise ChannelError(f"{edf.path}: {error}") from None
-    interpolated = tuple(name for name in selection.interpolated if name in chain.channels)
-    return Placement(channels, electrodes, interpolated, selection.reference, rate, samples)
+    return Placement(channels, electrodes, _interpolated(selection, chain), selection.reference, rate, samples)
 
 
 def output_samples(samples: int, rate: Fraction, chain: Chain) -> int:
@@ -98,7 +102,8 @@ def preprocess(edf: EdfFile, chain: Chain | None = None) -> NDArray[np.float32]:
         chain: what to do; DESIGN.md's chain by default.
 
     Returns:
-        float32 [channel, sample] at `chain.sampling_rate`, within ±`chain.clip`; a channel without variance is 0.
+        float32 [channel, sample] at `chain.sampling_rate`, within ±`chain.clip`. A channel without variance is 0;
+        however small its variance is, it is scaled by it: a constant other than 0 gives the filters' transient.
 
     Raises:
         ChannelError: see `place`.
@@ -132,6 +137,8 @@ def preprocess_array(
         ChannelError: see `place`.
     """
     chain = chain or Chain()
+    if not math.isfinite(rate):
+        raise ChannelError(f"sampling rate: found {rate} Hz, wanted a number")
     exact = Fraction(rate) if isinstance(rate, (int, Fraction)) else Fraction(repr(float(rate)))
     rows = np.asarray(x, np.float32)
     if rows.ndim != 2 or len(rows) != len(labels):
@@ -140,12 +147,18 @@ def preprocess_array(
     channels, electrodes = _present(selection, chain)
     plan = _plan(electrodes, [1.0] * len(electrodes), exact, chain)
     signal, mean, std = _signal.run_array(plan, np.ascontiguousarray(rows[list(channels)]))
-    return Preprocessed(signal, mean, std, selection.interpolated, selection.reference)
+    return Preprocessed(signal, mean, std, _interpolated(selection, chain), selection.reference)
 
 
 def quantize(signal: NDArray[np.float32], step: float) -> NDArray[np.int16]:
-    """Fixed point: the nearest integers to ``signal / step``, ties to even, saturated at ±32767."""
-    return _signal.quantize(np.ascontiguousarray(signal), 1 / step)
+    """Fixed point: the nearest integers to ``signal / step``, ties to even, saturated at ±32767; NaN is 0.
+
+    Raises:
+        ValueError: the step is not above 0.
+    """
+    if not (step > 0 and math.isfinite(step)):
+        raise ValueError(f"step: found {step}, wanted a number above 0")
+    return _signal.quantize(np.ascontiguousarray(signal, np.float32), 1 / step)
 
 
 def _present(selection: ChannelSelection, chain: Chain) -> tuple[tuple[int, ...], tuple[str, ...]]:
@@ -156,6 +169,21 @@ def _present(selection: ChannelSelection, chain: Chain) -> tuple[tuple[int, ...]
         if position is not None and (name in chain.channels or selection.interpolated)
     ]
     return tuple(position for position, _ in pairs), tuple(name for _, name in pairs)
+
+
+def _length(edf: EdfFile, channel: int, rate: Fraction) -> int:
+    samples = edf.samples(channel, gaps="nan")
+    gaps = samples - edf.samples(channel, gaps="join")
+    if gaps > LONGEST_GAPS * rate:
+        hours = float(gaps / rate) / 3600
+        raise EdfError(
+            edf.path, None, "gaps between data records", f"{hours:.1f} h", f"{LONGEST_GAPS // 3600} h at most"
+        )
+    return samples
+
+
+def _interpolated(selection: ChannelSelection, chain: Chain) -> tuple[str, ...]:
+    return tuple(name for name in selection.interpolated if name in chain.channels)
 
 
 def _plan(electrodes: tuple[str, ...], scales: list[float], rate: Fraction, chain: Chain) -> Any:
