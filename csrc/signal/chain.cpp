@@ -12,8 +12,8 @@
 namespace seizurekit::signal {
 namespace {
 
-constexpr std::int64_t input_block =
-    512;  // samples; what a block needs stays in the first and second level of the cache
+constexpr std::int64_t read_block = 2048;  // samples; several data records, so that few are read twice
+constexpr std::int64_t input_block = 512;  // what one takes stays in the first and second level of the cache
 constexpr std::int64_t output_block = 128;
 
 // The streaming part of the chain: everything before the z-score.
@@ -25,7 +25,7 @@ class Stream {
         out_(out),
         samples_(plan.output_samples(source.samples())),
         gaps_(static_cast<std::size_t>(plan.electrodes)),
-        block_(static_cast<std::size_t>(plan.electrodes) * input_block),
+        block_(static_cast<std::size_t>(plan.electrodes) * read_block),
         interpolated_(plan.electrode_of.size() * input_block),
         silence_(input_block),
         resampler_(plan.resampling),
@@ -34,12 +34,14 @@ class Stream {
 
   void run() {
     const std::int64_t available = source_.samples();
-    for (std::int64_t first = 0; first < available; first += input_block) {
-      const std::int64_t count = std::min(input_block, available - first);
-      source_.read(first, count, block_.data(), input_block);
+    for (std::int64_t first = 0; first < available; first += read_block) {
+      const std::int64_t count = std::min(read_block, available - first);
+      source_.read(first, count, block_.data(), read_block);
       fill_gaps(count);
-      append(count);
-      drain();
+      for (std::int64_t part = 0; part < count; part += input_block) {
+        append(part, std::min(input_block, count - part));
+        drain();
+      }
     }
     resampler_.finish();
     drain();
@@ -58,7 +60,7 @@ class Stream {
   }
 
  private:
-  float* electrode(int row) { return block_.data() + static_cast<std::ptrdiff_t>(row) * input_block; }
+  float* electrode(int row) { return block_.data() + static_cast<std::ptrdiff_t>(row) * read_block; }
 
   void fill_gaps(std::int64_t count) {
     for (int row = 0; row < plan_.electrodes; ++row) {
@@ -71,26 +73,26 @@ class Stream {
     }
   }
 
-  void interpolate(const std::vector<float>& weights, std::int64_t count, float* to) {
+  void interpolate(const std::vector<float>& weights, std::int64_t first, std::int64_t count, float* to) {
     std::fill_n(to, count, 0.0F);
     for (int row = 0; row < plan_.electrodes; ++row) {
       const float weight = weights[static_cast<std::size_t>(row)];
-      const float* x = electrode(row);
+      const float* x = electrode(row) + first;
       for (std::int64_t i = 0; i < count; ++i) {
         to[i] += weight * x[i];
       }
     }
   }
 
-  void append(std::int64_t count) {
+  void append(std::int64_t first, std::int64_t count) {
     std::array<const float*, lanes> rows{};
     rows.fill(silence_.data());
     float* interpolated = interpolated_.data();
     for (std::size_t c = 0; c < plan_.electrode_of.size(); ++c) {
       if (plan_.electrode_of[c] >= 0) {
-        rows[c] = electrode(plan_.electrode_of[c]);
+        rows[c] = electrode(plan_.electrode_of[c]) + first;
       } else {
-        interpolate(plan_.weights[c], count, interpolated);
+        interpolate(plan_.weights[c], first, count, interpolated);
         rows[c] = interpolated;
         interpolated += input_block;
       }
