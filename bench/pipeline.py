@@ -9,6 +9,7 @@ Example: ``python -m bench.pipeline`` or ``python -m bench.pipeline --rates 250 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -65,18 +66,25 @@ def run(rate: int, minutes: float, recordings: int, rounds: int, folder: Path) -
     files = write_corpus(corpus, rate, minutes, recordings)
     store, windows = folder / "store", folder / "npz"
 
-    def ours() -> None:
+    def clear() -> None:
+        # What one side left to be written to the disk is not for the other one to wait for.
         shutil.rmtree(store, ignore_errors=True)
+        shutil.rmtree(windows, ignore_errors=True)
+        os.sync()
+
+    def ours() -> None:
         sk.build_cache(corpus, store, workers=1)
 
     def old() -> None:
-        shutil.rmtree(windows, ignore_errors=True)
         windows.mkdir()
         for file in files:
             to_npz(file, windows)
 
     contenders: dict[str, Callable[[], object]] = {"seizurekit, 1 worker": ours, "old pipeline, np.savez": old}
-    timings = time_in_turn(contenders, rounds)
+    timings = time_in_turn(contenders, rounds, before=clear)
+    clear()
+    ours()
+    old()
     hours = recordings * minutes / 60
     signal_bytes = int(19 * minutes * 60 * 256 * 4)
     ratio = timings["old pipeline, np.savez"].median / timings["seizurekit, 1 worker"].median

@@ -12,7 +12,8 @@
 namespace seizurekit::signal {
 namespace {
 
-constexpr std::int64_t input_block = 512;  // samples: what a block needs stays in the nearer caches
+constexpr std::int64_t read_block = 2048;  // samples; several data records, so that few are read twice
+constexpr std::int64_t input_block = 512;  // what one takes stays in the nearer caches
 constexpr std::int64_t output_block = Resampler::most_rows;
 
 // The streaming part of the chain: everything before the z-score.
@@ -24,7 +25,7 @@ class Stream {
         out_(out),
         samples_(plan.output_samples(source.samples())),
         gaps_(static_cast<std::size_t>(plan.electrodes)),
-        block_(static_cast<std::size_t>(plan.electrodes) * input_block),
+        block_(static_cast<std::size_t>(plan.electrodes) * read_block),
         interpolated_(static_cast<std::size_t>(plan.channels()) * input_block),
         unused_(input_block),
         resampler_(plan.resampling),
@@ -33,12 +34,14 @@ class Stream {
 
   void run() {
     const std::int64_t available = source_.samples();
-    for (std::int64_t first = 0; first < available; first += input_block) {
-      const std::int64_t count = std::min(input_block, available - first);
-      source_.read(first, count, block_.data(), input_block);
+    for (std::int64_t first = 0; first < available; first += read_block) {
+      const std::int64_t count = std::min(read_block, available - first);
+      source_.read(first, count, block_.data(), read_block);
       fill_gaps(count);
-      append(count);
-      drain();
+      for (std::int64_t part = 0; part < count; part += input_block) {
+        append(part, std::min(input_block, count - part));
+        drain();
+      }
     }
     resampler_.finish();
     drain();
@@ -57,7 +60,7 @@ class Stream {
   }
 
  private:
-  float* electrode(int row) { return block_.data() + static_cast<std::ptrdiff_t>(row) * input_block; }
+  float* electrode(int row) { return block_.data() + static_cast<std::ptrdiff_t>(row) * read_block; }
 
   void fill_gaps(std::int64_t count) {
     for (int row = 0; row < plan_.electrodes; ++row) {
@@ -70,13 +73,13 @@ class Stream {
     }
   }
 
-  const float* interpolate(int channel, std::int64_t count) {
+  const float* interpolate(int channel, std::int64_t first, std::int64_t count) {
     const auto& weights = plan_.weights[static_cast<std::size_t>(channel)];
     float* to = interpolated_.data() + static_cast<std::ptrdiff_t>(channel) * input_block;
     std::fill_n(to, count, 0.0F);
     for (int row = 0; row < plan_.electrodes; ++row) {
       const float weight = weights[static_cast<std::size_t>(row)];
-      const float* x = electrode(row);
+      const float* x = electrode(row) + first;
       for (std::int64_t i = 0; i < count; ++i) {
         to[i] += weight * x[i];
       }
@@ -84,13 +87,13 @@ class Stream {
     return to;
   }
 
-  void append(std::int64_t count) {
+  void append(std::int64_t first, std::int64_t count) {
     std::array<const float*, lanes> rows{};
     rows.fill(unused_.data());
     for (int channel = 0; channel < plan_.channels(); ++channel) {
       const auto c = static_cast<std::size_t>(channel);
       const int from = plan_.electrode_of[c];
-      rows[c] = from >= 0 ? electrode(from) : interpolate(channel, count);
+      rows[c] = from >= 0 ? electrode(from) + first : interpolate(channel, first, count);
     }
     SEIZUREKIT_DISPATCH(interleave, rows.data(), count, resampler_.append(count));
   }

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from seizurekit.errors import CorpusError
+from seizurekit.recordings.corpus import find_recordings
 from seizurekit.recordings.synthetic import write_synthetic_corpus
 from seizurekit.recordings.synthetic.malformations import MALFORMATIONS
 from seizurekit.recordings.synthetic.plan import SPLITS, CorpusSpec, plan_corpus
@@ -168,3 +169,7 @@ def test_an_argument_out_of_range_is_named(arguments: dict[str, float], field: s
     with pytest.raises(ValueError, match=f"{field}: found"):
         write_synthetic_corpus(tmp_path / "out", **{**TINY, **arguments})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_synthetic_corpus_is_not_called_an_incomplete_tusz(small_corpus: Path) -> None:
+    assert not any("incomplete" in message for message in find_recordings(small_corpus).messages)

@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 
 from seizurekit.errors import CorpusError
 from seizurekit.recordings.annotations_write import write_csv_bi
+from seizurekit.recordings.corpus import SYNTHETIC_LIST
 from seizurekit.recordings.synthetic.labels import encode_csv, seizure_events
 from seizurekit.recordings.synthetic.malformations import unreadable
 from seizurekit.recordings.synthetic.plan import SPLITS, CorpusSpec, RecordingPlan, plan_corpus
 from seizurekit.recordings.synthetic.recording import encode_recording
 
-LIST_NAME = "synthetic.json"
 _VERSION = 1
 
 
@@ -90,11 +90,11 @@ def _claim(root: Path, spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> No
         _check_same(root, json.loads(listing)["made_from"])
     else:
         root.mkdir(parents=True, exist_ok=True)
-    _write_whole(root / LIST_NAME, listing)
+    _write_whole(root / SYNTHETIC_LIST, listing)
 
 
 def _check_same(root: Path, wanted: dict[str, object]) -> None:
-    path = root / LIST_NAME
+    path = root / SYNTHETIC_LIST
     try:
         found = json.loads(path.read_text("utf-8"))["made_from"]
     except FileNotFoundError:
