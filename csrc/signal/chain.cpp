@@ -13,7 +13,7 @@ namespace seizurekit::signal {
 namespace {
 
 constexpr std::int64_t read_block = 2048;  // samples; several data records, so that few are read twice
-constexpr std::int64_t input_block = 512;  // what one takes stays in the nearer caches
+constexpr std::int64_t input_block = 256;  // what one takes stays in the nearer caches
 constexpr std::int64_t output_block = Resampler::most_rows;
 
 // The streaming part of the chain: everything before the z-score.

@@ -54,6 +54,7 @@ def test_unknown_fields_are_refused() -> None:
         ("band", (50.0, 20.0)),
         ("band", (0.5, 128.0)),
         ("order", 0),
+        ("order", 3.5),
         ("notch", 128.0),
         ("notch_quality", 0.0),
         ("clip", -1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import edfio
@@ -12,10 +13,10 @@ import seizurekit as sk
 from seizurekit import _core
 from seizurekit.errors import ChannelError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
+from seizurekit.signal.chain import Chain
 from seizurekit.signal.preprocess import preprocess_array, quantize
 
 LABELS = list(CANONICAL_CHANNELS)
-RANGE = (-3276.8, 3276.7)
 
 
 def write_edf(path: Path, x, rate: int = 250, labels=LABELS, dimension: str = "uV", rates=None) -> Path:
@@ -29,14 +30,17 @@ def write_edf(path: Path, x, rate: int = 250, labels=LABELS, dimension: str = "u
     return path
 
 
-@pytest.mark.parametrize("rate", [256, 250, 512])
-def test_every_instruction_set_gives_the_same_bytes(noise, rate: int) -> None:
-    x = noise(rate, 30.0)
+@pytest.mark.parametrize("rate", [256, 250, 512, 5000, Fraction("999.5"), Fraction(1000003, 4001)], ids=str)
+@pytest.mark.parametrize("electrodes", [19, 17])
+def test_every_instruction_set_gives_the_same_bytes(noise, rate: Fraction | int, electrodes: int) -> None:
+    labels = LABELS if electrodes == 19 else [name for name in LABELS if name not in {"Fz", "Pz"}]
+    x = noise(rate, 10.0)[:electrodes]
+    x[2, 700:800] = np.nan
     results = []
     try:
         for isa in _core.support.isas():
             _core.support.use_isa(isa)
-            found = preprocess_array(x, rate, LABELS)
+            found = preprocess_array(x, rate, labels)
             results.append((found.signal.tobytes(), found.mean.tobytes(), found.std.tobytes()))
             results[-1] += (quantize(found.signal, 1 / 512).tobytes(),)
     finally:
@@ -144,6 +148,60 @@ def test_rounding_to_the_stores_step_keeps_60_db_and_the_clip_in_range(noise) ->
     np.testing.assert_array_equal(
         quantize(np.float32([10, -10, 0.5 / 512, 1.5 / 512, 99]), 1 / 512), [5120, -5120, 0, 2, 32767]
     )
+
+
+@pytest.mark.parametrize("rate", [250, 256, 512])
+def test_what_comes_later_leaves_what_was_before(noise, rate: int) -> None:
+    x = noise(rate, 40.0)
+    chain = Chain(clip=1e6)
+    whole, part = (preprocess_array(each, rate, LABELS, chain) for each in (x, x[:, : 10 * rate + 77]))
+    before = slice(0, 9 * 256)
+    own, others = (each.signal[:, before] * each.std[:, None] + each.mean[:, None] for each in (whole, part))
+    np.testing.assert_allclose(own, others, atol=1e-4)
+
+
+def test_values_that_float32_cannot_hold_make_a_channel_zero(noise) -> None:
+    x = noise(256, 20.0)
+    x[7] = np.random.default_rng(0).choice([-3e38, 3e38], x.shape[1])
+    found = preprocess_array(x, 256, LABELS)
+    assert np.isfinite(found.signal).all()
+    assert np.isfinite(found.mean).all()
+    assert not found.signal[7].any()
+    assert found.signal[6].any()
+
+
+def test_a_rate_that_is_no_decimal_fraction_is_taken_for_the_nearest(noise) -> None:
+    x = noise(Fraction(1000, 3), 10.0)
+    np.testing.assert_array_equal(
+        preprocess_array(x, 1000 / 3, LABELS).signal, preprocess_array(x, Fraction(1000, 3), LABELS).signal
+    )
+    assert preprocess_array(x, Fraction(250 * 10**20 + 1, 10**20), LABELS).signal.shape[1] == x.shape[1] * 256 // 250
+
+
+@pytest.mark.parametrize("rate", [0, -250, 99.9, 5000.1, float("nan"), float("inf")])
+def test_impossible_rates_are_refused(noise, rate: float) -> None:
+    with pytest.raises(ChannelError, match="sampling rate: found"):
+        preprocess_array(noise(256, 1.0), rate, LABELS)
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
+def test_impossible_steps_are_refused(step: float) -> None:
+    with pytest.raises(ValueError, match="step: found"):
+        quantize(np.zeros((1, 4), np.float32), step)
+
+
+def test_fixed_point_is_numpys_rounding() -> None:
+    x = np.random.default_rng(0).normal(0, 4, (3, 1001)).astype(np.float32)
+    np.testing.assert_array_equal(quantize(x, 1 / 512), np.rint(x * 512).astype(np.int16))
+    assert quantize(np.float32([[np.nan, np.inf, -np.inf]]), 1.0).tolist() == [[0, 32767, -32767]]
+
+
+def test_only_channels_of_the_chain_are_said_to_be_interpolated(noise) -> None:
+    kept = [i for i, name in enumerate(LABELS) if name not in {"Fz", "Pz"}]
+    chain = Chain(channels=("O1", "Fz"))
+    found = preprocess_array(noise(256, 5.0)[kept], 256, [LABELS[i] for i in kept], chain)
+    assert found.interpolated == ("Fz",)
+    assert found.signal.shape[0] == 2
 
 
 def test_rows_and_labels_must_fit(noise) -> None:

@@ -1,0 +1,72 @@
+"""Recordings with gaps between their data records, and what a wrong clock makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seizurekit as sk
+from edf_bytes import EdfBytes, annotations, signal, tal
+from seizurekit.errors import EdfError
+from seizurekit.recordings.channels import CANONICAL_CHANNELS
+from seizurekit.signal.preprocess import place, prepare, preprocess_array
+
+RATE = 250
+
+
+def write_records(path: Path, onsets: Sequence[float]) -> Path:
+    random = np.random.default_rng(1)
+    rows = [
+        signal(random.integers(-300, 300, (len(onsets), RATE)), label=f"EEG {name.upper()}-LE")
+        for name in CANONICAL_CHANNELS
+    ]
+    times = annotations([tal(f"+{onset:.12g}", "") for onset in onsets])
+    return EdfBytes([*rows, times], reserved="EDF+D").write(path)
+
+
+def test_a_files_gaps_are_the_arrays_nan(tmp_path: Path) -> None:
+    with sk.open_edf(write_records(tmp_path / "gaps.edf", [0, 1, 4, 5, 20.5])) as edf:
+        found = prepare(edf)
+        x = edf.read(list(range(19)), gaps="nan")
+        assert place(edf).samples == found.signal.shape[1]
+    wanted = preprocess_array(x, RATE, CANONICAL_CHANNELS)
+    np.testing.assert_array_equal(found.signal, wanted.signal)
+    np.testing.assert_array_equal(found.std, wanted.std)
+    times = np.arange(found.signal.shape[1]) / 256
+    in_gap = ((times >= 2) & (times < 4)) | ((times >= 6) & (times < 20.5))
+    assert not found.signal[:, in_gap].any()
+    assert (found.signal[:, ~in_gap] != 0).mean() > 0.99
+
+
+@pytest.mark.parametrize("samples", [1, 255, 256, 257, 2047, 2048, 2049, 4096 + 13])
+def test_gaps_that_end_where_blocks_do_lie_where_they_should(samples: int) -> None:
+    x = np.random.default_rng(0).normal(size=(19, 3 * 4200)).astype(np.float32)
+    x[:, samples : 2 * samples] = np.nan
+    zero = ~preprocess_array(x, 256, CANONICAL_CHANNELS).signal.any(axis=0)
+    np.testing.assert_array_equal(np.flatnonzero(zero), np.arange(samples, 2 * samples))
+
+
+def test_what_a_missing_electrode_is_made_of_must_be_there() -> None:
+    labels = [name for name in CANONICAL_CHANNELS if name != "Pz"]
+    x = np.random.default_rng(0).normal(size=(18, 5000)).astype(np.float32)
+    x[labels.index("Fp1"), 1000:2000] = np.nan
+    found = preprocess_array(x, 256, labels).signal
+    zero = {name for name, row in zip(CANONICAL_CHANNELS, found, strict=True) if not row[1000:2000].any()}
+    assert zero == {"Fp1", "Pz"}
+
+
+def test_gaps_of_more_than_a_day_are_a_wrong_clock(tmp_path: Path) -> None:
+    with sk.open_edf(write_records(tmp_path / "clock.edf", [0, 1, 9e9])) as edf:
+        for run in (place, prepare, sk.preprocess):
+            with pytest.raises(EdfError, match=r"clock\.edf: gaps between data records: .*wanted 24 h at most"):
+                run(edf)
+
+
+def test_a_recording_without_one_sample_is_zero() -> None:
+    found = preprocess_array(np.full((19, 1000), np.nan), 250, CANONICAL_CHANNELS)
+    assert found.signal.shape == (19, 1024)
+    assert not found.signal.any()
+    assert not found.std.any()
