@@ -38,7 +38,7 @@ endif
 	@echo "Look at runs/demo/report.png; the figures are in runs/demo/evaluate-dev/metrics.json"
 
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -55,6 +55,7 @@ void check_that_loops_nest() {
 }  // namespace
 
 void check_reading();
+void check_signal();
 
 int main() {
   check_that_every_iteration_runs_once();
@@ -63,6 +64,7 @@ int main() {
   for (const seizurekit::Isa isa : seizurekit::available_isas()) {
     seizurekit::use_isa(isa);
     check_reading();
+    check_signal();
   }
   std::puts("checks passed");
   return 0;
