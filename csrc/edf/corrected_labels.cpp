@@ -20,7 +20,7 @@ std::string unused_label(const std::string& wanted, std::size_t width, const std
 }  // namespace
 
 void correct_labels(HeaderCorrector& corrector) {
-  std::set<std::string> used;
+  std::set<std::string> used{"EDF Annotations", "BDF Annotations"};  // these would make it another kind of signal
   for (const Signal& signal : corrector.header().signals) {
     if (!corrector.mended(corrector.field(signal_field::label, signal.position))) {
       used.insert(signal.label);

@@ -53,7 +53,7 @@ File::File(const std::filesystem::path& path) : source_(path), continuous_(0, 0.
   const auto last = record_onset(source_, header_, header_.records - 1);
   start_offset_ = first.value_or(0.0);
   onsets_matter_ = header_.record_duration > 0 &&
-                   (header_.marked_discontinuous || (first && last && onsets_disagree(header_, *first, *last)));
+                   (header_.marked_discontinuous || (last && onsets_disagree(header_, start_offset_, *last)));
 }
 
 const AnnotationScan& File::scan() const {
