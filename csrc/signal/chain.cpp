@@ -16,6 +16,14 @@ constexpr std::int64_t read_block = 2048;  // samples; several data records, so 
 constexpr std::int64_t input_block = 256;  // what one takes stays in the nearer caches
 constexpr std::int64_t output_block = Resampler::most_rows;
 
+// Where a channel lies, roughly; a median, which one sample gone wrong does not move.
+float level(const float* x, std::int64_t count) {
+  std::array<float, input_block> sorted;
+  const auto middle = sorted.begin() + count / 2;
+  std::nth_element(sorted.begin(), middle, std::copy_n(x, count, sorted.begin()));
+  return *middle;
+}
+
 // The streaming part of the chain: everything before the z-score.
 class Stream {
  public:
@@ -95,7 +103,25 @@ class Stream {
       const int from = plan_.electrode_of[c];
       rows[c] = from >= 0 ? electrode(from) + first : interpolate(channel, first, count);
     }
-    SEIZUREKIT_DISPATCH(interleave, rows.data(), count, resampler_.append(count));
+    Row* to = resampler_.append(count);
+    SEIZUREKIT_DISPATCH(interleave, rows.data(), count, to);
+    if (resamples()) {
+      if (first_block_) {
+        set_levels(rows, count);
+      }
+      SEIZUREKIT_DISPATCH(add, to, count, minus_levels_);
+    }
+  }
+
+  bool resamples() const { return plan_.resampling.taps > 0; }
+
+  // Resampling rounds to float32 at a channel's size, and the offset of a DC amplifier is 10^4 times the EEG on it.
+  void set_levels(const std::array<const float*, lanes>& rows, std::int64_t count) {
+    first_block_ = false;
+    for (std::size_t lane = 0; lane < rows.size(); ++lane) {
+      levels_.lane[lane] = level(rows[lane], count);
+      minus_levels_.lane[lane] = -levels_.lane[lane];
+    }
   }
 
   void drain() {
@@ -103,6 +129,9 @@ class Stream {
       const std::int64_t count = resampler_.take(rows_.data(), std::min(output_block, samples_ - written_));
       if (count == 0) {
         return;
+      }
+      if (resamples()) {
+        SEIZUREKIT_DISPATCH(add, rows_.data(), count, levels_);
       }
       SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.channels(), plan_.sections.data(),
                           static_cast<std::int64_t>(plan_.sections.size()), state_.data());
@@ -125,6 +154,9 @@ class Stream {
   std::vector<float> block_;
   std::vector<float> interpolated_;  // a row a channel, used where it is interpolated
   std::vector<float> unused_;        // what the lanes without a channel hold: 0
+  bool first_block_ = true;
+  Row levels_{};
+  Row minus_levels_{};
   Resampler resampler_;
   std::vector<Row> rows_;
   std::vector<double> state_;

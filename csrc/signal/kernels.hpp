@@ -28,6 +28,7 @@ struct Moments {
   /* Samples of `lanes` channels to one row a time, and back. */                                                      \
   void interleave(const float* const* channels, std::int64_t count, Row* out);                                        \
   void deinterleave(const Row* x, std::int64_t count, float* const* channels);                                        \
+  void add(Row* x, std::int64_t count, const Row& offset);                                                            \
   /* y[i] = sum over t below taps of weights[t] * x[t] of the i-th window; x of one array, forward,                   \
      windows less than `taps` apart. */                                                                               \
   void fir(const Window* windows, std::int64_t count, std::int64_t taps, Row* y);                                     \

@@ -184,6 +184,15 @@ void deinterleave(const Row* x, std::int64_t count, float* const* channels) {
   }
 }
 
+void add(Row* x, std::int64_t count, const Row& offset) {
+  for (std::int64_t lane = 0; lane < lanes; lane += floats) {
+    const auto more = load<Floats>(offset.lane + lane);
+    for (std::int64_t t = 0; t < count; ++t) {
+      store(x[t].lane + lane, load<Floats>(x[t].lane + lane) + more);
+    }
+  }
+}
+
 void fir(const Window* windows, std::int64_t count, std::int64_t taps, Row* y) {
   std::int64_t i = 0;
   for (; i + 2 <= count; i += 2) {

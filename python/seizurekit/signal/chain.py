@@ -11,7 +11,7 @@ from typing import Any
 from seizurekit.errors import ConfigError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
 
-ARITHMETIC = 1
+ARITHMETIC = 2
 """Counted up when the same specification gives other samples; part of every chain's hash."""
 
 

@@ -15,7 +15,7 @@ from seizurekit.signal.chain import Chain
 
 LOWEST_RATE, HIGHEST_RATE = 100, 5000
 PASS_EDGE = 100.0
-"""Hz; up to here (or 0.9 of the lower Nyquist frequency, if less) the resampler is flat."""
+"""Hz; up to here (or 0.96 of the lower Nyquist frequency, if less) the resampler is flat."""
 ATTENUATION = 70.0
 """dB; how far images and aliases are down. 60 are promised."""
 MOST_PHASES = 2048
@@ -73,7 +73,7 @@ def polyphase(rate: Fraction, sampling_rate: int) -> PolyphaseFilter:
 def _windowed_sinc(rate: float, stop: float, phases: int, *, interpolated: bool) -> NDArray[np.float32]:
     from scipy import signal
 
-    edge = min(PASS_EDGE, 0.9 * stop)
+    edge = min(PASS_EDGE, 0.96 * stop)
     count, beta = signal.kaiserord(ATTENUATION, 2 * (stop - edge) / rate)
     taps = 4 * math.ceil(count / 4)
     cutoff = (edge + stop) / rate  # the band's middle, of the input's Nyquist frequency

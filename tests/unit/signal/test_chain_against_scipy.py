@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import signal
 
 import seizurekit as sk
 from seizurekit.errors import ChannelError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
 from seizurekit.signal.chain import Chain
+from seizurekit.signal.filters import sections
 from seizurekit.signal.preprocess import place, preprocess_array
 from seizurekit.signal.reference import reference_chain
 
@@ -43,6 +45,23 @@ def test_at_other_rates_it_agrees_to_60_db_away_from_the_edges(noise, rate: Frac
     assert decibels(found[:, middle], wanted[:, middle]) >= 60
 
 
+@pytest.mark.parametrize("rate", [250, 1000, 5000])
+@pytest.mark.parametrize("outlier", [0.0, 1e6])
+def test_offsets_of_dc_amplifiers_and_a_first_sample_gone_wrong_cost_no_accuracy(
+    noise, rate: int, outlier: float
+) -> None:
+    x = noise(rate, 60.0) + np.linspace(-2e5, 2e5, 19, dtype=np.float32)[:, None]
+    spoilt = x.copy()
+    spoilt[:, 0] += outlier
+    chain = Chain(clip=1e9)
+    found = preprocess_array(spoilt, rate, LABELS, chain)
+    resampled = signal.resample(x.astype(float), 60 * 256, axis=1)
+    wanted = signal.sosfilt(sections(chain), resampled)
+    middle = slice(20 * 256, 40 * 256)
+    microvolts = found.signal * found.std[:, None] + found.mean[:, None]
+    assert decibels(microvolts[:, middle], wanted[:, middle]) >= 60
+
+
 def test_missing_midline_electrodes_agree_too(noise) -> None:
     x = noise(256, 60.0)
     kept = [i for i, name in enumerate(LABELS) if name not in {"Fz", "Pz"}]
@@ -60,13 +79,13 @@ def test_real_recordings_at_256_hz_agree_to_100_db_and_others_have_their_length(
                 found = place(edf)
             except ChannelError:
                 continue
-            signal = sk.preprocess(edf)
-            assert signal.shape == (19, found.samples)
-            assert np.isfinite(signal).all()
-            assert np.abs(signal).max() <= 10
+            y = sk.preprocess(edf)
+            assert y.shape == (19, found.samples)
+            assert np.isfinite(y).all()
+            assert np.abs(y).max() <= 10
             if found.rate == 256:
                 x = edf.read(list(found.channels), dtype="float64")
                 labels = [edf.channels[channel].label for channel in found.channels]
-                assert decibels(signal, reference_chain(x, found.rate, labels, Chain())) >= 100
+                assert decibels(y, reference_chain(x, found.rate, labels, Chain())) >= 100
                 compared += 1
     assert compared >= 5
