@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <iterator>
 
 #include "edf/field.hpp"
@@ -91,6 +92,9 @@ std::optional<std::string> AnnotationCorrector::correct(std::size_t signal, std:
     const bool keeps_time = !tals.empty() && tals.front().keeps_time();
     const double onset = keeps_time ? tals.front().onset.value_or(expected_onset_) : expected_onset_;
     expected_onset_ = next_onset(onset);
+    if (!keeps_time && std::abs(onset) > longest_time) {
+      return std::nullopt;  // the reader would not believe it, so it would be corrected for ever
+    }
     if (!keeps_time) {
       text = time_keeping_tal(onset);
       repairs.push_back({offset, "time-keeping annotation", quoted_start(bytes), edf::quoted(text)});

@@ -10,8 +10,6 @@ namespace {
 
 constexpr char separator = '\x14';
 constexpr char duration_mark = '\x15';
-// Longer than any recording by far, and short enough for sample numbers at any rate to fit into 64 bits.
-constexpr double longest_time = 1e10;
 
 struct Seconds {
   std::optional<double> value;

@@ -11,6 +11,9 @@
 
 namespace seizurekit::edf {
 
+/// Longer than any recording by far, and short enough for sample numbers at any rate to fit into 64 bits.
+inline constexpr double longest_time = 1e10;
+
 enum class TalFlaw {
   none,
   onset_repaired,       // no sign, or a decimal comma: the value is certain
