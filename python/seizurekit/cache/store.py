@@ -183,10 +183,13 @@ def open_cache(
     if version != FORMAT_VERSION:
         raise CacheError(f"{path}: found format version {version}, wanted {FORMAT_VERSION}: build the store anew")
     cache = Cache(path, attributes)
-    if chain is not None and chain != cache.chain:
-        told = "; ".join(cache.chain.differences(chain))
+    built_with = attributes["chain_hash"]
+    if chain is not None and chain.hash != built_with:
+        told = (
+            "; ".join(cache.chain.differences(chain)) or "the arithmetic, which changed between versions of seizurekit"
+        )
         raise CacheError(
-            f"{path}: found a store of chain {cache.chain.hash[:12]}, wanted {chain.hash[:12]}; "
+            f"{path}: found a store of chain {built_with[:12]}, wanted {chain.hash[:12]}; "
             f"they differ in (store's, wanted) {told}"
         )
     return cache

@@ -109,6 +109,15 @@ def test_another_chain_is_refused_with_both_named(small_store: Path) -> None:
     assert sk.Chain().hash[:12] in str(refused.value)
 
 
+def test_the_same_chain_of_an_older_arithmetic_is_refused(small_store: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(small_store, tmp_path / "cache")
+    group = json.loads((copy / "train" / "zarr.json").read_text())
+    group["attributes"]["chain_hash"] = "0" * 64
+    (copy / "train" / "zarr.json").write_text(json.dumps(group))
+    with pytest.raises(CacheError, match="the arithmetic, which changed between versions"):
+        sk.open_cache(copy, chain=sk.Chain())
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"attributes": {}}'])
 def test_damaged_metadata_is_named(small_store: Path, tmp_path: Path, text: str) -> None:
     copy = shutil.copytree(small_store, tmp_path / "cache")
