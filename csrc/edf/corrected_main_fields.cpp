@@ -54,7 +54,10 @@ void correct_start(HeaderCorrector& corrector) {
   const auto date = start_date(corrector);
   const Field date_field = corrector.field(main_field::start_date);
   const Field time_field = corrector.field(main_field::start_time);
-  if (corrector.mended(date_field) && (!date || fits_legacy_field(*date))) {
+  // The reader passes over this field where it has an EDF+ date; a copy that is no EDF+ file any more shows it.
+  const auto legacy = read_legacy_date(date_field.bytes);
+  const bool sound = legacy.exact && legacy.value && !corrector.mended(date_field);
+  if (!sound && (!date || fits_legacy_field(*date))) {
     corrector.write(date_field, date ? dotted(date->day, date->month, date->year % 100) : std::string(unknown_date));
   }
   if (corrector.mended(time_field)) {
