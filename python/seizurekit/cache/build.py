@@ -19,7 +19,7 @@ from seizurekit.cache.layout import BUILD_FOLDER, CHUNKS_A_SHARD, FAILED, GROUP_
 from seizurekit.cache.manifest import Manifest, write_manifest
 from seizurekit.cache.plan import Plan, PlannedRecording, differences, make_plan
 from seizurekit.cache.seal import seal
-from seizurekit.cache.store import open_cache
+from seizurekit.cache.store import Cache, open_cache
 from seizurekit.errors import CacheError
 from seizurekit.recordings.corpus import Corpus, find_recordings
 from seizurekit.signal.chain import Chain
@@ -132,23 +132,23 @@ def _build_split(
     plan = make_plan(corpus, split, chain)
     build = folder / BUILD_FOLDER
     if _is_sealed(folder):
-        _check_same(folder, plan)
-        return _report(plan, folder, 0.0, was_complete=True)
+        return _report(_opened_if_same(folder, plan), 0.0, was_complete=True)
     build.mkdir(parents=True, exist_ok=True)
     with _only_build_of(folder):
         _resume_or_begin(plan, build / "plan.json")
         _remove_leftovers(folder, plan)
         fill(plan, corpus.root, folder, workers, _Counter(plan, on_progress))
         seal(plan, read_filled(plan, folder), folder)
-    write_manifest(open_cache(folder.parent, split))
-    return _report(plan, folder, time.monotonic() - began, was_complete=False)
+    cache = open_cache(folder.parent, split)
+    write_manifest(cache)
+    return _report(cache, time.monotonic() - began, was_complete=False)
 
 
 def _is_sealed(folder: Path) -> bool:
     return (folder / GROUP_FILE).exists() and not (folder / BUILD_FOLDER).exists()
 
 
-def _check_same(folder: Path, plan: Plan) -> None:
+def _opened_if_same(folder: Path, plan: Plan) -> Cache:
     cache = open_cache(folder.parent, plan.split, chain=plan.chain)
     if cache.attributes.get("plan_hash") != plan.hash:
         then = set(cache.recordings["id"].tolist())
@@ -157,6 +157,7 @@ def _check_same(folder: Path, plan: Plan) -> None:
             f"{folder}: found a finished store of other recordings ({len(then)} then, {len(now)} now, "
             f"{len(then & now)} of the same name); wanted another --cache-dir, or none: a finished store is not changed"
         )
+    return cache
 
 
 @contextmanager
@@ -203,7 +204,8 @@ class _Counter:
     def __init__(self, plan: Plan, on_progress: OnProgress | None) -> None:
         self._split = plan.split
         self._hour = plan.chain.sampling_rate * 3600
-        self._all = [recording.samples for recording in plan.recordings if recording.samples]
+        self._all_recordings = sum(recording.samples > 0 for recording in plan.recordings)
+        self._all_samples = sum(recording.samples for recording in plan.recordings)
         self._recordings = 0
         self._samples = 0
         self._on_progress = on_progress
@@ -214,18 +216,17 @@ class _Counter:
             self._recordings += 1
             self._samples += recording.samples
             if self._on_progress is not None:
-                hours = self._samples / self._hour, sum(self._all) / self._hour
-                self._on_progress(Progress(self._split, self._recordings, len(self._all), *hours))
+                hours = self._samples / self._hour, self._all_samples / self._hour
+                self._on_progress(Progress(self._split, self._recordings, self._all_recordings, *hours))
 
 
-def _report(plan: Plan, folder: Path, seconds: float, *, was_complete: bool) -> SplitReport:
-    cache = open_cache(folder.parent, plan.split)
+def _report(cache: Cache, seconds: float, *, was_complete: bool) -> SplitReport:
     columns = cache.recordings
     rows = list(zip(columns["id"], columns["status"], columns["reason"], columns["repairs"], strict=True))
     return SplitReport(
-        split=plan.split,
+        split=cache.split,
         manifest=cache.manifest,
-        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        bytes=sum(path.stat().st_size for path in cache.path.rglob("*") if path.is_file()),
         seconds=seconds,
         was_complete=was_complete,
         failed=tuple((str(name), str(reason)) for name, status, reason, _ in rows if status == FAILED),

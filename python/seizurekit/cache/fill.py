@@ -116,7 +116,6 @@ class _ShardRun:
 
     def __init__(self, plan: Plan, unit: Unit, split_dir: Path) -> None:
         self._chunk = plan.chunk
-        self._channels = len(plan.chain.channels)
         self._first = unit.first_shard
         self._writers = [ShardWriter(shard_path(split_dir, unit.first_shard + number)) for number in range(unit.shards)]
 

@@ -20,6 +20,7 @@ from seizurekit.cache.layout import (
     GROUP_FILE,
     RECORDINGS,
     SIGNAL,
+    shard_path,
     signal_metadata,
     text_column,
 )
@@ -36,7 +37,7 @@ def seal(plan: Plan, filled: dict[int, Filled], split_dir: Path) -> None:
     group = {
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": _attributes(plan),
+        "attributes": _attributes(plan, sorted(int(path.name) for path in shard_path(split_dir, 0).parent.glob("*"))),
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": _metadata_below(split_dir)},
     }
     write_whole(split_dir / GROUP_FILE, _json(group))
@@ -53,7 +54,7 @@ def _metadata_below(split_dir: Path) -> dict[str, Any]:
     return {path.relative_to(split_dir).as_posix(): json.loads((path / GROUP_FILE).read_text()) for path in paths}
 
 
-def _attributes(plan: Plan) -> dict[str, Any]:
+def _attributes(plan: Plan, shards: list[int]) -> dict[str, Any]:
     return {
         "format": "seizurekit",
         "format_version": FORMAT_VERSION,
@@ -66,6 +67,7 @@ def _attributes(plan: Plan) -> dict[str, Any]:
         "seizure_labels": sorted(SEIZURE_LABELS),
         "split_policy": "no patient in more than one split",
         "plan_hash": plan.hash,
+        "shards": shards,
     }
 
 

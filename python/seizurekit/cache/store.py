@@ -40,6 +40,7 @@ class Cache:
         channels: their order in the signal.
         sampling_rate: Hz.
         step: value of one unit of the stored integers.
+        shards: numbers of the shards that have a file; one of zeros alone has none.
         recordings: columns by name, one row a recording: id, patient, session, montage, source, source_rate (Hz),
             first_sample, samples, mean and std (µV, [recording, channel]), reference, interpolated, repairs, remarks,
             status, reason.
@@ -54,6 +55,7 @@ class Cache:
         self.channels: tuple[str, ...] = tuple(attributes["channels"])
         self.sampling_rate: int = attributes["sampling_rate"]
         self.step: float = attributes["step"]
+        self.shards: tuple[int, ...] = tuple(attributes["shards"])
         self.recordings = _columns(path / RECORDINGS)
         self.events = _columns(path / EVENTS)
         self._chunk = CHUNK_SECONDS * self.sampling_rate
@@ -133,18 +135,17 @@ class Cache:
                 np.multiply(stored[:, begin - chunk_first : stop - chunk_first], step, out=to)
 
     def shard(self, number: int) -> Shard:
-        """A shard, opened once."""
+        """A shard, opened once.
+
+        Raises:
+            CacheError: it is damaged, or missing though the store has it: its samples are not zeros.
+        """
         if number not in self._shards:
             path = shard_path(self.path, number)
+            if number in self.shards and not path.exists():
+                raise CacheError(f"{path}: missing shard")
             self._shards[number] = Shard(path, (len(self.channels), self._chunk))
         return self._shards[number]
-
-    @property
-    def shard_count(self) -> int:
-        """Number of shards the signal spans."""
-        ends = self.recordings["first_sample"] + self.recordings["samples"]
-        shard = self._chunk * CHUNKS_A_SHARD
-        return int(-(-ends.max(initial=0) // shard))
 
     def __repr__(self) -> str:
         return f"Cache({str(self.path)!r}, {len(self.recordings['id'])} recordings)"
@@ -182,8 +183,10 @@ def open_cache(
         raise CacheError(f"{path / GROUP_FILE}: damaged: wanted the metadata of a seizurekit store") from None
     if version != FORMAT_VERSION:
         raise CacheError(f"{path}: found format version {version}, wanted {FORMAT_VERSION}: build the store anew")
-    cache = Cache(path, attributes)
-    built_with = attributes["chain_hash"]
+    try:
+        cache, built_with = Cache(path, attributes), attributes["chain_hash"]
+    except KeyError as error:
+        raise CacheError(f"{path / GROUP_FILE}: damaged: attribute {error}: found nothing, wanted it") from None
     if chain is not None and chain.hash != built_with:
         told = (
             "; ".join(cache.chain.differences(chain)) or "the arithmetic, which changed between versions of seizurekit"

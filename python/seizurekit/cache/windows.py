@@ -83,6 +83,7 @@ class Windows:
     Attributes:
         recording: int64 [window], number of the recording in the store's columns.
         start: int64 [window], first sample within the recording.
+        seizure_samples: int64 [window], how many of its samples are seizure.
         kind: uint8 [window], see `WindowKind`.
         length: samples a window.
         stride: samples from one window's start to the next one's.
@@ -97,16 +98,11 @@ class Windows:
         self.recording = np.repeat(np.arange(len(samples)), counts)
         ordinal = np.arange(len(self.recording)) - np.repeat(np.cumsum(counts) - counts, counts)
         self.start = ordinal * self.stride
-        self.kind = self._kinds()
-
-    def _kinds(self) -> NDArray[np.uint8]:
-        seizures = self._cache.seizures
-        first = seizures.offsets[self.recording] + self.start
-        count = seizures.count(first, first + self.length)
-        kind = np.full(len(self), WindowKind.NONE, np.uint8)
-        kind[count > 0] = WindowKind.PARTIAL
-        kind[count >= FULL_SHARE * self.length] = WindowKind.FULL
-        return kind
+        first = cache.seizures.offsets[self.recording] + self.start
+        self.seizure_samples = cache.seizures.count(first, first + self.length)
+        self.kind = np.full(len(self), WindowKind.NONE, np.uint8)
+        self.kind[self.seizure_samples > 0] = WindowKind.PARTIAL
+        self.kind[self.seizure_samples >= FULL_SHARE * self.length] = WindowKind.FULL
 
     def __len__(self) -> int:
         return len(self.recording)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from seizurekit.cache.store import Cache, open_cache
 from seizurekit.cache.windows import WindowKind, Windows
 from seizurekit.errors import CacheError
 from seizurekit.loading.windows import EEGWindowDataset
@@ -57,8 +56,7 @@ class BalancedSeizureDataset(EEGWindowDataset):
                 "was built, that their seizures have labels of the seizure label set, and that recordings are longer "
                 "than a window"
             )
-        cache = open_cache(self._cache_dir, split=split, chain=chain)
-        self.seizure_ratio: float = seizure_ratio(cache, self.windows, self.numbers)
+        self.seizure_ratio: float = seizure_ratio(self.windows, self.numbers)
 
 
 def balanced_choice(kind: npt.NDArray[np.integer], rng: np.random.Generator) -> Int64:
@@ -85,10 +83,8 @@ def _draw(rng: np.random.Generator, among: npt.NDArray[np.intp], count: int) -> 
     return rng.choice(among, size=min(count, len(among)), replace=False, shuffle=False)
 
 
-def seizure_ratio(cache: Cache, windows: Windows, numbers: Int64) -> float:
+def seizure_ratio(windows: Windows, numbers: Int64) -> float:
     """Share of the samples of the given windows that are seizure, exactly; NaN for no windows."""
     if len(numbers) == 0:
         return float("nan")
-    first = cache.seizures.offsets[windows.recording[numbers]] + windows.start[numbers]
-    seizure = int(np.sum(cache.seizures.count(first, first + windows.length)))
-    return seizure / (len(numbers) * windows.length)
+    return int(windows.seizure_samples[numbers].sum()) / (len(numbers) * windows.length)
