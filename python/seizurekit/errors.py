@@ -58,6 +58,10 @@ class CacheError(SeizurekitError):
     """A store that is absent, damaged, incomplete, or of another preprocessing chain."""
 
 
+class StorageError(SeizurekitError, OSError):
+    """An object store that cannot be reached, or that refuses; names the place and the reason, never a credential."""
+
+
 class ConfigError(SeizurekitError, ValueError):
     """A configuration with an unknown key or an impossible value."""
 

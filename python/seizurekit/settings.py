@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from seizurekit.errors import ConfigError
 
@@ -27,6 +28,24 @@ def plain_progress() -> bool:
 def force_manifest_rebuild() -> bool:
     """`BGB_FORCE_MANIFEST_REBUILD`: count the windows anew whatever the manifest says."""
     return _flag("BGB_FORCE_MANIFEST_REBUILD")
+
+
+def s3_endpoint() -> str:
+    """`AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`: an S3 server that is not Amazon's; empty where neither is set."""
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+
+
+def aws_profile_wanted() -> bool:
+    """Whether AWS credentials are to come from a profile: no variable holds them, and there is a file of profiles."""
+    if any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SKIP_SIGNATURE", "AWS_WEB_IDENTITY_TOKEN_FILE")):
+        return False
+    default = Path.home() / ".aws" / "credentials"
+    return bool(os.environ.get("AWS_PROFILE")) or Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", default)).exists()
+
+
+def force_cache_copy() -> bool:
+    """`BGB_FORCE_CACHE_COPY`: copy a store anew though a complete copy is there."""
+    return _flag("BGB_FORCE_CACHE_COPY")
 
 
 def limit_files() -> int | None:

@@ -1,0 +1,1 @@
+"""Where stores lie: local folders and object stores behind one interface."""

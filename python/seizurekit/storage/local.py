@@ -1,0 +1,77 @@
+"""Folders of the local file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+from seizurekit.atomic import write_whole
+from seizurekit.storage.folder import Span
+
+
+class LocalFolder:
+    """A local folder, see `Folder`."""
+
+    is_local = True
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        self.url = str(self.path)
+
+    def at(self, name: str) -> LocalFolder:
+        """The folder of that name in it."""
+        return LocalFolder(self.path / name)
+
+    def read(self, name: str) -> bytes:
+        """A file's content."""
+        return (self.path / name).read_bytes()
+
+    def read_all(self, names: Sequence[str]) -> list[bytes]:
+        """Several files' contents."""
+        return [self.read(name) for name in names]
+
+    def read_spans(self, spans: Sequence[Span]) -> list[memoryview]:
+        """Parts of files; shorter where a file ends before."""
+        parts = []
+        for span in spans:
+            with (self.path / span.name).open("rb") as file:
+                parts.append(memoryview(os.pread(file.fileno(), span.stop - span.start, span.start)))
+        return parts
+
+    def write(self, name: str, content: bytes) -> None:
+        """Puts a file there, durably, by a rename."""
+        write_whole(self.path / name, content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Puts a file there unless one is there."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """Takes a file away."""
+        (self.path / name).unlink(missing_ok=True)
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file; None where it is not there."""
+        path = self.path / name
+        return path.stat().st_size if path.is_file() else None
+
+    def files(self) -> dict[str, int]:
+        """Names of all files in it and below, with their sizes in bytes."""
+        found = sorted(path for path in self.path.rglob("*") if path.is_file())
+        return {path.relative_to(self.path).as_posix(): path.stat().st_size for path in found}
+
+    def folders(self) -> list[str]:
+        """Names of the folders directly in it."""
+        return sorted(path.name for path in self.path.iterdir() if path.is_dir()) if self.path.is_dir() else []
+
+    def __repr__(self) -> str:
+        return f"LocalFolder({self.url!r})"
