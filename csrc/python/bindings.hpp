@@ -9,5 +9,6 @@ void register_support(pybind11::module_& module);
 void register_edf(pybind11::module_& module);
 void register_edf_repair(pybind11::module_& module);
 void register_signal(pybind11::module_& module);
+void register_cache(pybind11::module_& module);
 
 }  // namespace seizurekit::python

@@ -6,8 +6,10 @@ PYBIND11_MODULE(_core, module) {
   auto support = module.def_submodule("support");
   auto edf = module.def_submodule("edf");
   auto signal = module.def_submodule("signal");
+  auto cache = module.def_submodule("cache");
   seizurekit::python::register_support(support);
   seizurekit::python::register_edf(edf);
   seizurekit::python::register_edf_repair(edf);
   seizurekit::python::register_signal(signal);
+  seizurekit::python::register_cache(cache);
 }
