@@ -89,7 +89,8 @@ class Filling {
       const auto stored = source_.fetch(chunks_[i], room);
       std::string wrong = stored.wrong;
       if (wrong.empty() && !stored.data.empty()) {
-        wrong = decoder.decode(stored.data);
+        const auto damage = decoder.decode(stored.data);
+        wrong = damage.empty() ? "" : "damaged: " + std::string(damage);
       }
       if (!wrong.empty()) {
         note(i, stored, wrong);

@@ -69,13 +69,17 @@ class Output {
     }
   }
 
-  void draw(const cache::Labels& labels, const Integers& places, py::array_t<std::uint8_t>& y) {
+  // Has masks drawn too, unless there are no labels.
+  void draw(const cache::Labels* labels, const Integers& places, py::array_t<std::uint8_t>& y) {
+    if (labels == nullptr) {
+      return;
+    }
     const bool fits = y.ndim() == 2 && y.shape(0) == places.size() && y.shape(1) == batch_.length &&
                       (y.flags() & py::array::c_style) != 0;
     if (!fits) {
       throw std::invalid_argument("y: wanted a contiguous uint8 array [window, sample]");
     }
-    labels_ = &labels;
+    labels_ = labels;
     places_ = span_of(places);
     mask_ = y.mutable_data();
   }
@@ -105,7 +109,7 @@ Unreadables told(std::vector<cache::Unreadable> found) {
 }
 
 Unreadables read_files(const cache::ShardFiles& files, const Integers& first, py::array x, const std::string& number,
-                       std::size_t threads, const cache::Labels& labels, const Integers& places,
+                       std::size_t threads, const cache::Labels* labels, const Integers& places,
                        py::array_t<std::uint8_t> y) {
   Output output(files.geometry(), first, x, number);
   output.draw(labels, places, y);
@@ -117,7 +121,7 @@ Unreadables read_files(const cache::ShardFiles& files, const Integers& first, py
 Unreadables read_chunks(const cache::Geometry& geometry, const std::vector<std::int64_t>& chunks,
                         const std::vector<py::object>& data, const std::vector<std::uint64_t>& offsets,
                         const Integers& first, py::array x, const std::string& number, std::size_t threads,
-                        const cache::Labels& labels, const Integers& places, py::array_t<std::uint8_t> y) {
+                        const cache::Labels* labels, const Integers& places, py::array_t<std::uint8_t> y) {
   if (chunks.size() != data.size() || chunks.size() != offsets.size()) {
     throw std::invalid_argument("wanted data and an offset for each chunk");
   }
@@ -176,6 +180,8 @@ void register_cache(py::module_& module) {
              return geometry;
            }),
            py::kw_only(), py::arg("channels"), py::arg("chunk"), py::arg("chunks_a_shard"), py::arg("step"))
+      .def_readonly("chunk", &cache::Geometry::chunk)
+      .def_property_readonly("chunk_samples", &cache::Geometry::chunk_samples)
       .def(
           "chunks_of",
           [](const cache::Geometry& geometry, const Integers& first, std::int64_t length) {
@@ -183,10 +189,14 @@ void register_cache(py::module_& module) {
           },
           py::arg("first"), py::arg("length"));
   py::class_<cache::Labels>(module, "Labels")
-      .def(py::init([](const Integers& first, const Integers& end) {
-             return cache::Labels(copy_of(first), copy_of(end));
-           }),
-           py::arg("first"), py::arg("end"));
+      .def(py::init([](const Integers& first, const Integers& end) { return cache::Labels(copy_of(first), copy_of(end)); }),
+           py::arg("first"), py::arg("end"))
+      .def(
+          "draw",
+          [](const cache::Labels& labels, std::int64_t first, py::array_t<std::uint8_t, py::array::c_style> mask) {
+            labels.draw(first, {mask.mutable_data(), static_cast<std::size_t>(mask.size())});
+          },
+          py::arg("first"), py::arg("mask").noconvert());
   py::class_<cache::ShardFiles>(module, "ShardFiles")
       .def(py::init<cache::Geometry, std::string, std::vector<bool>>(), py::arg("geometry"), py::arg("folder"),
            py::arg("present"))

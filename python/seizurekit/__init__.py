@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
     from seizurekit.loading.balanced import BalancedSeizureDataset as BalancedSeizureDataset
+    from seizurekit.loading.loader import WindowLoader as WindowLoader
     from seizurekit.loading.windows import EEGWindowDataset as EEGWindowDataset
     from seizurekit.recordings.annotations import read_annotations as read_annotations
     from seizurekit.recordings.edf import open_edf as open_edf
@@ -28,6 +29,7 @@ _HOME = {
     "EEGWindowDataset": "seizurekit.loading.windows",
     "EdfError": "seizurekit.errors",
     "SeizurekitError": "seizurekit.errors",
+    "WindowLoader": "seizurekit.loading.loader",
     "build_cache": "seizurekit.cache.build",
     "open_cache": "seizurekit.cache.store",
     "open_edf": "seizurekit.recordings.edf",
@@ -44,6 +46,7 @@ __all__ = [
     "EEGWindowDataset",
     "EdfError",
     "SeizurekitError",
+    "WindowLoader",
     "__version__",
     "build_cache",
     "models",

@@ -21,6 +21,9 @@ STEP = 1 / 512
 SIGNAL = "signal"
 RECORDINGS = "recordings"
 EVENTS = "events"
+SHARDS_GROUP = "shards"
+INDEX = f"{SHARDS_GROUP}/index"
+"""uint64 [shard, chunk, (offset, length)]: the shards' own indexes together, for one request to an object store."""
 GROUP_FILE = "zarr.json"
 MANIFEST_FILE = "manifest.json"
 BUILD_FOLDER = ".build"
@@ -33,9 +36,20 @@ OK, UNLABELLED, FAILED = "ok", "unlabelled", "failed"
 """A recording's status. Only recordings that are ok give windows: no annotations is not the same as no seizures."""
 
 
+SHARDS = f"{SIGNAL}/c/0"
+"""Folder of the shards in a split's folder, by Zarr's default chunk keys."""
+INDEX_BYTES = CHUNKS_A_SHARD * 16 + 4
+"""At a shard's end: offset and length of each chunk, and a CRC-32C."""
+
+
+def shard_name(shard: int) -> str:
+    """A shard's file in its split's folder."""
+    return f"{SHARDS}/{shard}"
+
+
 def shard_path(split_dir: Path, shard: int) -> Path:
-    """The file of a shard, by Zarr's default chunk keys."""
-    return split_dir / SIGNAL / "c" / "0" / str(shard)
+    """The file of a shard in a local folder."""
+    return split_dir / shard_name(shard)
 
 
 def signal_metadata(channels: int, samples: int, chunk: int) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from seizurekit import settings
-from seizurekit.atomic import write_whole
 from seizurekit.cache.layout import MANIFEST_FILE
 from seizurekit.cache.windows import WindowKind, Windows
 
@@ -69,7 +68,7 @@ def count_windows(cache: Cache) -> Manifest:
 def write_manifest(cache: Cache) -> Manifest:
     """Counts a split's windows and writes the manifest."""
     manifest = count_windows(cache)
-    write_whole(cache.path / MANIFEST_FILE, (json.dumps(asdict(manifest), indent=2) + "\n").encode())
+    cache.folder.write(MANIFEST_FILE, (json.dumps(asdict(manifest), indent=2) + "\n").encode())
     return manifest
 
 
@@ -81,7 +80,9 @@ def read_manifest(cache: Cache) -> Manifest:
     found, why = _stored(cache)
     if found is not None and not settings.force_manifest_rebuild():
         return found
-    _log.warning("%s: manifest %s: counted anew", cache.path, why or "to be rebuilt by BGB_FORCE_MANIFEST_REBUILD")
+    _log.warning(
+        "%s: manifest %s: counted anew", cache.folder.url, why or "to be rebuilt by BGB_FORCE_MANIFEST_REBUILD"
+    )
     try:
         return write_manifest(cache)
     except OSError:
@@ -90,7 +91,7 @@ def read_manifest(cache: Cache) -> Manifest:
 
 def _stored(cache: Cache) -> tuple[Manifest | None, str]:
     try:
-        text = (cache.path / MANIFEST_FILE).read_text()
+        text = cache.folder.read(MANIFEST_FILE).decode()
     except FileNotFoundError:
         return None, "missing"
     except (OSError, UnicodeDecodeError):

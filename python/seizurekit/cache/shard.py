@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import mmap
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +13,10 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.cache.layout import CHUNKS_A_SHARD, NOWHERE
+from seizurekit.cache.layout import CHUNKS_A_SHARD, INDEX_BYTES, NOWHERE
 from seizurekit.errors import CacheError
 
 _CHECKSUM_BYTES = 4
-_INDEX_BYTES = CHUNKS_A_SHARD * 16 + _CHECKSUM_BYTES
 
 
 def _blosc() -> Any:
@@ -93,49 +90,13 @@ class ShardWriter:
             self._temporary.unlink(missing_ok=True)
 
 
-class Shard:
-    """A shard's file, mapped into memory."""
+def index_of(data: bytes | memoryview, place: str) -> NDArray[np.uint64]:
+    """A shard's index, uint64 [chunk, (offset, length)], from its last `INDEX_BYTES`.
 
-    def __init__(self, path: Path, chunk_shape: tuple[int, int]) -> None:
-        """Raises CacheError where the index is damaged; a file that is absent holds no chunk."""
-        self.path = path
-        self._shape = chunk_shape
-        self._map: mmap.mmap | None = None
-        self._index = np.full((CHUNKS_A_SHARD, 2), NOWHERE, "<u8")
-        try:
-            with path.open("rb") as file:
-                if path.stat().st_size < _INDEX_BYTES:
-                    raise CacheError(f"{path}: damaged shard: found {path.stat().st_size} bytes, wanted an index")
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError:
-            return
-        index, checksum = self._map[-_INDEX_BYTES:-_CHECKSUM_BYTES], self._map[-_CHECKSUM_BYTES:]
-        if _checksum(index) != checksum:
-            raise CacheError(
-                f"{path}: damaged shard: its index has checksum {_checksum(index).hex()}, not {checksum.hex()}"
-            )
-        self._index = np.frombuffer(index, "<u8").reshape(CHUNKS_A_SHARD, 2)
-
-    def read(self, chunk: int) -> NDArray[np.int16] | None:
-        """Chunk number `chunk` [channel, sample]; None where it is absent, all its samples being 0.
-
-        Raises:
-            CacheError: the chunk is damaged; the message names the shard, the chunk and its bytes.
-        """
-        offset, length = (int(value) for value in self._index[chunk])
-        if offset == length == NOWHERE or self._map is None:
-            return None
-        place = f"{self.path}: chunk {chunk} (bytes {offset} to {offset + length})"
-        if length <= _CHECKSUM_BYTES or offset + length > len(self._map) - _INDEX_BYTES:
-            raise CacheError(f"{place}: damaged: wanted a place within the shard")
-        stored = memoryview(self._map)[offset : offset + length]
-        data, checksum = stored[:-_CHECKSUM_BYTES], bytes(stored[-_CHECKSUM_BYTES:])
-        if _checksum(data) != checksum:
-            raise CacheError(f"{place}: damaged: its checksum is {_checksum(data).hex()}, not {checksum.hex()}")
-        samples = np.empty(self._shape, "<i2")
-        _blosc().decompress(data, samples)
-        return samples
-
-    def chunks(self) -> Iterator[int]:
-        """Numbers of the chunks that are there."""
-        yield from np.flatnonzero(self._index[:, 0] != NOWHERE).tolist()
+    Raises:
+        CacheError: it is damaged; the message begins with `place`.
+    """
+    index, checksum = data[:-_CHECKSUM_BYTES], bytes(data[-_CHECKSUM_BYTES:])
+    if len(data) != INDEX_BYTES or _checksum(index) != checksum:
+        raise CacheError(f"{place}: damaged: the checksum of the shard's index does not agree")
+    return np.frombuffer(index, "<u8").reshape(CHUNKS_A_SHARD, 2)

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seizurekit._core import cache as core
+from seizurekit.cache.columns import read_columns
 from seizurekit.cache.layout import (
     BUILD_FOLDER,
     CHUNK_SECONDS,
@@ -18,23 +20,28 @@ from seizurekit.cache.layout import (
     EVENTS,
     FORMAT_VERSION,
     GROUP_FILE,
+    INDEX,
     OK,
     RECORDINGS,
-    shard_path,
-    text_of,
+    SHARDS,
+    SHARDS_GROUP,
 )
 from seizurekit.cache.manifest import Manifest, read_manifest
-from seizurekit.cache.shard import Shard
+from seizurekit.cache.reading import LocalReader, SignalReader, Stretches, Unreadable, default_threads
+from seizurekit.cache.remote import RemoteReader
+from seizurekit.cache.shard_cache import DEFAULT_GB, ShardCache
 from seizurekit.cache.windows import Seizures, Windows
 from seizurekit.errors import CacheError
 from seizurekit.signal.chain import Chain
+from seizurekit.storage.folder import Folder, Options, open_folder
+from seizurekit.storage.local import LocalFolder
 
 
 class Cache:
     """One split of a store, open for reading; made by `open_cache`. Can be pickled, and read from several threads.
 
     Attributes:
-        path: the split's folder.
+        folder: the split's, local or in an object store.
         split: its name.
         chain: the preprocessing that its recordings went through.
         channels: their order in the signal.
@@ -47,22 +54,37 @@ class Cache:
         events: columns by name, one row a seizure: recording, start (s), stop (s), label, confidence.
     """
 
-    def __init__(self, path: Path, attributes: dict[str, Any]) -> None:
-        self.path = path
-        self.attributes = attributes
+    def __init__(
+        self, folder: Folder, group: dict[str, Any], local_dir: str | None = None, local_dir_gb: float = DEFAULT_GB
+    ) -> None:
+        attributes = group["attributes"]
+        self._made_of = (folder, group, local_dir, local_dir_gb)
+        self.folder = folder
+        self.attributes: dict[str, Any] = attributes
         self.split: str = attributes["split"]
         self.chain = Chain.from_dict(attributes["chain"])
         self.channels: tuple[str, ...] = tuple(attributes["channels"])
         self.sampling_rate: int = attributes["sampling_rate"]
         self.step: float = attributes["step"]
         self.shards: tuple[int, ...] = tuple(attributes["shards"])
-        self.recordings = _columns(path / RECORDINGS)
-        self.events = _columns(path / EVENTS)
-        self._chunk = CHUNK_SECONDS * self.sampling_rate
-        self._shards: dict[int, Shard] = {}
+        metadata = group["consolidated_metadata"]["metadata"]
+        groups = (
+            (RECORDINGS, EVENTS) if folder.is_local or INDEX not in metadata else (RECORDINGS, EVENTS, SHARDS_GROUP)
+        )
+        columns = read_columns(folder, metadata, groups)
+        self.recordings, self.events = columns[RECORDINGS], columns[EVENTS]
+        self._index = columns.get(SHARDS_GROUP)
+        self._local_dir, self._local_dir_gb = local_dir, local_dir_gb
 
-    def __reduce__(self) -> tuple[type[Cache], tuple[Path, dict[str, Any]]]:
-        return type(self), (self.path, self.attributes)
+    def __reduce__(self) -> tuple[type[Cache], tuple[Any, ...]]:
+        return type(self), self._made_of
+
+    @property
+    def path(self) -> Path:
+        """The split's folder, of a local store."""
+        if not isinstance(self.folder, LocalFolder):
+            raise CacheError(f"{self.folder.url}: found a store that is not local, wanted a folder")
+        return self.folder.path
 
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
@@ -106,6 +128,7 @@ class Cache:
         Raises:
             ValueError: samples outside the recording, or `out` does not fit.
             CacheError: a chunk is damaged; the message names recording, shard, chunk and bytes.
+            StorageError: the object store cannot be reached.
         """
         samples = int(self.recordings["samples"][recording])
         stop = samples if stop is None else stop
@@ -113,113 +136,120 @@ class Cache:
             raise ValueError(f"samples {start} to {stop}: the recording has {samples}")
         shape = (len(self.channels), stop - start)
         x = np.empty(shape, np.float32) if out is None else out
-        if x.shape != shape or x.dtype != np.float32:
-            raise ValueError(f"out: found {x.dtype} {x.shape}, wanted float32 {shape}")
-        first = int(self.recordings["first_sample"][recording])
-        try:
-            self._read_into(x, first + start, first + stop)
-        except CacheError as error:
-            raise CacheError(f"recording {self.recordings['id'][recording]}: {error}") from None
+        if x.shape != shape or x.dtype != np.float32 or not x.flags.c_contiguous:
+            raise ValueError(f"out: found {x.dtype} {x.shape}, wanted contiguous float32 {shape}")
+        if start < stop:
+            first = np.array([self.recordings["first_sample"][recording] + start], np.int64)
+            failed = self.reader.read(Stretches(first, x[None]), default_threads())
+            if failed:
+                raise CacheError(self.told(failed[0], recording))
         return x
 
-    def _read_into(self, x: NDArray[np.float32], first: int, end: int) -> None:
-        step = np.float32(self.step)
-        for chunk in range(first // self._chunk, -(-end // self._chunk)):
-            chunk_first = chunk * self._chunk
-            begin, stop = max(first, chunk_first), min(end, chunk_first + self._chunk)
-            to = x[:, begin - first : stop - first]
-            stored = self.shard(chunk // CHUNKS_A_SHARD).read(chunk % CHUNKS_A_SHARD)
-            if stored is None:
-                to[...] = 0.0
-            else:
-                np.multiply(stored[:, begin - chunk_first : stop - chunk_first], step, out=to)
+    def told(self, failed: Unreadable, recording: int) -> str:
+        """What there is to say of a chunk that could not be read: recording, shard, chunk and bytes."""
+        return f"recording {self.recordings['id'][recording]}: {self.folder.url}/{failed}"
 
-    def shard(self, number: int) -> Shard:
-        """A shard, opened once.
+    @cached_property
+    def reader(self) -> SignalReader:
+        """What reads stretches of the signal."""
+        chunk = self.chunk
+        geometry = core.Geometry(
+            channels=len(self.channels), chunk=chunk, chunks_a_shard=CHUNKS_A_SHARD, step=self.step
+        )
+        if isinstance(self.folder, LocalFolder):
+            return LocalReader(self.folder.at(SHARDS), geometry, self.shards)
+        index = self._index["index"] if self._index is not None else None
+        return RemoteReader(self.folder, geometry, self.shards, index, self._shard_cache())
 
-        Raises:
-            CacheError: it is damaged, or missing though the store has it: its samples are not zeros.
-        """
-        if number not in self._shards:
-            path = shard_path(self.path, number)
-            if number in self.shards and not path.exists():
-                raise CacheError(f"{path}: missing shard")
-            self._shards[number] = Shard(path, (len(self.channels), self._chunk))
-        return self._shards[number]
+    @property
+    def chunk(self) -> int:
+        """Samples of a channel in a chunk."""
+        return CHUNK_SECONDS * self.sampling_rate
+
+    def _shard_cache(self) -> ShardCache | None:
+        if self._local_dir is None:
+            return None
+        identity = str(self.attributes.get("plan_hash", ""))
+        shape = (len(self.channels), self.chunk)
+        return ShardCache(self._local_dir, self.folder, identity, shape, round(self._local_dir_gb * 1e9))
 
     def __repr__(self) -> str:
-        return f"Cache({str(self.path)!r}, {len(self.recordings['id'])} recordings)"
+        return f"Cache({self.folder.url!r}, {len(self.recordings['id'])} recordings)"
 
 
 def open_cache(
     path_or_url: str | PathLike[str],
     split: str = "train",
-    storage_options: dict[str, Any] | None = None,
+    storage_options: Options | None = None,
     chain: Chain | None = None,
+    local_dir: str | PathLike[str] | None = None,
+    local_dir_gb: float = DEFAULT_GB,
 ) -> Cache:
     """Opens one split of a store.
 
     Args:
-        path_or_url: the store's folder, which holds a folder a split.
+        path_or_url: the store's folder, which holds a folder a split: a path, or a URL (``s3://``, ``gs://``,
+            ``az://``, ``https://``).
         split: which of them.
-        storage_options: for object stores; none are read yet.
+        storage_options: of an object store, as obstore's store of that scheme takes them; what is not given comes
+            from the usual variables (``AWS_*``, ``AWS_ENDPOINT_URL`` too).
         chain: refuse a store of another preprocessing chain than this.
+        local_dir: of an object store: keep whole shards in this folder, so that they are read locally the next time.
+        local_dir_gb: most that is kept there, GB.
 
     Raises:
         CacheError: no such store or split, an unfinished build, another format version, another chain.
+        StorageError: the object store cannot be reached, or refuses.
     """
-    location = fspath(path_or_url)
-    if "://" in location or storage_options:
-        raise CacheError(f"{location}: found a URL, wanted a local folder; copy the store to one first")
-    root = Path(location)
-    path = root / split
+    root = open_folder(path_or_url, storage_options)
+    folder = root.at(split)
+    place = f"{folder.url}/{GROUP_FILE}"
     try:
-        group = json.loads((path / GROUP_FILE).read_text())
+        group = json.loads(folder.read(GROUP_FILE))
         attributes = group["attributes"]
         version = attributes["format_version"]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise CacheError(_why_absent(root, split)) from None
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
-        raise CacheError(f"{path / GROUP_FILE}: damaged: wanted the metadata of a seizurekit store") from None
+        raise CacheError(f"{place}: damaged: wanted the metadata of a seizurekit store") from None
     if version != FORMAT_VERSION:
-        raise CacheError(f"{path}: found format version {version}, wanted {FORMAT_VERSION}: build the store anew")
+        raise CacheError(f"{folder.url}: found format version {version}, wanted {FORMAT_VERSION}: build the store anew")
+    if local_dir_gb <= 0:
+        raise CacheError(f"local_dir_gb: found {local_dir_gb:g}, wanted more than 0")
     try:
-        cache, built_with = Cache(path, attributes), attributes["chain_hash"]
+        cache = Cache(folder, group, None if local_dir is None else fspath(local_dir), local_dir_gb)
+        built_with = attributes["chain_hash"]
     except KeyError as error:
-        raise CacheError(f"{path / GROUP_FILE}: damaged: attribute {error}: found nothing, wanted it") from None
+        raise CacheError(f"{place}: damaged: attribute {error}: found nothing, wanted it") from None
     if chain is not None and chain.hash != built_with:
         told = (
             "; ".join(cache.chain.differences(chain)) or "the arithmetic, which changed between versions of seizurekit"
         )
         raise CacheError(
-            f"{path}: found a store of chain {built_with[:12]}, wanted {chain.hash[:12]}; "
+            f"{folder.url}: found a store of chain {built_with[:12]}, wanted {chain.hash[:12]}; "
             f"they differ in (store's, wanted) {told}"
         )
     return cache
 
 
-def splits_of(root: str | PathLike[str]) -> tuple[str, ...]:
+def splits_of(root: str | PathLike[str], storage_options: Options | None = None) -> tuple[str, ...]:
     """Names of the splits in a store's folder, finished ones only."""
-    folders = sorted(path.parent.name for path in Path(root).glob(f"*/{GROUP_FILE}"))
+    return _splits(open_folder(root, storage_options))
+
+
+def _splits(root: Folder) -> tuple[str, ...]:
+    names = root.folders()
+    finished = [name for name in names if root.size(f"{name}/{GROUP_FILE}") is not None]
     order = ("train", "dev", "eval")
-    return tuple(sorted(folders, key=lambda name: (order.index(name) if name in order else len(order), name)))
+    return tuple(sorted(finished, key=lambda name: (order.index(name) if name in order else len(order), name)))
 
 
-def _why_absent(root: Path, split: str) -> str:
-    if (root / split / BUILD_FOLDER).is_dir():
-        return f"{root / split}: unfinished build: run the same build-cache command again, it goes on where it stopped"
-    if not root.is_dir():
-        return f"{root}: no such store; build-cache makes one"
-    present = splits_of(root)
-    return f"{root}: no split {split!r} in it, found {', '.join(present) or 'no store'}"
-
-
-def _columns(path: Path) -> dict[str, NDArray[Any]]:
-    import zarr
-
-    try:
-        group = zarr.open_group(zarr.storage.LocalStore(path, read_only=True), mode="r")
-        arrays = {name: np.asarray(array[...]) for name, array in group.arrays()}
-    except Exception as error:
-        raise CacheError(f"{path}: damaged: its columns cannot be read: {error}") from error
-    return {name: text_of(values) if values.dtype == np.uint8 else values for name, values in arrays.items()}
+def _why_absent(root: Folder, split: str) -> str:
+    if root.size(f"{split}/{BUILD_FOLDER}/plan.json") is not None:
+        return (
+            f"{root.url}/{split}: unfinished build: run the same build-cache command again, it goes on where it stopped"
+        )
+    present = _splits(root)
+    if not present and (not root.is_local or not Path(root.url).is_dir()):
+        return f"{root.url}: no such store; build-cache makes one"
+    return f"{root.url}: no split {split!r} in it, found {', '.join(present) or 'no store'}"

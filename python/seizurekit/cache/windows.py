@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from seizurekit._core import cache as core
+from seizurekit.cache.reading import Stretches, Unreadable, default_threads, dtype_of
+from seizurekit.errors import CacheError
+
 if TYPE_CHECKING:
+    from seizurekit.cache.blocks import BlockCache
     from seizurekit.cache.store import Cache
 
 FULL_SHARE = 0.99
@@ -44,6 +49,7 @@ class Seizures:
         end = np.clip((stop * rate).astype(np.int64), 0, own_end) + self.offsets[recording]
         self.first, self.end = _disjoint(first[end > first], end[end > first])
         self._before = np.concatenate([[0], np.cumsum(self.end - self.first)])
+        self.labels = core.Labels(self.first, self.end)
 
     def count(self, first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
         """Seizure samples in the stretches [first, end) of the axis."""
@@ -58,13 +64,8 @@ class Seizures:
         return np.where(begun > 0, self._before[last] + within, 0)
 
     def draw(self, first: int, mask: NDArray[np.uint8]) -> None:
-        """Sets the seizure samples of a mask [sample] that starts at `first` on the axis to 1."""
-        stop = first + len(mask)
-        begin = np.searchsorted(self.end, first, side="right")
-        for i in range(int(begin), len(self.first)):
-            if self.first[i] >= stop:
-                break
-            mask[max(self.first[i] - first, 0) : self.end[i] - first] = 1
+        """Draws a mask [sample] that starts at `first` on the axis: 1 where there is a seizure, else 0."""
+        self.labels.draw(first, mask)
 
 
 def _disjoint(first: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -112,38 +113,81 @@ class Windows:
         return int(np.count_nonzero(self.kind == kind))
 
     def read(
-        self, indices: Sequence[int] | ArrayLike, out: NDArray[np.float32] | None = None, dtype: DTypeLike = "float32"
-    ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        self,
+        indices: Sequence[int] | ArrayLike,
+        out: NDArray[Any] | None = None,
+        dtype: DTypeLike | str = "float32",
+        threads: int | None = None,
+    ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """Reads windows and their masks.
 
         Args:
             indices: numbers of windows, [B]; negative ones count from the end.
-            out: float32 [B, channel, T] to be filled, or None.
-            dtype: float32.
+            out: [B, channel, T] of that dtype, contiguous, to be filled, or None.
+            dtype: float32, float16, bfloat16 (ml_dtypes'), or int16, of which one unit is the store's `step`.
+            threads: that read; by default one a processor, at most 8.
 
         Returns:
-            x float32 [B, channel, T], z-scored; y uint8 [B, T], 1 where there is a seizure.
+            x [B, channel, T], z-scored; y uint8 [B, T], 1 where there is a seizure.
 
         Raises:
             IndexError: no such window.
             ValueError: `out` does not fit.
-            CacheError: a chunk is damaged.
+            CacheError: a chunk is damaged; the message names recording, shard, chunk and bytes.
+            StorageError: the object store cannot be reached.
         """
-        if np.dtype(dtype) != np.float32:
-            raise ValueError(f"dtype: found {np.dtype(dtype)}, wanted float32")
         numbers = np.asarray(indices, np.int64).reshape(-1)
+        wanted = dtype_of(dtype)
+        shape = (len(numbers), len(self._cache.channels), self.length)
+        x = np.empty(shape, wanted) if out is None else out
+        if x.shape != shape or x.dtype != wanted or not x.flags.c_contiguous:
+            raise ValueError(f"out: found {x.dtype} {x.shape}, wanted contiguous {wanted.name} {shape}")
+        y = np.empty((len(numbers), self.length), np.uint8)
+        failed = self.fill(numbers, x, y, threads)
+        if failed:
+            raise CacheError(self.told(failed[0], numbers))
+        return x, y
+
+    def fill(
+        self,
+        numbers: NDArray[np.int64],
+        x: NDArray[Any],
+        y: NDArray[np.uint8],
+        threads: int | None = None,
+        blocks: BlockCache | None = None,
+    ) -> list[Unreadable]:
+        """Fills arrays with windows and their masks, as `read` does, and tells of what could not be read.
+
+        Args:
+            numbers: int64 [B], of windows; negative ones count from the end.
+            x: [B, channel, T], contiguous.
+            y: [B, T], contiguous.
+            threads: that read.
+            blocks: of an object store: fetch whole blocks of chunks, and keep them there.
+
+        Returns:
+            The chunks that could not be read, with the rows that wanted them; those rows are left unfinished.
+        """
         if np.any((numbers < -len(self)) | (numbers >= len(self))):
             raise IndexError(f"window {numbers.min()} to {numbers.max()}: wanted numbers below {len(self)}")
-        shape = (len(numbers), len(self._cache.channels), self.length)
-        x = np.empty(shape, np.float32) if out is None else out
-        if x.shape != shape or x.dtype != np.float32 or not x.flags.c_contiguous:
-            raise ValueError(f"out: found {x.dtype} {x.shape}, wanted contiguous float32 {shape}")
-        y = np.zeros((len(numbers), self.length), np.uint8)
-        for row, number in enumerate(numbers):
-            recording, start = int(self.recording[number]), int(self.start[number])
-            self._cache.read(recording, start, start + self.length, out=x[row])
-            self._cache.seizures.draw(int(self._cache.seizures.offsets[recording]) + start, y[row])
-        return x, y
+        recording, start = self.recording[numbers], self.start[numbers]
+        wanted = Stretches(
+            first=self._cache.recordings["first_sample"][recording] + start,
+            x=x,
+            labels=self._cache.seizures.labels,
+            places=self._cache.seizures.offsets[recording] + start,
+            y=y,
+        )
+        return self._cache.reader.read(wanted, threads or default_threads(), blocks)
+
+    def told(self, failed: Unreadable, numbers: NDArray[np.int64]) -> str:
+        """What there is to say of a chunk that could not be read."""
+        return self._cache.told(failed, int(self.recording[numbers[failed.window]]))
+
+    @property
+    def cache(self) -> Cache:
+        """The split they are of."""
+        return self._cache
 
 
 def _whole_samples(name: str, seconds: float, rate: int) -> int:

@@ -48,15 +48,26 @@ class BalancedSeizureDataset(EEGWindowDataset):
         seed: int = 0,
     ) -> None:
         super().__init__(cache_dir, split, window=window, stride=stride, chain=chain)
-        self.numbers = balanced_choice(self.windows.kind, np.random.default_rng(seed))
-        if len(self.numbers) == 0:
-            raise CacheError(
-                f"{self._cache_dir}: split {split}: found no window with a seizure among {len(self.windows)} of "
-                f"{window:g} s, wanted some; check that .csv_bi or .csv files lay beside the EDF files when the cache "
-                "was built, that their seizures have labels of the seizure label set, and that recordings are longer "
-                "than a window"
-            )
+        self.numbers = balanced_windows(self.windows, seed)
         self.seizure_ratio: float = seizure_ratio(self.windows, self.numbers)
+
+
+def balanced_windows(windows: Windows, seed: int) -> Int64:
+    """The numbers of a balanced set of a split's windows, see `balanced_choice`.
+
+    Raises:
+        CacheError: no window has a seizure; the message says what to check.
+    """
+    numbers = balanced_choice(windows.kind, np.random.default_rng(seed))
+    if len(numbers) == 0:
+        cache = windows.cache
+        raise CacheError(
+            f"{cache.folder.url}: split {cache.split}: found no window with a seizure among {len(windows)} of "
+            f"{windows.length / cache.sampling_rate:g} s, wanted some; check that .csv_bi or .csv files lay beside the "
+            "EDF files when the cache was built, that their seizures have labels of the seizure label set, and that "
+            "recordings are longer than a window"
+        )
+    return numbers
 
 
 def balanced_choice(kind: npt.NDArray[np.integer], rng: np.random.Generator) -> Int64:

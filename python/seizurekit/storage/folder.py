@@ -45,6 +45,9 @@ class Folder(Protocol):
     def read_all(self, names: Sequence[str]) -> list[bytes]:
         """Several files' contents, fetched together. Raises FileNotFoundError."""
 
+    def read_present(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The contents of those of the files that are there, fetched together."""
+
     def read_spans(self, spans: Sequence[Span]) -> list[memoryview]:
         """Parts of files, fetched together, neighbours in one request. Raises FileNotFoundError."""
 

@@ -32,6 +32,10 @@ class LocalFolder:
         """Several files' contents."""
         return [self.read(name) for name in names]
 
+    def read_present(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The contents of those of the files that are there."""
+        return {name: self.read(name) for name in names if (self.path / name).exists()}
+
     def read_spans(self, spans: Sequence[Span]) -> list[memoryview]:
         """Parts of files; shorter where a file ends before."""
         parts = []

@@ -66,15 +66,27 @@ class ObjectFolder:
 
     def read_all(self, names: Sequence[str]) -> list[bytes]:
         """Several files' contents, fetched together. Raises FileNotFoundError."""
+        return self._together([(name, partial(self._content, name)) for name in names])
+
+    def read_present(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The contents of those of the files that are there, fetched together."""
+
+        async def one(name: str) -> bytes | None:
+            try:
+                return await self._content(name)
+            except FileNotFoundError:
+                return None
+
+        found = self._together([(name, partial(one, name)) for name in names])
+        return {name: content for name, content in zip(names, found, strict=True) if content is not None}
+
+    async def _content(self, name: str) -> bytes:
         import obstore
 
-        async def one(name: str) -> bytes:
-            found = await obstore.get_async(self._store, name)
-            content = bytes(await found.bytes_async())
-            _check_length(name, len(content), found.meta["size"])
-            return content
-
-        return self._together([(name, partial(one, name)) for name in names])
+        found = await obstore.get_async(self._store, name)
+        content = bytes(await found.bytes_async())
+        _check_length(len(content), found.meta["size"])
+        return content
 
     def read_spans(self, spans: Sequence[Span]) -> list[memoryview]:
         """Parts of files, fetched together, neighbours in one request. Raises FileNotFoundError."""
@@ -94,7 +106,7 @@ class ObjectFolder:
                 coalesce=COALESCE_BYTES,
             )
             for span, part in zip(own, parts, strict=True):
-                _check_length(name, len(part), span.stop - span.start)
+                _check_length(len(part), span.stop - span.start)
             return [memoryview(part) for part in parts]
 
         found = self._together([(name, partial(of_file, name)) for name in by_name])
@@ -218,7 +230,7 @@ class _ShortReadError(Exception):
     pass
 
 
-def _check_length(name: str, found: int, wanted: int) -> None:
+def _check_length(found: int, wanted: int) -> None:
     if found != wanted:
         raise _ShortReadError(f"found {found} bytes in the answer, wanted {wanted}")
 
@@ -233,8 +245,9 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _client(location: str, shown: str, options: dict[str, Any]) -> Any:
-    from obstore.store import from_url
+    from obstore.store import from_url as opened
 
+    from_url: Any = opened  # its overloads do not know options that come from a mapping
     given = dict(options)
     client = {**_CLIENT, **given.pop("client_options", {})}
     retry = {**_RETRY, **given.pop("retry_config", {})}
