@@ -22,8 +22,10 @@ def dequantize(x: Tensor, step: float, dtype: torch.dtype) -> Tensor:
     if x.is_cuda and _triton_is_there():
         from seizurekit.kernels.dequantize.triton import dequantize_triton
 
-        return dequantize_triton(x, step, dtype)
-    return dequantize_reference(x, step, dtype)
+        out: Tensor = dequantize_triton(x, step, dtype)
+    else:
+        out = dequantize_reference(x, step, dtype)
+    return out
 
 
 @cache

@@ -63,7 +63,8 @@ class ToDevice:
 
     def _on_device(self, x: Tensor) -> Tensor:
         x = x if self._device is None else x.to(self._device, non_blocking=self.is_cuda)
-        return dequantize(x, self._step, self._dtype) if self._dequantize else x
+        arrived: Tensor = dequantize(x, self._step, self._dtype) if self._dequantize else x
+        return arrived
 
 
 def host_array(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> npt.NDArray[Any]:
