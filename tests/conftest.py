@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -42,3 +44,45 @@ def small_store(small_corpus: Path) -> Path:
 
     sk.build_cache(small_corpus, small_corpus.parent / "cache")
     return small_corpus.parent / "cache"
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Callable[[str], str]]:
+    """A local S3 server, and the variables that lead to it; gives the URL of a prefix."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        environment.setenv("AWS_ACCESS_KEY_ID", "AKIATESTTESTTEST")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-of-the-tests")
+        environment.setenv("AWS_REGION", "us-east-1")
+        boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="bucket")
+        yield lambda prefix: f"s3://bucket/{prefix}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def upload() -> Callable[[Path, str], str]:
+    """Puts a local folder into an object store; gives the URL back."""
+
+    def put(folder: Path, url: str) -> str:
+        from seizurekit.storage.folder import open_folder
+
+        target = open_folder(url)
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                target.write(path.relative_to(folder).as_posix(), path.read_bytes())
+        return url
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def remote_store(small_store: Path, s3: Callable[[str], str], upload: Callable[[Path, str], str]) -> str:
+    """`small_store` in an object store."""
+    return upload(small_store, s3("small/cache"))

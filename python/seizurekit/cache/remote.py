@@ -29,6 +29,9 @@ class RemoteReader:
         index: uint64 [shard, chunk, (offset, length)], the shards' own indexes where they were fetched before; else
             each is fetched when it is first needed.
         on_disk: where whole shards are kept, or None.
+
+    Attributes:
+        on_disk: as given.
     """
 
     def __init__(
@@ -43,16 +46,16 @@ class RemoteReader:
         self._chunk = geometry.chunk
         self._index = dict(enumerate(index)) if index is not None else {}
         self._lock = threading.Lock()
-        self._on_disk = on_disk
+        self.on_disk = on_disk
         self._local = LocalReader(on_disk.folder, geometry, shards) if on_disk is not None else None
 
     def read(self, wanted: Stretches, threads: int, blocks: BlockCache | None = None) -> list[Unreadable]:
         """Fills a batch; `blocks`: fetch whole blocks of chunks, and keep them there for the batches to come."""
         chunks = self._geometry.chunks_of(wanted.first, wanted.length)
-        if self._local is not None and self._on_disk is not None:
+        if self._local is not None and self.on_disk is not None:
             shards = {chunk // CHUNKS_A_SHARD for chunk in chunks} & self._there
             # What is evicted between these two is fetched after all.
-            if self._on_disk.has_all(shards) and not (failed := self._local.read(wanted, threads)):
+            if self.on_disk.has_all(shards) and not (failed := self._local.read(wanted, threads)):
                 return failed
         placed = self._places(chunks)
         if blocks is None:
@@ -133,8 +136,8 @@ class RemoteReader:
                 data[i] = f"damaged: found {length} bytes in the shard's index, wanted at most {longest}"
             else:
                 spans.append((i, Span(shard_name(chunk // CHUNKS_A_SHARD), offset, offset + length)))
-        if self._on_disk is not None:
-            self._on_disk.want({chunk // CHUNKS_A_SHARD for chunk in chunks} & self._there)
+        if self.on_disk is not None:
+            self.on_disk.want({chunk // CHUNKS_A_SHARD for chunk in chunks} & self._there)
         try:
             parts: Sequence[Stored] = self._folder.read_spans([span for _, span in spans])
         except FileNotFoundError:

@@ -69,7 +69,7 @@ class ShardCache:
         """Whether all of these are there; those that are count as used now."""
         try:
             for shard in shards:
-                os.utime(self.folder.path / str(shard))
+                _used_now(self.folder.path / str(shard))
         except OSError:
             return False
         return True
@@ -127,6 +127,7 @@ class ShardCache:
             file.flush()
             with _locked(self._root):
                 if self._make_room(len(content)):
+                    _used_now(Path(file.name))
                     Path(file.name).replace(path)
 
     def _has_room(self, size: int) -> bool:
@@ -153,6 +154,11 @@ class ShardCache:
         if not self._warned:
             self._warned = True
             _log.warning(message)
+
+
+def _used_now(path: Path) -> None:
+    now = time.time()  # the system's own stamp lags behind by milliseconds
+    os.utime(path, (now, now))
 
 
 def _claim(root: Path) -> None:

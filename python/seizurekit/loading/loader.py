@@ -255,9 +255,7 @@ class WindowLoader:
 
 def _check_range(name: str, value: int, least: int, most: int | None = None) -> None:
     if value < least or (most is not None and value > most):
-        raise ValueError(
-            f"{name}: found {value}, wanted {least} or more" + (f", at most {most}" if most is not None else "")
-        )
+        raise ValueError(f"{name}: found {value}, wanted {least} {'or more' if most is None else f'to {most}'}")
 
 
 def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:

@@ -42,7 +42,8 @@ def block_order(seed: int, epoch: int, block: npt.NDArray[np.integer], pool: int
 class Division:
     """How a number of items, in order, is divided into global batches, and these among the ranks.
 
-    Every rank has the same number of batches, none of them empty, all but the last ones full.
+    Every rank has the same number of batches, all but the last ones full. None is empty, unless the batch size is 1:
+    what is left over then cannot be shared out, and some ranks' last batch is empty.
 
     Attributes:
         items: of the epoch that are left.
@@ -64,8 +65,8 @@ class Division:
         if not rest or self.drop_last:
             return ends
         if rest < self.world_size:  # too few for a batch of every rank: the one before gives some
-            if not full:
-                return ends
+            if not full or self.batch_size == 1:
+                return np.append(ends, np.int64(self.items))
             ends[-1] = self.items - self.world_size
         return np.append(ends, np.int64(self.items))
 

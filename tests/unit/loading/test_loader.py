@@ -1,0 +1,296 @@
+"""WindowLoader: the right batches, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import seizurekit as sk
+from seizurekit.cache.windows import Windows
+from seizurekit.errors import CacheError
+from seizurekit.loading.balanced import balanced_choice
+
+
+@pytest.fixture(scope="module")
+def windows(small_store: Path) -> Windows:
+    return sk.open_cache(small_store).windows(window=20, stride=4)
+
+
+@pytest.fixture(params=["local", "s3"])
+def any_windows(request: pytest.FixtureRequest) -> Windows:
+    store = request.getfixturevalue({"local": "small_store", "s3": "remote_store"}[request.param])
+    return sk.open_cache(store).windows(window=20, stride=4)
+
+
+def numbers_of(windows: Windows, x: torch.Tensor) -> list[int]:
+    """Which windows a batch holds, told by their first samples."""
+    first = getattr(windows, "_by_content", None)
+    if first is None:
+        whole, _ = windows.read(np.arange(len(windows)))
+        first = {row[:, :64].tobytes(): number for number, row in enumerate(whole)}
+        assert len(first) == len(windows)
+        windows._by_content = first  # type: ignore[attr-defined]
+    return [first[row[:, :64].numpy().tobytes()] for row in x]
+
+
+def epoch_of(loader: sk.WindowLoader, windows: Windows) -> list[list[int]]:
+    return [numbers_of(windows, x) for x, _ in loader]
+
+
+@pytest.mark.parametrize("shuffle", ["window", "block", None])
+def test_an_epoch_has_every_window_once_with_its_mask(any_windows: Windows, shuffle: str | None) -> None:
+    loader = sk.WindowLoader(any_windows, batch_size=7, balanced=False, shuffle=shuffle, seed=5)
+    whole, mask = any_windows.read(np.arange(len(any_windows)))
+    seen = []
+    for x, y in loader:
+        numbers = numbers_of(any_windows, x)
+        np.testing.assert_array_equal(x.numpy(), whole[numbers])
+        np.testing.assert_array_equal(y.numpy(), mask[numbers])
+        seen += numbers
+    assert sorted(seen) == list(range(len(any_windows)))
+    assert len(loader) == -(-len(any_windows) // 7)
+    assert (seen == sorted(seen)) == (shuffle is None)
+
+
+def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else(windows: Windows) -> None:
+    def orders(seed: int, **options: int) -> list[list[list[int]]]:
+        loader = sk.WindowLoader(windows, batch_size=8, balanced=False, seed=seed, **options)
+        return [epoch_of(loader, windows) for _ in range(2)]
+
+    wanted = orders(1)
+    assert wanted[0] != wanted[1]
+    assert wanted == orders(1, threads=1) == orders(1, threads=5, prefetch=9) == orders(1, prefetch=1)
+    assert wanted != orders(2)
+
+
+@pytest.mark.parametrize(("world", "batch"), [(2, 8), (3, 5), (7, 16)])
+def test_ranks_are_disjoint_and_have_as_many_batches(windows: Windows, world: int, batch: int) -> None:
+    loaders = [
+        sk.WindowLoader(windows, batch_size=batch, balanced=False, rank=rank, world_size=world) for rank in range(world)
+    ]
+    epochs = [epoch_of(loader, windows) for loader in loaders]
+    assert {len(epoch) for epoch in epochs} == {len(loaders[0])}
+    assert sorted(n for epoch in epochs for part in epoch for n in part) == list(range(len(windows)))
+
+
+@pytest.mark.parametrize("world", [1, 3])
+@pytest.mark.parametrize("stop", [0, 1, 4, 6])
+def test_a_loaded_state_goes_on_with_the_exact_next_batch(windows: Windows, world: int, stop: int) -> None:
+    def make(seed: int = 9) -> sk.WindowLoader:
+        return sk.WindowLoader(windows, batch_size=4, balanced=False, seed=seed, rank=world - 1, world_size=world)
+
+    unbroken = make()
+    wanted = [epoch_of(unbroken, windows) for _ in range(3)]
+    broken = make()
+    list(broken)
+    for i, _ in enumerate(broken):
+        if i == stop:
+            break
+    state = json.loads(json.dumps(broken.state_dict()))
+    resumed = make()
+    resumed.load_state_dict(state)
+    assert epoch_of(resumed, windows) == wanted[1][stop + 1 :]
+    assert epoch_of(resumed, windows) == wanted[2]
+    with pytest.raises(ValueError, match="seed: found 9, wanted 8"):
+        make(8).load_state_dict(state)
+
+
+def test_a_state_taken_at_an_epochs_end_begins_the_next(windows: Windows) -> None:
+    loader = sk.WindowLoader(windows, batch_size=4, balanced=False)
+    for _ in loader:
+        state = loader.state_dict()
+    assert (state["epoch"], state["done"]) == (1, 0)
+    resumed = sk.WindowLoader(windows, batch_size=4, balanced=False)
+    resumed.load_state_dict(state)
+    assert epoch_of(resumed, windows) == epoch_of(loader, windows)
+
+
+def test_a_state_can_be_taken_up_by_another_number_of_ranks(windows: Windows) -> None:
+    before = [sk.WindowLoader(windows, 4, balanced=False, rank=rank, world_size=3) for rank in range(3)]
+    seen: list[int] = []
+    for loader in before:
+        for i, (x, _) in enumerate(loader):
+            seen += numbers_of(windows, x)
+            if i == 2:
+                break
+    after = [sk.WindowLoader(windows, 4, balanced=False, rank=rank, world_size=2) for rank in range(2)]
+    for loader in after:
+        loader.load_state_dict(before[0].state_dict())
+        seen += [n for part in epoch_of(loader, windows) for n in part]
+    assert sorted(seen) == list(range(len(windows)))
+
+
+def test_a_state_of_other_windows_is_refused(windows: Windows) -> None:
+    state = sk.WindowLoader(windows, balanced=False).state_dict()
+    with pytest.raises(ValueError, match="set: found"):
+        sk.WindowLoader(windows, balanced=True).load_state_dict(state)
+
+
+def test_the_balanced_set_is_the_datasets(small_store: Path, windows: Windows) -> None:
+    loader = sk.WindowLoader(windows, seed=3)
+    dataset = sk.BalancedSeizureDataset(small_store, window=20, stride=4, seed=3)
+    np.testing.assert_array_equal(loader.numbers, dataset.numbers)
+    np.testing.assert_array_equal(loader.numbers, balanced_choice(windows.kind, np.random.default_rng(3)))
+    share = np.mean([y.float().mean().item() for y in (windows_mask(windows, n) for n in loader.numbers)])
+    assert loader.seizure_ratio == pytest.approx(share)
+
+
+def windows_mask(windows: Windows, number: int) -> torch.Tensor:
+    return torch.from_numpy(windows.read([number])[1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int16"])
+@pytest.mark.parametrize("on_device", [False, True])
+def test_numbers_of_every_type_are_those_of_the_store(windows: Windows, dtype: str, on_device: bool) -> None:
+    device = "cpu" if on_device else None
+    loader = sk.WindowLoader(
+        windows, 8, balanced=False, shuffle=None, dtype=dtype, device=device, dequantize_on_device=on_device
+    )
+    wanted = torch.from_numpy(windows.read(np.arange(8))[0])
+    x, _ = next(iter(loader))
+    assert x.dtype == getattr(torch, dtype)
+    expected = (wanted * 512).to(x.dtype) if dtype == "int16" else wanted.to(x.dtype)
+    assert torch.equal(x, expected)
+
+
+def test_a_batch_that_is_kept_is_never_overwritten(windows: Windows) -> None:
+    kept = [(x, x.clone(), y, y.clone()) for x, y in sk.WindowLoader(windows, 8, balanced=False, prefetch=2)]
+    assert all(torch.equal(x, then) and torch.equal(y, mask) for x, then, y, mask in kept)
+    assert len({x.data_ptr() for x, *_ in kept}) == len(kept)
+
+
+def test_memory_of_dropped_batches_is_used_again(windows: Windows) -> None:
+    loader = sk.WindowLoader(windows, 4, balanced=False, prefetch=2)
+    places = set()
+    for _ in range(4):
+        for x, _y in loader:
+            places.add(x.data_ptr())
+            del x, _y
+    assert len(places) <= 6
+
+
+def test_nothing_is_left_after_two_hundred_loaders_however_they_end(windows: Windows) -> None:
+    def threads() -> int:
+        return sum(thread.name.startswith("WindowLoader") for thread in threading.enumerate())
+
+    gc.collect()
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    for number in range(200):
+        loader = sk.WindowLoader(windows, 4, balanced=False, seed=number)
+        if number % 4 == 0:
+            list(loader)
+        elif number % 4 == 1:
+            next(iter(loader))
+        elif number % 4 == 2:
+            with pytest.raises(RuntimeError, match="in the step"):
+                failing_training(loader)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                interrupted_training(loader)
+    gc.collect()
+    assert threads() == 0
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
+
+
+def failing_training(loader: sk.WindowLoader) -> None:
+    for _ in loader:
+        raise RuntimeError("in the step")
+
+
+def interrupted_training(loader: sk.WindowLoader) -> None:
+    for _ in loader:
+        raise KeyboardInterrupt
+
+
+def in_a_child(action: Callable[[], object]) -> str:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, str(action()).encode())
+        except BaseException as error:
+            os.write(writer, f"{type(error).__name__}: {error}".encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read().decode()
+    assert os.waitpid(child, 0)[1] == 0
+    return told
+
+
+def test_a_fork_in_mid_epoch_neither_hangs_nor_harms(windows: Windows) -> None:
+    loader = sk.WindowLoader(windows, 4, balanced=False, prefetch=3)
+    iteration = iter(loader)
+    next(iteration)
+    assert in_a_child(lambda: sum(len(x) for x, _ in loader)) == str(len(windows))
+    assert in_a_child(iteration.close) == "None"
+    assert sum(len(x) for x, _ in iteration) == len(windows) - 4
+
+
+@pytest.fixture
+def damaged(small_store: Path, tmp_path: Path) -> Windows:
+    copy = shutil.copytree(small_store, tmp_path / "cache")
+    shard = copy / "train" / "signal" / "c" / "0" / "0"
+    content = bytearray(shard.read_bytes())
+    content[100] ^= 1
+    shard.write_bytes(content)
+    return sk.open_cache(copy).windows(window=20, stride=4)
+
+
+def test_an_unreadable_chunk_is_an_error_that_names_it(damaged: Windows) -> None:
+    name = damaged.cache.recordings["id"][0]
+    with pytest.raises(CacheError, match=rf"recording {name}: .*c/0/0: chunk 0 \(bytes 0 to \d+\): damaged"):
+        list(sk.WindowLoader(damaged, balanced=False))
+
+
+def test_or_its_windows_are_skipped_counted_and_reported(damaged: Windows, caplog: pytest.LogCaptureFixture) -> None:
+    loader = sk.WindowLoader(damaged, 4, balanced=False, on_error="skip")
+    read = sum(len(x) for x, _ in loader)
+    touched = int(np.sum((damaged.recording == 0) & (damaged.start < 2560)))
+    assert (read, loader.skipped) == (len(damaged) - touched, touched)
+    assert f"{touched} windows could not be read and were left out" in caplog.text
+    assert "chunk 0" in caplog.text
+
+
+def test_a_store_that_goes_away_is_a_clear_error(small_store: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(small_store, tmp_path / "cache")
+    loader = sk.WindowLoader(sk.open_cache(copy).windows(window=20, stride=4), 2, balanced=False, prefetch=1)
+    iteration = iter(loader)
+    next(iteration)
+    shutil.rmtree(copy)
+    with pytest.raises(CacheError, match="missing shard"):
+        list(iteration)
+
+
+def test_waiting_is_counted(windows: Windows) -> None:
+    loader = sk.WindowLoader(windows, 8, balanced=False)
+    for _ in loader:
+        time.sleep(0.001)
+    assert 0 < loader.waited < 60
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"batch_size": 0}, "batch_size: found 0, wanted 1 or more"),
+        ({"rank": 2, "world_size": 2}, "rank: found 2, wanted 0 to 1"),
+        ({"shuffle": "blocks"}, "shuffle: found 'blocks', wanted one of 'window', 'block', None"),
+        ({"on_error": "ignore"}, "on_error: found 'ignore'"),
+        ({"dtype": "float64"}, "dtype: found float64, wanted float32"),
+        ({"world_size": 10**6}, "wanted at least one for each of 1000000 ranks"),
+    ],
+)
+def test_arguments_out_of_range_are_named(windows: Windows, options: dict[str, object], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        sk.WindowLoader(windows, balanced=False, **options)

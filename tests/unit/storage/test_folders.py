@@ -1,0 +1,127 @@
+"""Local folders and object stores behave alike."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seizurekit.errors import StorageError
+from seizurekit.storage.folder import Folder, Span, open_folder
+
+
+@pytest.fixture(params=["local", "s3", "file"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    if request.param == "local":
+        return open_folder(tmp_path)
+    if request.param == "file":
+        return open_folder(f"file://{tmp_path}")
+    s3: Callable[[str], str] = request.getfixturevalue("s3")
+    return open_folder(s3(f"folders/{uuid.uuid4()}"))
+
+
+def test_what_is_written_is_read_listed_and_measured(folder: Folder) -> None:
+    folder.write("a/b", b"hello")
+    folder.at("a").write("c", b"")
+    assert folder.read("a/b") == b"hello"
+    assert folder.files() == {"a/b": 5, "a/c": 0}
+    assert folder.folders() == ["a"]
+    assert folder.size("a/b") == 5
+    folder.write("a/b", b"other")
+    assert folder.read_all(["a/c", "a/b"]) == [b"", b"other"]
+
+
+def test_what_is_not_there_is_a_file_not_found_error_that_names_it(folder: Folder) -> None:
+    for ask in (
+        lambda: folder.read("nothing"),
+        lambda: folder.read_all(["nothing"]),
+        lambda: folder.read_spans([Span("nothing", 0, 1)]),
+    ):
+        with pytest.raises(FileNotFoundError, match="nothing"):
+            ask()
+    assert folder.size("nothing") is None
+    assert folder.read_present(["nothing"]) == {}
+    assert folder.files() == {}
+    assert folder.folders() == []
+    folder.remove("nothing")
+
+
+def test_only_the_first_of_two_creates(folder: Folder) -> None:
+    assert folder.create("lock", b"1")
+    assert not folder.create("lock", b"2")
+    assert folder.read("lock") == b"1"
+    folder.remove("lock")
+    assert folder.create("lock", b"3")
+
+
+def test_spans_come_in_the_order_in_which_they_were_asked_for(folder: Folder) -> None:
+    folder.write("x", bytes(range(100)))
+    folder.write("y", b"yyy")
+    spans = [Span("x", 50, 60), Span("y", 1, 3), Span("x", 0, 2), Span("x", 55, 57)]
+    found = [bytes(part) for part in folder.read_spans(spans)]
+    assert found == [bytes(range(50, 60)), b"yy", b"\0\1", bytes([55, 56])]
+    assert folder.read_spans([]) == []
+
+
+def test_a_folder_can_be_pickled(folder: Folder) -> None:
+    folder.write("x", b"1")
+    assert pickle.loads(pickle.dumps(folder)).read("x") == b"1"
+
+
+def test_a_folder_is_read_from_within_a_running_event_loop(folder: Folder) -> None:
+    import asyncio
+
+    folder.write("x", b"1")
+
+    async def in_a_notebook() -> bytes:
+        return folder.read("x")
+
+    assert asyncio.run(in_a_notebook()) == b"1"
+
+
+def test_an_unknown_scheme_or_option_is_named() -> None:
+    with pytest.raises(StorageError, match=r"ftp://: found an unknown scheme, wanted s3"):
+        open_folder("ftp://host/x")
+    with pytest.raises(StorageError, match=r"s3://bucket: .*the options are colour"):
+        open_folder("s3://bucket", {"colour": "red"}).files()
+
+
+def test_no_error_holds_a_credential(s3: Callable[[str], str]) -> None:
+    options = {
+        "access_key_id": "AKIASECRETNAME",
+        "secret_access_key": "verysecret",
+        "endpoint": "http://127.0.0.1:1",
+        "retry_config": {"max_retries": 0},
+    }
+    folder = open_folder("s3://user:password@bucket/x?sig=signature", options)
+    with pytest.raises(StorageError) as refused:
+        folder.read("y")
+    told = f"{refused.value!r} {refused.value} {folder!r} {refused.value.__cause__}"
+    for secret in ("AKIASECRETNAME", "verysecret", "password", "signature"):
+        assert secret not in told
+    assert refused.value.__suppress_context__
+
+
+def test_a_process_forked_after_a_read_is_told_so_and_does_not_hang(s3: Callable[[str], str]) -> None:
+    folder = open_folder(s3("forked"))
+    folder.write("x", b"1")
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            folder.read("x")
+        except StorageError as error:
+            os.write(writer, str(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read().decode()
+    os.waitpid(child, 0)
+    assert "forked" in told
+    assert "spawn" in told
+    assert folder.read("x") == b"1"
