@@ -101,12 +101,13 @@ std::string_view ChunkDecoder::decode_block(std::span<const std::byte> block, st
     }
     block = block.subspan(length);
   }
-  // Samples beyond a multiple of 8 are not shuffled.
-  const std::size_t shuffled = bytes / sample_bytes / 8;
-  SEIZUREKIT_DISPATCH(unshuffle, reinterpret_cast<const unsigned char*>(planes_.get()), shuffled,
-                      samples_.get() + first);
-  const std::size_t done = shuffled * 8 * sample_bytes;
-  std::memcpy(samples_.get() + first + shuffled * 8, planes_.get() + done, bytes - done);
+  const std::size_t samples = bytes / sample_bytes;
+  if (samples % 8 == 0) {
+    SEIZUREKIT_DISPATCH(unshuffle, reinterpret_cast<const unsigned char*>(planes_.get()), samples / 8,
+                        samples_.get() + first);
+  } else {  // Blosc 1 then leaves the whole block as it is
+    std::memcpy(samples_.get() + first, planes_.get(), bytes);
+  }
   return {};
 }
 
