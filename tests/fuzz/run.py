@@ -19,7 +19,7 @@ from pathlib import Path
 import seeds
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS_OF = {"fuzz_header": "file", "fuzz_file": "file", "fuzz_repair": "file", "fuzz_tal": "tal"}
+SEEDS_OF = {"fuzz_header": "file", "fuzz_file": "file", "fuzz_repair": "file", "fuzz_tal": "tal", "fuzz_chunk": "chunk"}
 CHECK = "check_core"
 # Address randomisation of some kernels leaves no room where the thread sanitizer wants its shadow.
 FIXED_ADDRESSES = ["setarch", "--addr-no-randomize"] if shutil.which("setarch") else []

@@ -1,9 +1,13 @@
-"""Small EDF and BDF files, sound and malformed, and annotation lists: what the fuzzers start from."""
+"""Small EDF and BDF files, sound and malformed, annotation lists, chunks and shards: what the fuzzers start from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+
+import google_crc32c
+import numpy as np
+from numcodecs import blosc
 
 MAIN_WIDTHS = (8, 80, 80, 8, 8, 8, 44, 8, 8, 4)
 SIGNAL_FIELDS = {
@@ -108,10 +112,27 @@ def files() -> dict[str, bytes]:
     }
 
 
+def chunks() -> dict[str, bytes]:
+    """LZ4 blocks, frames of 96 samples and shards of four chunks, each behind the byte that fuzz_chunk begins with."""
+    values = np.arange(96, dtype="<i2")
+    frames = [
+        blosc.compress(samples.astype("<i2"), b"lz4", level, blosc.BITSHUFFLE, block)
+        for samples in (values, values * 0 + 3, values * 7919)
+        for level, block in ((9, 0), (1, 64), (0, 0))
+    ]
+    stored = frames[0] + int(google_crc32c.value(frames[0])).to_bytes(4, "little")
+    index = np.full((4, 2), 2**64 - 1, "<u8")
+    index[1] = 0, len(stored)
+    lz4 = {f"lz4-{number}": bytes([96]) + frame[20:] for number, frame in enumerate(frames)}
+    framed = {f"frame-{number}": b"\x01" + frame for number, frame in enumerate(frames)}
+    return lz4 | framed | {"shard": b"\x02" + stored + index.tobytes()}
+
+
 def write_seeds(folder: Path) -> None:
-    """Writes the folders `file` (for fuzz_file and fuzz_header), `tal` and `planted`."""
+    """Writes the folders `file` (for fuzz_file and fuzz_header), `tal`, `chunk` and `planted`."""
     tals = {str(number): tal for number, tal in enumerate(TALS)}
-    for kind, seeds in {"file": files(), "tal": tals, "planted": {"digits": b"11111111 abcdefghij"}}.items():
+    planted = {"digits": b"11111111 abcdefghij"}
+    for kind, seeds in {"file": files(), "tal": tals, "chunk": chunks(), "planted": planted}.items():
         target = folder / kind
         target.mkdir(parents=True, exist_ok=True)
         for name, content in seeds.items():

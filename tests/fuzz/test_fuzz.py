@@ -60,7 +60,7 @@ def test_the_driver_passes_a_parser_without_a_fault(programs: Path, tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("target", ["fuzz_header", "fuzz_tal", "fuzz_file", "fuzz_repair", "check_core"])
+@pytest.mark.parametrize("target", ["fuzz_header", "fuzz_tal", "fuzz_file", "fuzz_repair", "fuzz_chunk", "check_core"])
 def test_a_short_run_finds_nothing(programs: Path, target: str) -> None:
     done = run(sys.executable, FOLDER / "run.py", target, "--seconds", "2")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -36,6 +36,28 @@ _RETRY = {
 _used_by: int | None = None
 
 
+class _Client:
+    """A connection to a store, made when it is first used, and kept: by a folder and by all folders in it."""
+
+    def __init__(self, location: str, options: dict[str, Any]) -> None:
+        self.location, self.options, self.shown = location, options, _shown(location)
+        self._store: Any = None
+
+    def opened(self) -> Any:
+        """obstore's store."""
+        global _used_by
+        if _used_by not in (None, os.getpid()):
+            # The client's threads did not come along; a call would wait for them for ever.
+            raise StorageError(
+                f"{self.shown}: found a process forked from one that had read an object store, wanted one that was "
+                "spawned (multiprocessing_context='spawn'), or threads, as WindowLoader uses"
+            )
+        if self._store is None:
+            self._store = _opened(self.location, self.shown, self.options)
+            _used_by = os.getpid()
+        return self._store
+
+
 class ObjectFolder:
     """A prefix of an object store, see `Folder`.
 
@@ -45,20 +67,20 @@ class ObjectFolder:
 
     is_local = False
 
-    def __init__(self, url: str, options: Options) -> None:
-        self._location, self._options = url.rstrip("/"), dict(options)
-        self.url = _shown(self._location)
-        self._opened: Any = None
+    def __init__(self, url: str, options: Options, prefix: str = "", client: _Client | None = None) -> None:
+        self._client = client or _Client(url.rstrip("/"), dict(options))
+        self._prefix = prefix
+        self.url = self._client.shown + (f"/{prefix.rstrip('/')}" if prefix else "")
 
-    def __reduce__(self) -> tuple[type[ObjectFolder], tuple[str, Options]]:
-        return type(self), (self._location, self._options)
+    def __reduce__(self) -> tuple[type[ObjectFolder], tuple[str, Options, str]]:
+        return type(self), (self._client.location, self._client.options, self._prefix)
 
     def __repr__(self) -> str:
         return f"ObjectFolder({self.url!r})"
 
     def at(self, name: str) -> ObjectFolder:
         """The folder of that name in it."""
-        return ObjectFolder(f"{self._location}/{name}", self._options)
+        return ObjectFolder("", {}, f"{self._prefix}{name}/", self._client)
 
     def read(self, name: str) -> bytes:
         """A file's content. Raises FileNotFoundError."""
@@ -83,43 +105,35 @@ class ObjectFolder:
     async def _content(self, name: str) -> bytes:
         import obstore
 
-        found = await obstore.get_async(self._store, name)
+        found = await obstore.get_async(self._store, self._key(name))
         content = bytes(await found.bytes_async())
         _check_length(len(content), found.meta["size"])
         return content
 
     def read_spans(self, spans: Sequence[Span]) -> list[memoryview]:
         """Parts of files, fetched together, neighbours in one request. Raises FileNotFoundError."""
+        requests = _coalesced(spans)
+        found = self._together([(whole.name, partial(self._part, whole)) for whole, _ in requests])
+        placed: dict[int, memoryview] = {}
+        for (whole, members), part in zip(requests, found, strict=True):
+            for number in members:
+                span = spans[number]
+                placed[number] = part[span.start - whole.start : span.stop - whole.start]
+        return [placed[number] for number in range(len(spans))]
+
+    async def _part(self, span: Span) -> memoryview:
         import obstore
 
-        by_name: dict[str, list[int]] = {}
-        for number, span in enumerate(spans):
-            by_name.setdefault(span.name, []).append(number)
-
-        async def of_file(name: str) -> list[memoryview]:
-            own = [spans[number] for number in by_name[name]]
-            parts = await obstore.get_ranges_async(
-                self._store,
-                name,
-                starts=[span.start for span in own],
-                ends=[span.stop for span in own],
-                coalesce=COALESCE_BYTES,
-            )
-            for span, part in zip(own, parts, strict=True):
-                _check_length(len(part), span.stop - span.start)
-            return [memoryview(part) for part in parts]
-
-        found = self._together([(name, partial(of_file, name)) for name in by_name])
-        placed: dict[int, memoryview] = {}
-        for numbers, parts in zip(by_name.values(), found, strict=True):
-            placed.update(zip(numbers, parts, strict=True))
-        return [placed[number] for number in range(len(spans))]
+        # obstore's own get_ranges, which would coalesce too, panics at an answer that is too short.
+        part = await obstore.get_range_async(self._store, self._key(span.name), start=span.start, end=span.stop)
+        _check_length(len(part), span.stop - span.start)
+        return memoryview(part)
 
     def write(self, name: str, content: bytes) -> None:
         """Puts a file there, whole or not at all, in place of an earlier one."""
         import obstore
 
-        self._do(name, lambda: obstore.put(self._store, name, content))
+        self._do(name, lambda: obstore.put(self._store, self._key(name), content))
 
     def create(self, name: str, content: bytes) -> bool:
         """Puts a file there unless one of its name is there (a conditional PUT); says whether it did."""
@@ -128,7 +142,7 @@ class ObjectFolder:
 
         def put() -> bool:
             try:
-                obstore.put(self._store, name, content, mode="create", use_multipart=False)
+                obstore.put(self._store, self._key(name), content, mode="create", use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
                 return False
             return True
@@ -141,7 +155,7 @@ class ObjectFolder:
 
         def delete() -> None:
             with suppress(FileNotFoundError):
-                obstore.delete(self._store, name)
+                obstore.delete(self._store, self._key(name))
 
         self._do(name, delete)
 
@@ -150,7 +164,7 @@ class ObjectFolder:
         import obstore
 
         try:
-            return int(self._do(name, lambda: obstore.head(self._store, name))["size"])
+            return int(self._do(name, lambda: obstore.head(self._store, self._key(name)))["size"])
         except FileNotFoundError:
             return None
 
@@ -159,8 +173,9 @@ class ObjectFolder:
         import obstore
 
         def listed() -> dict[str, int]:
-            pages = obstore.list(self._store, chunk_size=1000)
-            return {each["path"]: int(each["size"]) for page in pages for each in page}
+            pages = obstore.list(self._store, prefix=self._prefix or None, chunk_size=1000)
+            found = {each["path"]: int(each["size"]) for page in pages for each in page}
+            return {path.removeprefix(self._prefix): size for path, size in found.items()}
 
         return dict(sorted(self._do("", listed).items()))
 
@@ -168,22 +183,15 @@ class ObjectFolder:
         """Names of the folders directly in it."""
         import obstore
 
-        found = self._do("", lambda: obstore.list_with_delimiter(self._store))
+        found = self._do("", lambda: obstore.list_with_delimiter(self._store, prefix=self._prefix or None))
         return sorted(str(each).rstrip("/").rpartition("/")[2] for each in found["common_prefixes"])
 
     @property
     def _store(self) -> Any:
-        global _used_by
-        if _used_by not in (None, os.getpid()):
-            # The client's threads did not come along; a call would wait for them for ever.
-            raise StorageError(
-                f"{self.url}: found a process forked from one that had read an object store, wanted one that was "
-                "spawned (multiprocessing_context='spawn'), or threads, as WindowLoader uses"
-            )
-        if self._opened is None:
-            self._opened = _client(self._location, self.url, self._options)
-            _used_by = os.getpid()
-        return self._opened
+        return self._client.opened()
+
+    def _key(self, name: str) -> str:
+        return self._prefix + name
 
     def _do(self, name: str, action: Callable[[], T]) -> T:
         try:
@@ -213,13 +221,16 @@ class ObjectFolder:
                 return await ask()
             except _ShortReadError as error:
                 cut = str(error)
-                await asyncio.sleep(min(0.05 * 2**attempt, 2.0) * random.uniform(0.5, 1.5))
+                await asyncio.sleep(_pause(attempt))
             except FileNotFoundError:
                 raise FileNotFoundError(2, "No such file", self._place(name)) from None
             except StorageError:
                 raise
             except Exception as error:
-                raise StorageError(f"{self._place(name)}: {reason(error)}") from None
+                if not _BROKEN_BODY.search(str(error)):
+                    raise StorageError(f"{self._place(name)}: {reason(error)}") from None
+                cut = "the answer broke off"
+                await asyncio.sleep(_pause(attempt))
         raise StorageError(f"{self._place(name)}: {cut}, {SHORT_READS} times")
 
     def _place(self, name: str) -> str:
@@ -228,6 +239,25 @@ class ObjectFolder:
 
 class _ShortReadError(Exception):
     pass
+
+
+def _coalesced(spans: Sequence[Span]) -> list[tuple[Span, list[int]]]:
+    """Requests, each with the numbers of the spans that lie in it."""
+    requests: list[tuple[Span, list[int]]] = []
+    for number in sorted(range(len(spans)), key=lambda i: (spans[i].name, spans[i].start)):
+        span = spans[number]
+        if requests:
+            last, members = requests[-1]
+            if last.name == span.name and span.start - last.stop <= COALESCE_BYTES:
+                requests[-1] = Span(last.name, last.start, max(last.stop, span.stop)), members
+                members.append(number)
+                continue
+        requests.append((span, [number]))
+    return requests
+
+
+def _pause(attempt: int) -> float:
+    return min(0.05 * 2.0**attempt, 2.0) * random.uniform(0.5, 1.5)
 
 
 def _check_length(found: int, wanted: int) -> None:
@@ -244,7 +274,7 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def _client(location: str, shown: str, options: dict[str, Any]) -> Any:
+def _opened(location: str, shown: str, options: dict[str, Any]) -> Any:
     from obstore.store import from_url as opened
 
     from_url: Any = opened  # its overloads do not know options that come from a mapping
@@ -288,6 +318,7 @@ def _shown(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
+_BROKEN_BODY = re.compile(r"(?i)\bbody\b|\beof\b|end of file|incomplete|message length")
 _STATUS = re.compile(r"\b([45]\d\d) ([A-Z][A-Za-z ]*[a-z])")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _KNOWN = {
