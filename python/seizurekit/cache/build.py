@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
+from typing import Literal
 
-from seizurekit.atomic import write_whole
-from seizurekit.cache.fill import Filled, fill, read_filled
-from seizurekit.cache.layout import BUILD_FOLDER, CHUNKS_A_SHARD, FAILED, GROUP_FILE, UNLABELLED, shard_path
+from seizurekit.cache.cluster import on_cluster
+from seizurekit.cache.fill import Executor, Filled, fill, in_threads, read_filled
+from seizurekit.cache.layout import (
+    BUILD_FOLDER,
+    CHUNKS_A_SHARD,
+    FAILED,
+    GROUP_FILE,
+    PLAN_FILE,
+    SHARDS,
+    SIGNAL,
+    UNLABELLED,
+)
+from seizurekit.cache.lock import only_one
 from seizurekit.cache.manifest import Manifest, write_manifest
 from seizurekit.cache.plan import Plan, PlannedRecording, differences, make_plan
-from seizurekit.cache.seal import seal
-from seizurekit.cache.store import Cache, open_cache
+from seizurekit.cache.seal import remove_build, seal
+from seizurekit.cache.store import Cache, open_split
 from seizurekit.errors import CacheError
 from seizurekit.recordings.corpus import Corpus, find_recordings
 from seizurekit.signal.chain import Chain
+from seizurekit.storage.folder import Folder, Options, open_folder
+from seizurekit.storage.local import LocalFolder
 
 
 @dataclass(frozen=True)
@@ -84,21 +94,26 @@ def build_cache(
     split: str | None = None,
     workers: int | None = None,
     limit_files: int | None = None,
-    executor: str = "local",
+    executor: Literal["local", "dask"] = "local",
     chain: Chain | None = None,
     on_progress: OnProgress | None = None,
+    scheduler: str | None = None,
+    storage_options: Options | None = None,
 ) -> BuildReport:
     """Builds a store from a corpus, or goes on building it.
 
     Args:
         data_dir: the corpus, see `find_recordings`.
-        cache_dir: the store; a folder is made in it for each split.
+        cache_dir: the store, a path or the URL of an object store; a folder is made in it for each split.
         split: the one to build; all of them by default.
         workers: threads, each with one recording in memory; as many as there are processors by default.
         limit_files: only the first so many recordings of each split.
-        executor: ``"local"``.
+        executor: ``"local"``: threads of this process; ``"dask"``: the workers of a cluster, which see the same
+            `data_dir` and, unless it is an object store, the same `cache_dir`. The bytes are the same.
         chain: the preprocessing; DESIGN.md's by default.
         on_progress: called after each recording, from one thread at a time.
+        scheduler: address of dask's scheduler, e.g. ``tcp://10.0.0.1:8786``.
+        storage_options: of an object store, see `open_cache`.
 
     Returns:
         The report. A recording that cannot be read does not stop the build: it is listed there, and gives no windows.
@@ -108,94 +123,89 @@ def build_cache(
         CacheError: the store is of other recordings or another chain, or another build of it is running.
         OSError: the store cannot be written; the same call goes on where this one stopped.
     """
-    if executor != "local":
-        raise ValueError(f"executor: found {executor!r}, wanted 'local'")
+    if executor not in ("local", "dask"):
+        raise ValueError(f"executor: found {executor!r}, wanted 'local' or 'dask'")
+    if (executor == "dask") != (scheduler is not None):
+        raise ValueError(
+            f"scheduler: found {scheduler!r} with executor {executor!r}, wanted an address with 'dask' only"
+        )
     if workers is not None and workers < 1:
         raise ValueError(f"workers: found {workers}, wanted at least 1")
     corpus = find_recordings(data_dir, split)
     if limit_files is not None:
         corpus = corpus.limited(limit_files)
-    root = Path(cache_dir)
-    if root.exists() and not root.is_dir():
-        raise CacheError(f"{root}: found a file, wanted a folder or nothing")
-    reports = tuple(
-        _build_split(corpus, name, root / name, workers or os.cpu_count() or 1, chain or Chain(), on_progress)
-        for name in corpus.splits
-    )
+    root = open_folder(cache_dir, storage_options)
+    if isinstance(root, LocalFolder) and root.path.exists() and not root.path.is_dir():
+        raise CacheError(f"{root.url}: found a file, wanted a folder or nothing")
+    execute = on_cluster(scheduler) if scheduler is not None else in_threads(workers or os.cpu_count() or 1)
+    reports = tuple(_build_split(corpus, name, root, execute, chain or Chain(), on_progress) for name in corpus.splits)
     return BuildReport(reports, corpus.messages)
 
 
 def _build_split(
-    corpus: Corpus, split: str, folder: Path, workers: int, chain: Chain, on_progress: OnProgress | None
+    corpus: Corpus, split: str, root: Folder, execute: Executor, chain: Chain, on_progress: OnProgress | None
 ) -> SplitReport:
     began = time.monotonic()
     plan = make_plan(corpus, split, chain)
-    build = folder / BUILD_FOLDER
+    folder = root.at(split)
     if _is_sealed(folder):
-        return _report(_opened_if_same(folder, plan), 0.0, was_complete=True)
-    build.mkdir(parents=True, exist_ok=True)
-    with _only_build_of(folder):
-        _resume_or_begin(plan, build / "plan.json")
+        return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
+    with only_one(folder, "build"):
+        if _is_sealed(folder):  # another build ended just now
+            remove_build(folder)
+            return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
+        _resume_or_begin(plan, folder)
         _remove_leftovers(folder, plan)
-        fill(plan, corpus.root, folder, workers, _Counter(plan, on_progress))
+        fill(plan, corpus.root.absolute(), folder, execute, _Counter(plan, on_progress))
         seal(plan, read_filled(plan, folder), folder)
-    cache = open_cache(folder.parent, split)
+    cache = open_split(root, split)
     write_manifest(cache)
     return _report(cache, time.monotonic() - began, was_complete=False)
 
 
-def _is_sealed(folder: Path) -> bool:
-    return (folder / GROUP_FILE).exists() and not (folder / BUILD_FOLDER).exists()
+def _is_sealed(folder: Folder) -> bool:
+    return folder.size(GROUP_FILE) is not None and folder.size(f"{BUILD_FOLDER}/{PLAN_FILE}") is None
 
 
-def _opened_if_same(folder: Path, plan: Plan) -> Cache:
-    cache = open_cache(folder.parent, plan.split, chain=plan.chain)
+def _opened_if_same(root: Folder, plan: Plan) -> Cache:
+    cache = open_split(root, plan.split, plan.chain)
     if cache.attributes.get("plan_hash") != plan.hash:
         then = set(cache.recordings["id"].tolist())
         now = {recording.id for recording in plan.recordings}
         raise CacheError(
-            f"{folder}: found a finished store of other recordings ({len(then)} then, {len(now)} now, "
+            f"{cache.folder.url}: found a finished store of other recordings ({len(then)} then, {len(now)} now, "
             f"{len(then & now)} of the same name); wanted another --cache-dir, or none: a finished store is not changed"
         )
     return cache
 
 
-@contextmanager
-def _only_build_of(folder: Path) -> Iterator[None]:
-    # The kernel gives the lock back when its holder ends, however it ends.
-    with (folder / BUILD_FOLDER / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CacheError(f"{folder}: another build of this store is running") from None
-        yield
-
-
-def _resume_or_begin(plan: Plan, path: Path) -> None:
+def _resume_or_begin(plan: Plan, folder: Folder) -> None:
     wanted = plan.to_dict()
-    try:
-        found = json.loads(path.read_text())
-    except FileNotFoundError:
-        write_whole(path, json.dumps(wanted).encode())
+    name = f"{BUILD_FOLDER}/{PLAN_FILE}"
+    content = folder.read_present([name]).get(name)
+    if content is None:
+        folder.write(name, json.dumps(wanted).encode())
         return
+    found = json.loads(content)
     if found != wanted:
         told = "; ".join(differences(found, wanted)) or "its plan"
         raise CacheError(
-            f"{path.parent.parent}: found an unfinished build that differs in {told}; "
+            f"{folder.url}: found an unfinished build that differs in {told}; "
             "wanted the same, or another --cache-dir; to begin anew, delete the folder"
         )
 
 
-def _remove_leftovers(folder: Path, plan: Plan) -> None:
+def _remove_leftovers(folder: Folder, plan: Plan) -> None:
     """Temporary files of a build that was killed; the lock is ours, so nobody is writing them."""
-    places = {folder, folder / BUILD_FOLDER, folder / "signal", shard_path(folder, 0).parent}
-    for place in places:
-        for path in place.glob(".*.tmp"):
-            path.unlink()
+    if isinstance(folder, LocalFolder):
+        for place in ("", BUILD_FOLDER, SIGNAL, SHARDS):
+            for path in (folder.path / place).glob(".*.tmp"):
+                path.unlink()
     last = plan.samples // (plan.chunk * CHUNKS_A_SHARD)
-    for path in shard_path(folder, 0).parent.glob("*"):
-        if not path.name.isdigit() or int(path.name) > last:
-            raise CacheError(f"{path}: found a file that is none of this store's shards, wanted nothing else there")
+    for name in folder.at(SHARDS).files():
+        if not name.isdigit() or int(name) > last:
+            place = f"{folder.url}/{SHARDS}/{name}"
+            raise CacheError(f"{place}: found a file that is none of this store's shards, wanted nothing else there")
 
 
 class _Counter:
@@ -226,7 +236,7 @@ def _report(cache: Cache, seconds: float, *, was_complete: bool) -> SplitReport:
     return SplitReport(
         split=cache.split,
         manifest=cache.manifest,
-        bytes=sum(path.stat().st_size for path in cache.path.rglob("*") if path.is_file()),
+        bytes=sum(cache.folder.files().values()),
         seconds=seconds,
         was_complete=was_complete,
         failed=tuple((str(name), str(reason)) for name, status, reason, _ in rows if status == FAILED),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.atomic import write_whole
-from seizurekit.cache.layout import BUILD_FOLDER, CHUNKS_A_SHARD, FAILED, OK, UNLABELLED, shard_path
+from seizurekit.cache.layout import BUILD_FOLDER, CHUNK_SECONDS, CHUNKS_A_SHARD, FAILED, OK, UNLABELLED, shard_name
 from seizurekit.cache.plan import Plan, PlannedRecording, Unit
 from seizurekit.cache.shard import ShardWriter
 from seizurekit.errors import SeizurekitError
 from seizurekit.recordings.annotations import read_annotations
 from seizurekit.recordings.edf import EdfFile, open_edf
+from seizurekit.signal.chain import Chain
 from seizurekit.signal.preprocess import Preprocessed, prepare, quantize
+from seizurekit.storage.folder import Folder
 
 
 @dataclass(frozen=True)
@@ -38,44 +39,80 @@ class Filled:
     events: tuple[tuple[float, float, str, float], ...]
 
 
+@dataclass(frozen=True)
+class Work:
+    """A unit, with all that is needed to write it: it can be sent to another machine.
+
+    Attributes:
+        unit: shards, and the numbers of the recordings in them.
+        recordings: these recordings, in that order.
+        chain: the preprocessing.
+        step: of the fixed point.
+        root: the corpus.
+        folder: the split's.
+    """
+
+    unit: Unit
+    recordings: tuple[PlannedRecording, ...]
+    chain: Chain
+    step: float
+    root: Path
+    folder: Folder
+
+    @property
+    def chunk(self) -> int:
+        """Samples a chunk."""
+        return CHUNK_SECONDS * self.chain.sampling_rate
+
+
 OnRecording = Callable[[PlannedRecording, Filled], None]
+Executor = Callable[[Sequence[Work], OnRecording], None]
+"""Does all the work, in any order; tells of each recording, in one thread at a time or not."""
 
 
-def fill(plan: Plan, root: Path, split_dir: Path, workers: int, on_recording: OnRecording) -> None:
+def fill(plan: Plan, root: Path, folder: Folder, execute: Executor, on_recording: OnRecording) -> None:
     """Writes every shard that is not finished yet; `on_recording` is told of each recording, also of finished ones.
 
     Raises:
         OSError: a shard cannot be written; what is finished stays, and the next run goes on from there.
     """
-    units = plan.units()
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(_fill_unit, plan, unit, root, split_dir, on_recording) for unit in units]
-        done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in waiting:
-            future.cancel()
-        for future in done:
-            future.result()
+    finished = read_filled(plan, folder)
+    for index, each in finished.items():
+        on_recording(plan.recordings[index], each)
+    execute(
+        [
+            Work(unit, tuple(plan.recordings[i] for i in unit.recordings), plan.chain, plan.step, root, folder)
+            for unit in plan.units()
+            if not finished.keys() & set(unit.recordings)
+        ],
+        on_recording,
+    )
 
 
-def read_filled(plan: Plan, split_dir: Path) -> dict[int, Filled]:
-    """What filling found out, by the recording's number."""
-    filled: dict[int, Filled] = {}
-    for unit in plan.units():
-        filled.update({each.index: each for each in _finished(unit, split_dir) or ()})
-    return filled
+def in_threads(workers: int) -> Executor:
+    """Does the work in threads of this process, each with one recording in memory."""
+
+    def execute(works: Sequence[Work], on_recording: OnRecording) -> None:
+        with ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(write_unit, work, on_recording) for work in works]
+            done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in waiting:
+                future.cancel()
+            for future in done:
+                future.result()
+
+    return execute
 
 
-def _result_path(unit: Unit, split_dir: Path) -> Path:
-    return split_dir / BUILD_FOLDER / f"unit-{unit.number:06d}.json"
+def read_filled(plan: Plan, folder: Folder) -> dict[int, Filled]:
+    """What filling found out, by the recording's number, of the units that are finished."""
+    results = folder.read_present([_result_name(unit) for unit in plan.units()])
+    rows = (row for content in results.values() for row in json.loads(content))
+    return {each.index: each for each in map(_filled_of, rows)}
 
 
-def _finished(unit: Unit, split_dir: Path) -> tuple[Filled, ...] | None:
-    path = _result_path(unit, split_dir)
-    try:
-        rows = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    return tuple(_filled_of(row) for row in rows)
+def _result_name(unit: Unit) -> str:
+    return f"{BUILD_FOLDER}/unit-{unit.number:06d}.json"
 
 
 def _filled_of(row: dict[str, Any]) -> Filled:
@@ -87,26 +124,23 @@ def _tuples(value: list[object]) -> tuple[object, ...]:
     return tuple(_tuples(each) if isinstance(each, list) else each for each in value)
 
 
-def _fill_unit(plan: Plan, unit: Unit, root: Path, split_dir: Path, on_recording: OnRecording) -> None:
-    finished = _finished(unit, split_dir)
-    if finished is None:
-        finished = tuple(_write_unit(plan, unit, root, split_dir, on_recording))
-        # The shards have their names by now, so a unit whose result stands here is whole.
-        write_whole(_result_path(unit, split_dir), json.dumps([asdict(each) for each in finished]).encode())
-    else:
-        for each in finished:
-            on_recording(plan.recordings[each.index], each)
+def write_unit(work: Work, on_recording: OnRecording | None = None) -> tuple[Filled, ...]:
+    """Preprocesses a unit's recordings, writes its shards, and then notes what was found, which finishes it."""
+    filled = tuple(_write_shards(work, on_recording))
+    # The shards have their names by now, so a unit whose result stands here is whole.
+    work.folder.write(_result_name(work.unit), json.dumps([asdict(each) for each in filled]).encode())
+    return filled
 
 
-def _write_unit(plan: Plan, unit: Unit, root: Path, split_dir: Path, on_recording: OnRecording) -> Iterator[Filled]:
-    with _ShardRun(plan, unit, split_dir) as shards:
-        for index in unit.recordings:
-            planned = plan.recordings[index]
-            filled, signal = _filled(plan, index, root)
+def _write_shards(work: Work, on_recording: OnRecording | None) -> Iterator[Filled]:
+    with _ShardRun(work) as shards:
+        for index, planned in zip(work.unit.recordings, work.recordings, strict=True):
+            filled, signal = _filled(work, index, planned)
             if signal is not None:
-                for first in range(0, signal.shape[1], plan.chunk):
-                    shards.add(planned.first_sample + first, signal[:, first : first + plan.chunk])
-            on_recording(planned, filled)
+                for first in range(0, signal.shape[1], work.chunk):
+                    shards.add(planned.first_sample + first, signal[:, first : first + work.chunk])
+            if on_recording is not None:
+                on_recording(planned, filled)
             yield filled
         shards.commit()
 
@@ -114,10 +148,11 @@ def _write_unit(plan: Plan, unit: Unit, root: Path, split_dir: Path, on_recordin
 class _ShardRun:
     """The shards of a unit, written one after the other."""
 
-    def __init__(self, plan: Plan, unit: Unit, split_dir: Path) -> None:
-        self._chunk = plan.chunk
-        self._first = unit.first_shard
-        self._writers = [ShardWriter(shard_path(split_dir, unit.first_shard + number)) for number in range(unit.shards)]
+    def __init__(self, work: Work) -> None:
+        self._chunk = work.chunk
+        self._first = work.unit.first_shard
+        numbers = range(self._first, self._first + work.unit.shards)
+        self._writers = [ShardWriter(work.folder, shard_name(number)) for number in numbers]
 
     def add(self, sample: int, samples: NDArray[np.int16]) -> None:
         shard, chunk = divmod(sample // self._chunk, CHUNKS_A_SHARD)
@@ -137,17 +172,16 @@ class _ShardRun:
             writer.__exit__(None, None, None)
 
 
-def _filled(plan: Plan, index: int, root: Path) -> tuple[Filled, NDArray[np.int16] | None]:
+def _filled(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16] | None]:
     """A recording's fixed-point signal [channel, sample], and what there is to say about it."""
-    planned = plan.recordings[index]
     try:
-        with open_edf(root / planned.source) as edf:
-            found = prepare(edf, plan.chain)
+        with open_edf(work.root / planned.source) as edf:
+            found = prepare(edf, work.chain)
             repairs = tuple(str(issue) for issue in edf.issues)
             _check_length(edf, found, planned)
-        status, events, remarks = _labels(plan, planned, root)
+        status, events, remarks = _labels(work, planned)
     except (SeizurekitError, OSError) as error:
-        nothing = tuple(0.0 for _ in plan.chain.channels)
+        nothing = tuple(0.0 for _ in work.chain.channels)
         return Filled(index, FAILED, str(error), nothing, nothing, (), "", (), (), ()), None
     filled = Filled(
         index=index,
@@ -161,7 +195,7 @@ def _filled(plan: Plan, index: int, root: Path) -> tuple[Filled, NDArray[np.int1
         remarks=remarks,
         events=events,
     )
-    return filled, quantize(found.signal, plan.step)
+    return filled, quantize(found.signal, work.step)
 
 
 def _check_length(edf: EdfFile, found: Preprocessed, planned: PlannedRecording) -> None:
@@ -173,11 +207,11 @@ def _check_length(edf: EdfFile, found: Preprocessed, planned: PlannedRecording) 
 
 
 def _labels(
-    plan: Plan, planned: PlannedRecording, root: Path
+    work: Work, planned: PlannedRecording
 ) -> tuple[str, tuple[tuple[float, float, str, float], ...], tuple[str, ...]]:
     if not planned.annotations:
         return UNLABELLED, (), ()
-    duration = planned.samples / plan.chain.sampling_rate
-    annotations = read_annotations(root / planned.annotations).clipped(duration)
+    duration = planned.samples / work.chain.sampling_rate
+    annotations = read_annotations(work.root / planned.annotations).clipped(duration)
     events = tuple((e.start, e.stop, e.label, e.confidence) for e in annotations.seizures())
     return OK, events, annotations.messages

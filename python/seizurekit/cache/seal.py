@@ -4,57 +4,114 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.atomic import write_whole
 from seizurekit.cache.fill import Filled
 from seizurekit.cache.layout import (
     BUILD_FOLDER,
+    CHUNKS_A_SHARD,
     EVENTS,
     FAILED,
     FORMAT_VERSION,
     GROUP_FILE,
+    INDEX_BYTES,
+    LOCK_FILE,
+    NOWHERE,
+    PLAN_FILE,
     RECORDINGS,
+    SHARDS,
+    SHARDS_GROUP,
     SIGNAL,
-    shard_path,
+    shard_name,
     signal_metadata,
     text_column,
 )
 from seizurekit.cache.plan import Plan
+from seizurekit.cache.shard import index_of
 from seizurekit.recordings.annotations import SEIZURE_LABELS
+from seizurekit.storage.folder import Folder, Span
+from seizurekit.storage.local import LocalFolder
 
 
-def seal(plan: Plan, filled: dict[int, Filled], split_dir: Path) -> None:
+def seal(plan: Plan, filled: dict[int, Filled], folder: Folder) -> None:
     """Writes everything but the signal, the group's own metadata last, and ends the build."""
-    metadata = signal_metadata(len(plan.chain.channels), plan.samples, plan.chunk)
-    write_whole(split_dir / SIGNAL / GROUP_FILE, _json(metadata))
-    _write_columns(split_dir, RECORDINGS, "recording", _recording_columns(plan, filled))
-    _write_columns(split_dir, EVENTS, "event", _event_columns(filled))
+    columns = {RECORDINGS: _recording_columns(plan, filled), EVENTS: _event_columns(filled)}
+    seal_columns(folder, columns, len(plan.chain.channels), plan.samples, plan.chunk, _attributes(plan))
+    remove_build(folder)
+
+
+def seal_columns(
+    folder: Folder,
+    columns: dict[str, dict[str, NDArray[Any]]],
+    channels: int,
+    samples: int,
+    chunk: int,
+    attributes: dict[str, Any],
+) -> None:
+    """Makes a store of a folder whose shards are written.
+
+    Args:
+        folder: the split's.
+        columns: the arrays of `recordings` and `events`, by name.
+        channels: of the signal.
+        samples: of the signal.
+        chunk: samples a chunk.
+        attributes: of the group; `shards` is added.
+    """
+    shards = {int(name): size for name, size in folder.at(SHARDS).files().items()}
+    tables = {
+        RECORDINGS: ("recording", columns[RECORDINGS]),
+        EVENTS: ("event", columns[EVENTS]),
+        SHARDS_GROUP: ("shard", {"index": _indexes(folder, shards)}),
+    }
+    metadata: dict[str, Any] = {SIGNAL: signal_metadata(channels, samples, chunk)}
+    folder.write(f"{SIGNAL}/{GROUP_FILE}", _json(metadata[SIGNAL]))
+    for name, (row, table) in tables.items():
+        for path, content in _table_files(name, row, table).items():
+            folder.write(path, content)
+            if path.endswith(GROUP_FILE):
+                metadata[path.removesuffix(f"/{GROUP_FILE}")] = json.loads(content)
     group = {
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": _attributes(plan, sorted(int(path.name) for path in shard_path(split_dir, 0).parent.glob("*"))),
-        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": _metadata_below(split_dir)},
+        "attributes": {**attributes, "shards": sorted(shards)},
+        # Readers then need not list the folder, nor open each array.
+        "consolidated_metadata": {
+            "kind": "inline",
+            "must_understand": False,
+            "metadata": dict(sorted(metadata.items())),
+        },
     }
-    write_whole(split_dir / GROUP_FILE, _json(group))
-    shutil.rmtree(split_dir / BUILD_FOLDER)
+    folder.write(GROUP_FILE, _json(group))
+
+
+def remove_build(folder: Folder) -> None:
+    """Takes away what an unfinished build kept beside the store, the plan, which makes it unfinished, last."""
+    build = folder.at(BUILD_FOLDER)
+    for name in sorted(build.files(), key=lambda name: name == PLAN_FILE):
+        if name != LOCK_FILE:  # its holder's
+            build.remove(name)
+    if isinstance(folder, LocalFolder):
+        shutil.rmtree(folder.path / BUILD_FOLDER, ignore_errors=True)
+
+
+def _indexes(folder: Folder, shards: dict[int, int]) -> NDArray[np.uint64]:
+    """The shards' own indexes together, uint64 [shard, chunk, (offset, length)]."""
+    index = np.full((max(shards, default=-1) + 1, CHUNKS_A_SHARD, 2), NOWHERE, np.uint64)
+    spans = [Span(shard_name(number), size - INDEX_BYTES, size) for number, size in shards.items()]
+    for number, part in zip(shards, folder.read_spans(spans), strict=True):
+        index[number] = index_of(part, f"{folder.url}/{shard_name(number)}")
+    return index
 
 
 def _json(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _metadata_below(split_dir: Path) -> dict[str, Any]:
-    """The metadata of all groups and arrays by path: readers then need not list the folder, nor open each."""
-    paths = sorted(path.parent for path in split_dir.glob(f"*/**/{GROUP_FILE}"))
-    return {path.relative_to(split_dir).as_posix(): json.loads((path / GROUP_FILE).read_text()) for path in paths}
-
-
-def _attributes(plan: Plan, shards: list[int]) -> dict[str, Any]:
+def _attributes(plan: Plan) -> dict[str, Any]:
     return {
         "format": "seizurekit",
         "format_version": FORMAT_VERSION,
@@ -67,7 +124,6 @@ def _attributes(plan: Plan, shards: list[int]) -> dict[str, Any]:
         "seizure_labels": sorted(SEIZURE_LABELS),
         "split_policy": "no patient in more than one split",
         "plan_hash": plan.hash,
-        "shards": shards,
     }
 
 
@@ -117,17 +173,20 @@ def _event_columns(filled: dict[int, Filled]) -> dict[str, NDArray[Any]]:
     }
 
 
-def _write_columns(split_dir: Path, group: str, row: str, columns: dict[str, NDArray[Any]]) -> None:
+def _table_files(group: str, row: str, columns: dict[str, NDArray[Any]]) -> dict[str, bytes]:
+    """The files of a group of arrays, as zarr-python writes them."""
     import zarr
 
-    store = zarr.storage.LocalStore(split_dir / group)
-    table = zarr.create_group(store, overwrite=True)
+    files: dict[str, Any] = {}
+    table = zarr.create_group(zarr.storage.MemoryStore(files))
     for name, values in columns.items():
         kind = "byte" if values.dtype == np.uint8 else "channel"
+        others = [f"{name}_byte" if kind == "byte" else kind, "place"]
         table.create_array(
             name,
             data=values,
             chunks=tuple(max(size, 1) for size in values.shape),
-            dimension_names=[row] if values.ndim == 1 else [row, f"{name}_byte" if kind == "byte" else kind],
+            dimension_names=[row, *(others if values.ndim == 2 else ["chunk", "place"])][: values.ndim],
             attributes={"encoding": "UTF-8 padded with zeros"} if kind == "byte" else {},
         )
+    return {f"{group}/{path}": buffer.to_bytes() for path, buffer in files.items()}

@@ -202,6 +202,17 @@ def open_cache(
         StorageError: the object store cannot be reached, or refuses.
     """
     root = open_folder(path_or_url, storage_options)
+    return open_split(root, split, chain, None if local_dir is None else fspath(local_dir), local_dir_gb)
+
+
+def open_split(
+    root: Folder,
+    split: str,
+    chain: Chain | None = None,
+    local_dir: str | None = None,
+    local_dir_gb: float = DEFAULT_GB,
+) -> Cache:
+    """Opens one split of the store in a folder, see `open_cache`."""
     folder = root.at(split)
     place = f"{folder.url}/{GROUP_FILE}"
     try:
@@ -217,7 +228,7 @@ def open_cache(
     if local_dir_gb <= 0:
         raise CacheError(f"local_dir_gb: found {local_dir_gb:g}, wanted more than 0")
     try:
-        cache = Cache(folder, group, None if local_dir is None else fspath(local_dir), local_dir_gb)
+        cache = Cache(folder, group, local_dir, local_dir_gb)
         built_with = attributes["chain_hash"]
     except KeyError as error:
         raise CacheError(f"{place}: damaged: attribute {error}: found nothing, wanted it") from None

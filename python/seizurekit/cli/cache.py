@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,13 +19,22 @@ _MOST_SHOWN = 10
 _NO_SEIZURES, _TOO_MANY_FAILED, _DAMAGED = 2, 3, 4
 
 
+class Executor(StrEnum):
+    """What fills a store."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
 def build_cache(
     data_dir: Annotated[Path, typer.Option(help="Folder of EDF files: TUSZ's edf folder, or any other.")],
-    cache_dir: Annotated[Path, typer.Option(help="Folder of the store; made if it is not there.")],
+    cache_dir: Annotated[str, typer.Option(help="Folder of the store, made if it is not there; or a URL, s3://…")],
     split: Annotated[str | None, typer.Option(help="Build only this split.")] = None,
     limit_files: Annotated[int | None, typer.Option(min=1, help="Only the first N recordings of each split.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; by default one a processor.")] = None,
     max_failed: Annotated[float, typer.Option(min=0, max=100, help="Per cent of recordings that may fail.")] = 5.0,
+    executor: Annotated[Executor, typer.Option(help="Threads of this process, or a dask cluster.")] = Executor.LOCAL,
+    scheduler: Annotated[str | None, typer.Option(help="Address of dask's scheduler: tcp://HOST:8786.")] = None,
 ) -> None:
     """Builds a store from EDF files, or goes on building it.
 
@@ -34,9 +44,13 @@ def build_cache(
     from seizurekit.cache.build import build_cache as build
     from seizurekit.cli.progress import hours_shown
 
+    if (executor is Executor.DASK) != (scheduler is not None):
+        raise typer.BadParameter("wanted --executor dask and --scheduler ADDRESS, both or neither")
     limit = limit_files if limit_files is not None else settings.limit_files()
     with hours_shown() as show:
-        report = build(data_dir, cache_dir, split, workers, limit, on_progress=show)
+        report = build(
+            data_dir, cache_dir, split, workers, limit, executor.value, on_progress=show, scheduler=scheduler
+        )
     for message in report.messages:
         typer.echo(f"note: {message}")
     _print_build(report)
@@ -47,7 +61,7 @@ def build_cache(
 
 
 def scan_cache(
-    cache_dir: Annotated[Path, typer.Option(help="Folder of the store.")],
+    cache_dir: Annotated[str, typer.Option(help="Folder or URL of the store.")],
     split: Annotated[str | None, typer.Option(help="Scan only this split.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check every chunk against its checksum.")] = False,
 ) -> None:

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from seizurekit.cache.layout import CHUNKS_A_SHARD, signal_metadata
 from seizurekit.cache.shard import ShardWriter
+from seizurekit.storage.local import LocalFolder
 
 CHANNELS, CHUNK = 3, 16
 
 
 def write(path: Path, chunks: dict[int, np.ndarray]) -> None:
-    with ShardWriter(path) as writer:
+    with ShardWriter(LocalFolder(path.parent), path.name) as writer:
         for number, samples in chunks.items():
             writer.add(number, samples)
         writer.commit()
@@ -51,7 +52,7 @@ def test_a_shard_without_chunks_has_no_file(tmp_path: Path) -> None:
 
 
 def test_a_shard_that_is_not_committed_leaves_nothing_behind(tmp_path: Path) -> None:
-    with ShardWriter(tmp_path / "0") as writer:
+    with ShardWriter(LocalFolder(tmp_path), "0") as writer:
         writer.add(0, np.ones((CHANNELS, CHUNK), np.int16))
         assert list(tmp_path.iterdir())
     assert not list(tmp_path.iterdir())

@@ -18,6 +18,7 @@ from seizurekit import _core
 from seizurekit._core import cache as core
 from seizurekit.cache.layout import CHUNKS_A_SHARD
 from seizurekit.cache.shard import ShardWriter, encode_chunk
+from seizurekit.storage.local import LocalFolder
 
 CHANNELS, CHUNK = 3, 40
 STEP = 1 / 512
@@ -41,7 +42,7 @@ def signal_of(seed: int, chunks: int) -> np.ndarray:
 def write(folder: Path, signal: np.ndarray, first_chunk: int = 0, absent: tuple[int, ...] = ()) -> None:
     chunks = range(signal.shape[1] // CHUNK)
     for shard in {(first_chunk + chunk) // CHUNKS_A_SHARD for chunk in chunks}:
-        with ShardWriter(folder / str(shard)) as writer:
+        with ShardWriter(LocalFolder(folder), str(shard)) as writer:
             for chunk in chunks:
                 if (first_chunk + chunk) // CHUNKS_A_SHARD == shard and chunk not in absent:
                     part = signal[:, chunk * CHUNK : (chunk + 1) * CHUNK]
@@ -94,7 +95,7 @@ def test_every_integer_is_rounded_as_the_types_owner_rounds_it(
     tmp_path: Path, isa: str, dtype: Any, step: float
 ) -> None:
     values = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)[None]
-    with ShardWriter(tmp_path / "0") as writer:
+    with ShardWriter(LocalFolder(tmp_path), "0") as writer:
         writer.add(0, values)
         writer.commit()
     geometry = core.Geometry(channels=1, chunk=65536, chunks_a_shard=CHUNKS_A_SHARD, step=step)

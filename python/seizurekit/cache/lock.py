@@ -1,0 +1,108 @@
+"""One at a time: a lock on a split's folder that names its holder, and that no killed holder leaves behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from seizurekit.cache.layout import BUILD_FOLDER, LOCK_FILE
+from seizurekit.errors import CacheError, StorageError
+from seizurekit.storage.folder import Folder
+from seizurekit.storage.local import LocalFolder
+
+RENEWED_S = 20.0
+LAPSES_S = 120.0
+"""A lock in an object store that was not renewed for so long is of a holder that is gone."""
+
+
+@contextmanager
+def only_one(folder: Folder, what: str) -> Iterator[None]:
+    """Holds a split's folder.
+
+    Of a local folder the lock is the kernel's, which takes it back when its holder ends, however it ends. In an object
+    store it is an object that its holder renews, and that lapses when it is not renewed.
+
+    Args:
+        folder: the split's.
+        what: is being done, for the message to others: "build".
+
+    Raises:
+        CacheError: another holds it; the message says who, where and since when.
+    """
+    held = _of_the_kernel(folder, what) if isinstance(folder, LocalFolder) else _of_the_store(folder, what)
+    with held:
+        yield
+
+
+def _told(folder: Folder, what: str, holder: dict[str, Any], note: str = "") -> CacheError:
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since"])) if "since" in holder else "?"
+    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {since}"
+    return CacheError(f"{folder.url}: another {holder.get('what', what)} of this store is running: {who}{note}")
+
+
+def _self(what: str) -> dict[str, Any]:
+    return {"what": what, "pid": os.getpid(), "host": platform.node(), "since": time.time()}
+
+
+@contextmanager
+def _of_the_kernel(folder: LocalFolder, what: str) -> Iterator[None]:
+    path = folder.path / BUILD_FOLDER / LOCK_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise _told(folder, what, _parsed(file.read())) from None
+        file.truncate(0)
+        file.write(json.dumps(_self(what)))
+        file.flush()
+        yield
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(text)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+@contextmanager
+def _of_the_store(folder: Folder, what: str) -> Iterator[None]:
+    name = f"{BUILD_FOLDER}/{LOCK_FILE}"
+    own = _self(what)
+
+    def content() -> bytes:
+        return json.dumps(own | {"renewed": time.time()}).encode()
+
+    if not folder.create(name, content()):
+        holder = _parsed(folder.read_present([name]).get(name, b"").decode())
+        age = time.time() - float(holder.get("renewed", 0))
+        if age < LAPSES_S:
+            note = f"; if it is gone, its lock lapses in {LAPSES_S - age:.0f} s"
+            raise _told(folder, what, holder, note)
+        folder.write(name, content())
+    stopped = threading.Event()
+    renewal = threading.Thread(target=_renew, args=(folder, name, content, stopped), name="lock", daemon=True)
+    renewal.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        renewal.join()
+        with suppress(StorageError):
+            folder.remove(name)
+
+
+def _renew(folder: Folder, name: str, content: Callable[[], bytes], stopped: threading.Event) -> None:
+    while not stopped.wait(RENEWED_S):
+        with suppress(StorageError):  # the work itself says so if the store is gone
+            folder.write(name, content())

@@ -1,0 +1,99 @@
+"""Building on a dask cluster: the same bytes, and a worker that is lost costs only what it was at."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import distributed
+import pytest
+
+import seizurekit as sk
+from seizurekit.cache import layout
+from seizurekit.errors import CacheError
+from seizurekit.storage.folder import open_folder
+
+Files = Callable[[Path], dict[str, bytes]]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as running:
+        yield running
+
+
+def test_a_cluster_makes_the_same_bytes(
+    small_corpus: Path, small_store: Path, tmp_path: Path, cluster: Any, files_of: Files
+) -> None:
+    seen: list[int] = []
+    sk.build_cache(
+        small_corpus,
+        tmp_path / "cache",
+        executor="dask",
+        scheduler=cluster.scheduler_address,
+        on_progress=lambda progress: seen.append(progress.recordings),
+    )
+    assert files_of(tmp_path / "cache") == files_of(small_store)
+    assert max(seen) >= 3
+
+
+def test_a_cluster_fills_an_object_store(
+    small_corpus: Path, small_store: Path, cluster: Any, s3: Callable[[str], str], files_of: Files
+) -> None:
+    url = s3("dask/cache")
+    # The workers were started before the variables were set: what is given goes with the work.
+    options = {
+        "endpoint": os.environ["AWS_ENDPOINT_URL"],
+        "access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
+        "secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"],
+    }
+    sk.build_cache(small_corpus, url, executor="dask", scheduler=cluster.scheduler_address, storage_options=options)
+    folder = open_folder(url)
+    assert {name: folder.read(name) for name in folder.files()} == files_of(small_store)
+
+
+def test_a_worker_killed_in_mid_unit_costs_only_its_unit(
+    small_corpus: Path, small_store: Path, tmp_path: Path, cluster: Any, files_of: Files
+) -> None:
+    victim = next(iter(cluster.workers.values())).process.pid
+    killed = threading.Event()
+
+    def kill(progress: object) -> None:
+        if not killed.is_set():
+            killed.set()
+            os.kill(victim, signal.SIGKILL)
+
+    sk.build_cache(
+        small_corpus, tmp_path / "cache", executor="dask", scheduler=cluster.scheduler_address, on_progress=kill
+    )
+    assert killed.is_set()
+    assert files_of(tmp_path / "cache") == files_of(small_store)
+
+
+def test_a_worker_that_does_not_see_the_corpus_says_so(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
+    from seizurekit.cache.cluster import on_cluster
+    from seizurekit.cache.fill import fill
+    from seizurekit.cache.plan import make_plan
+    from seizurekit.recordings.corpus import find_recordings
+
+    plan = make_plan(find_recordings(small_corpus, "dev"), "dev", sk.Chain())
+    execute = on_cluster(cluster.scheduler_address)
+    with pytest.raises(CacheError, match=r"worker .*: .*nowhere: no such folder; workers need the same --data-dir"):
+        fill(plan, tmp_path / "nowhere", open_folder(tmp_path / "dev"), execute, lambda planned, filled: None)
+    assert not (tmp_path / "dev" / layout.SHARDS).exists()
+
+
+def test_a_scheduler_that_is_not_there_is_named(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seizurekit.cache.cluster.CONNECT_S", 1)
+    with pytest.raises(CacheError, match=r"scheduler tcp://127\.0\.0\.1:9: cannot be reached"):
+        sk.build_cache(small_corpus, tmp_path / "cache", executor="dask", scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(ValueError, match="scheduler: found None with executor 'dask'"):
+        sk.build_cache(small_corpus, tmp_path / "cache", executor="dask")

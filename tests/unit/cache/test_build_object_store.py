@@ -1,0 +1,110 @@
+"""Building into an object store, and what ends a build there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import seizurekit as sk
+from seizurekit.cache.build import Progress
+from seizurekit.cache.lock import LAPSES_S, only_one
+from seizurekit.errors import CacheError, SeizurekitError, StorageError
+from seizurekit.storage.folder import Folder, open_folder
+from seizurekit.storage.objects import ObjectFolder
+
+Files = Callable[[Path], dict[str, bytes]]
+
+
+def content(folder: Folder) -> dict[str, bytes]:
+    return {name: folder.read(name) for name in folder.files()}
+
+
+class StopError(SeizurekitError):
+    """Stands for whatever ends a build."""
+
+
+def stop(progress: Progress) -> None:
+    if progress.recordings == 2:
+        raise StopError("stopped")
+
+
+def test_an_object_store_gets_the_same_bytes_also_after_a_stop(
+    small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files
+) -> None:
+    url = s3("built/cache")
+    with pytest.raises(StopError):
+        sk.build_cache(small_corpus, url, workers=1, on_progress=stop)
+    with pytest.raises(CacheError, match="unfinished build"):
+        sk.open_cache(url)
+    sk.build_cache(small_corpus, url)
+    assert content(open_folder(url)) == files_of(small_store)
+    assert all(split.was_complete for split in sk.build_cache(small_corpus, url).splits)
+
+
+def test_a_store_that_goes_away_is_a_clear_error_and_the_same_call_finishes(
+    small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = s3("flaky/cache")
+    write = ObjectFolder.write
+    for allowed in (0, 1, 2, 3, 5, 9, 30):
+        left = [allowed]
+
+        def failing(self: ObjectFolder, name: str, data: bytes, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise StorageError(f"{self.url}/{name}: no connection")
+            write(self, name, data)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ObjectFolder, "write", failing)
+            with pytest.raises(StorageError, match=r"s3://bucket/flaky/cache/.*: no connection"):
+                sk.build_cache(small_corpus, url, split="train", workers=1)
+    sk.build_cache(small_corpus, url)
+    assert content(open_folder(url)) == files_of(small_store)
+
+
+@pytest.fixture(params=["local", "s3"])
+def split(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
+    if request.param == "local":
+        return open_folder(tmp_path)
+    s3: Callable[[str], str] = request.getfixturevalue("s3")
+    return open_folder(s3("locked/train"))
+
+
+def test_of_two_holders_one_works_and_the_other_says_who_it_is(split: Folder) -> None:
+    with (
+        only_one(split, "build"),
+        pytest.raises(CacheError, match=r"another build of this store is running: process \d+ on .*, since 20"),
+        only_one(split, "build"),
+    ):
+        pass
+    with only_one(split, "build"):
+        pass
+
+
+def test_the_lock_of_a_holder_that_is_gone_lapses(s3: Callable[[str], str]) -> None:
+    folder = open_folder(s3("lapsed/train"))
+    holder = {"what": "build", "pid": 1, "host": "gone", "since": 0, "renewed": time.time() - LAPSES_S / 2}
+    folder.write(".build/lock", json.dumps(holder).encode())
+    with pytest.raises(CacheError, match=r"process 1 on gone.*its lock lapses in \d+ s"), only_one(folder, "build"):
+        pass
+    folder.write(".build/lock", json.dumps(holder | {"renewed": time.time() - LAPSES_S - 1}).encode())
+    with only_one(folder, "build"):
+        pass
+    assert folder.files() == {}
+
+
+def test_the_renewal_keeps_a_lock(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.02)
+    folder = open_folder(s3("renewed/train"))
+    with only_one(folder, "build"):
+        first = folder.read(".build/lock")
+        deadline = time.monotonic() + 30
+        while folder.read(".build/lock") == first and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert folder.read(".build/lock") != first
+    assert folder.files() == {}
