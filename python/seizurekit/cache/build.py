@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Literal
 
 from seizurekit.cache.cluster import on_cluster
-from seizurekit.cache.fill import Executor, Filled, fill, in_threads, read_filled
+from seizurekit.cache.fill import Executor, Filled, Reader, fill, in_threads, read_edf, read_filled
 from seizurekit.cache.layout import (
     BUILD_FOLDER,
     CHUNKS_A_SHARD,
@@ -29,7 +30,7 @@ from seizurekit.cache.plan import Plan, PlannedRecording, differences, make_plan
 from seizurekit.cache.seal import remove_build, seal
 from seizurekit.cache.store import Cache, open_split
 from seizurekit.errors import CacheError
-from seizurekit.recordings.corpus import Corpus, find_recordings
+from seizurekit.recordings.corpus import find_recordings
 from seizurekit.signal.chain import Chain
 from seizurekit.storage.folder import Folder, Options, open_folder
 from seizurekit.storage.local import LocalFolder
@@ -138,16 +139,31 @@ def build_cache(
     if isinstance(root, LocalFolder) and root.path.exists() and not root.path.is_dir():
         raise CacheError(f"{root.url}: found a file, wanted a folder or nothing")
     execute = on_cluster(scheduler) if scheduler is not None else in_threads(workers or os.cpu_count() or 1)
-    reports = tuple(_build_split(corpus, name, root, execute, chain or Chain(), on_progress) for name in corpus.splits)
+    plans = (make_plan(corpus, name, chain or Chain()) for name in corpus.splits)
+    reports = tuple(build_planned(plan, corpus.root.absolute(), root, execute, on_progress) for plan in plans)
     return BuildReport(reports, corpus.messages)
 
 
-def _build_split(
-    corpus: Corpus, split: str, root: Folder, execute: Executor, chain: Chain, on_progress: OnProgress | None
+def build_planned(
+    plan: Plan,
+    data: Path,
+    root: Folder,
+    execute: Executor,
+    on_progress: OnProgress | None = None,
+    read: Reader = read_edf,
 ) -> SplitReport:
+    """Builds one split by its plan, or goes on building it.
+
+    Args:
+        plan: where everything goes.
+        data: folder of the recordings' sources.
+        root: the store's.
+        execute: does the work.
+        on_progress: called after each recording.
+        read: gives a recording's signal.
+    """
     began = time.monotonic()
-    plan = make_plan(corpus, split, chain)
-    folder = root.at(split)
+    folder = root.at(plan.split)
     if _is_sealed(folder):
         return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
     with only_one(folder, "build"):
@@ -156,9 +172,9 @@ def _build_split(
             return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
         _resume_or_begin(plan, folder)
         _remove_leftovers(folder, plan)
-        fill(plan, corpus.root.absolute(), folder, execute, _Counter(plan, on_progress))
+        fill(plan, data, folder, execute, _Counter(plan, on_progress), read)
         seal(plan, read_filled(plan, folder), folder)
-    cache = open_split(root, split)
+    cache = open_split(root, plan.split)
     write_manifest(cache)
     return _report(cache, time.monotonic() - began, was_complete=False)
 

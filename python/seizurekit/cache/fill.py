@@ -39,6 +39,10 @@ class Filled:
     events: tuple[tuple[float, float, str, float], ...]
 
 
+Reader = Callable[["Work", int, PlannedRecording], tuple[Filled, NDArray[np.int16] | None]]
+"""What there is to say about a recording, and its fixed-point signal [channel, sample]; None where it cannot be had."""
+
+
 @dataclass(frozen=True)
 class Work:
     """A unit, with all that is needed to write it: it can be sent to another machine.
@@ -50,6 +54,7 @@ class Work:
         step: of the fixed point.
         root: the corpus.
         folder: the split's.
+        read: gives a recording's signal.
     """
 
     unit: Unit
@@ -58,6 +63,7 @@ class Work:
     step: float
     root: Path
     folder: Folder
+    read: Reader
 
     @property
     def chunk(self) -> int:
@@ -70,7 +76,9 @@ Executor = Callable[[Sequence[Work], OnRecording], None]
 """Does all the work, in any order; tells of each recording, in one thread at a time or not."""
 
 
-def fill(plan: Plan, root: Path, folder: Folder, execute: Executor, on_recording: OnRecording) -> None:
+def fill(
+    plan: Plan, root: Path, folder: Folder, execute: Executor, on_recording: OnRecording, read: Reader | None = None
+) -> None:
     """Writes every shard that is not finished yet; `on_recording` is told of each recording, also of finished ones.
 
     Raises:
@@ -81,7 +89,15 @@ def fill(plan: Plan, root: Path, folder: Folder, execute: Executor, on_recording
         on_recording(plan.recordings[index], each)
     execute(
         [
-            Work(unit, tuple(plan.recordings[i] for i in unit.recordings), plan.chain, plan.step, root, folder)
+            Work(
+                unit,
+                tuple(plan.recordings[i] for i in unit.recordings),
+                plan.chain,
+                plan.step,
+                root,
+                folder,
+                read or read_edf,
+            )
             for unit in plan.units()
             if not finished.keys() & set(unit.recordings)
         ],
@@ -135,7 +151,7 @@ def write_unit(work: Work, on_recording: OnRecording | None = None) -> tuple[Fil
 def _write_shards(work: Work, on_recording: OnRecording | None) -> Iterator[Filled]:
     with _ShardRun(work) as shards:
         for index, planned in zip(work.unit.recordings, work.recordings, strict=True):
-            filled, signal = _filled(work, index, planned)
+            filled, signal = work.read(work, index, planned)
             if signal is not None:
                 for first in range(0, signal.shape[1], work.chunk):
                     shards.add(planned.first_sample + first, signal[:, first : first + work.chunk])
@@ -172,7 +188,7 @@ class _ShardRun:
             writer.__exit__(None, None, None)
 
 
-def _filled(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16] | None]:
+def read_edf(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16] | None]:
     """A recording's fixed-point signal [channel, sample], and what there is to say about it."""
     try:
         with open_edf(work.root / planned.source) as edf:

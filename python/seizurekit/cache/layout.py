@@ -28,7 +28,7 @@ GROUP_FILE = "zarr.json"
 MANIFEST_FILE = "manifest.json"
 BUILD_FOLDER = ".build"
 """Of an unfinished build: its plan and what is known of finished shards. A sealed store has none."""
-PLAN_FILE, LOCK_FILE = "plan.json", "lock"
+PLAN_FILE, COPY_FILE, LOCK_FILE = "plan.json", "copy.json", "lock"
 
 NOWHERE = 2**64 - 1
 """In a shard's index: offset and length of a chunk that is absent, all its samples being 0."""

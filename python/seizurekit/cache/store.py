@@ -17,11 +17,13 @@ from seizurekit.cache.layout import (
     BUILD_FOLDER,
     CHUNK_SECONDS,
     CHUNKS_A_SHARD,
+    COPY_FILE,
     EVENTS,
     FORMAT_VERSION,
     GROUP_FILE,
     INDEX,
     OK,
+    PLAN_FILE,
     RECORDINGS,
     SHARDS,
     SHARDS_GROUP,
@@ -245,10 +247,11 @@ def open_split(
 
 def splits_of(root: str | PathLike[str], storage_options: Options | None = None) -> tuple[str, ...]:
     """Names of the splits in a store's folder, finished ones only."""
-    return _splits(open_folder(root, storage_options))
+    return splits_in(open_folder(root, storage_options))
 
 
-def _splits(root: Folder) -> tuple[str, ...]:
+def splits_in(root: Folder) -> tuple[str, ...]:
+    """Names of the finished splits in a store's folder."""
     names = root.folders()
     finished = [name for name in names if root.size(f"{name}/{GROUP_FILE}") is not None]
     order = ("train", "dev", "eval")
@@ -256,11 +259,14 @@ def _splits(root: Folder) -> tuple[str, ...]:
 
 
 def _why_absent(root: Folder, split: str) -> str:
-    if root.size(f"{split}/{BUILD_FOLDER}/plan.json") is not None:
+    if root.size(f"{split}/{BUILD_FOLDER}/{PLAN_FILE}") is not None:
         return (
             f"{root.url}/{split}: unfinished build: run the same build-cache command again, it goes on where it stopped"
         )
-    present = _splits(root)
+    if root.size(f"{split}/{BUILD_FOLDER}/{COPY_FILE}") is not None:
+        place = f"{root.url}/{split}"
+        return f"{place}: unfinished copy: run the same sync-cache command again, it goes on where it stopped"
+    present = splits_in(root)
     if not present and (not root.is_local or not Path(root.url).is_dir()):
         return f"{root.url}: no such store; build-cache makes one"
     return f"{root.url}: no split {split!r} in it, found {', '.join(present) or 'no store'}"

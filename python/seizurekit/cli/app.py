@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seizurekit.cli import cache, edf, model, synth
+from seizurekit.cli import cache, copy, edf, model, synth
 from seizurekit.errors import SeizurekitError
 
 # Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
@@ -42,6 +42,7 @@ def root(
 
 edf.register(app)
 cache.register(app)
+copy.register(app)
 model.register(app)
 synth.register(app)
 

@@ -51,13 +51,7 @@ def build_cache(
         report = build(
             data_dir, cache_dir, split, workers, limit, executor.value, on_progress=show, scheduler=scheduler
         )
-    for message in report.messages:
-        typer.echo(f"note: {message}")
-    _print_build(report)
-    if report.failed_share * 100 > max_failed:
-        share = f"{report.failed_share:.1%} of the recordings failed, more than --max-failed {max_failed:g}"
-        typer.echo(f"seizurekit: error: {share}", err=True)
-        raise typer.Exit(_TOO_MANY_FAILED)
+    report_build(report, max_failed)
 
 
 def scan_cache(
@@ -90,6 +84,17 @@ def scan_cache(
         typer.echo(f"seizurekit: error: split {name}: {_why_no_seizures(manifest)}", err=True)
     if bare:
         raise typer.Exit(_NO_SEIZURES)
+
+
+def report_build(report: BuildReport, max_failed: float) -> None:
+    """Prints what a build made; exit code 3 where more than `max_failed` per cent of the recordings failed."""
+    for message in report.messages:
+        typer.echo(f"note: {message}")
+    _print_build(report)
+    if report.failed_share * 100 > max_failed:
+        share = f"{report.failed_share:.1%} of the recordings failed, more than --max-failed {max_failed:g}"
+        typer.echo(f"seizurekit: error: {share}", err=True)
+        raise typer.Exit(_TOO_MANY_FAILED)
 
 
 def register(app: typer.Typer) -> None:

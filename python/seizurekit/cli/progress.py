@@ -1,4 +1,4 @@
-"""Progress of a build: a bar on a terminal, else a plain line every ten seconds."""
+"""Progress of a build or a copy: a bar on a terminal, else a plain line every ten seconds."""
 
 from __future__ import annotations
 
@@ -38,6 +38,35 @@ def hours_shown() -> Iterator[Callable[[Progress], None]]:
             if progress.split not in tasks:
                 tasks[progress.split] = bars.add_task(progress.split, total=progress.all_recordings)
             bars.update(tasks[progress.split], completed=progress.recordings)
+
+        yield show
+
+
+@contextmanager
+def shards_shown() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback that shows shards done, of all: a bar on a terminal, else a plain line every ten seconds."""
+    from seizurekit import settings
+
+    if settings.plain_progress() or not sys.stderr.isatty():
+        said = [time.monotonic()]
+
+        def say(split: str, done: int, shards: int) -> None:
+            if time.monotonic() - said[0] >= _SECONDS_A_LINE:
+                said[0] = time.monotonic()
+                typer.echo(f"{split}: {done}/{shards} shards", err=True)
+
+        yield say
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True)) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(split: str, done: int, shards: int) -> None:
+            if split not in tasks:
+                tasks[split] = bars.add_task(split, total=shards)
+            bars.update(tasks[split], completed=done)
 
         yield show
 
