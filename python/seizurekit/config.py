@@ -33,21 +33,48 @@ class CacheConfig(Section):
     """Where the store is, and how windows are cut from it.
 
     Attributes:
-        dir: folder of the splits ``train`` and ``dev``.
+        dir: folder or URL of the splits ``train`` and ``dev``.
+        local_dir: of a store at a URL: keep whole shards in this folder, so that they are read locally the next time.
+        local_dir_gb: most that is kept there, GB.
         window: length of a training window in seconds.
         stride: seconds from one training window's start to the next one's.
     """
 
     dir: Annotated[str, Field(min_length=1)]
+    local_dir: Annotated[str, Field(min_length=1)] | None = None
+    local_dir_gb: Positive = 100.0
     window: Annotated[float, Field(ge=1, le=600)] = 60.0
     stride: Annotated[float, Field(ge=0.1, le=600)] = 10.0
 
 
 class LoaderConfig(Section):
-    """How batches are made: windows a batch, and processes that read them (0: the training process itself)."""
+    """How batches are made.
 
+    Attributes:
+        kind: ``threads``: WindowLoader, which reads ahead in threads of the training process; ``torch``: torch's
+            DataLoader and its worker processes.
+        batch_size: windows a batch.
+        prefetch: of ``threads``: batches that are read ahead.
+        shuffle: of ``threads``: ``window``, or ``block`` for an object store that is read without `cache.local_dir`.
+        on_error: of ``threads``: ``raise``, or ``skip`` windows that cannot be read.
+        num_workers: of ``torch``: worker processes; 0 for the training process itself.
+        pin_memory: of ``torch``: hand out pinned memory where there is a GPU.
+        persistent_workers: of ``torch``: keep the workers from one epoch to the next.
+        prefetch_factor: of ``torch``: batches that each worker reads ahead.
+        timeout_s: of ``torch``: seconds after which a batch that does not come has the workers ended, and loading go on
+            without them.
+    """
+
+    kind: Literal["threads", "torch"] = "threads"
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
-    num_workers: Annotated[int, Field(ge=0, le=256)] = 0
+    prefetch: Annotated[int, Field(ge=1, le=256)] = 4
+    shuffle: Literal["window", "block"] = "window"
+    on_error: Literal["raise", "skip"] = "raise"
+    num_workers: Annotated[int, Field(ge=0, le=256)] = 4
+    pin_memory: bool = True
+    persistent_workers: bool = True
+    prefetch_factor: Annotated[int, Field(ge=1, le=64)] = 2
+    timeout_s: Positive = 120.0
 
 
 class ModelConfig(Section):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from seizurekit.cache.shard_cache import DEFAULT_GB
 from seizurekit.cache.windows import WindowKind, Windows
 from seizurekit.errors import CacheError
 from seizurekit.loading.windows import EEGWindowDataset
+from seizurekit.storage.folder import Options
 
 if TYPE_CHECKING:
     from seizurekit.signal.chain import Chain
@@ -45,9 +47,21 @@ class BalancedSeizureDataset(EEGWindowDataset):
         window: float = 60.0,
         stride: float = 10.0,
         chain: Chain | None = None,
+        storage_options: Options | None = None,
+        local_dir: str | os.PathLike[str] | None = None,
+        local_dir_gb: float = DEFAULT_GB,
         seed: int = 0,
     ) -> None:
-        super().__init__(cache_dir, split, window=window, stride=stride, chain=chain)
+        super().__init__(
+            cache_dir,
+            split,
+            window=window,
+            stride=stride,
+            chain=chain,
+            storage_options=storage_options,
+            local_dir=local_dir,
+            local_dir_gb=local_dir_gb,
+        )
         self.numbers = balanced_windows(self.windows, seed)
         self.seizure_ratio: float = seizure_ratio(self.windows, self.numbers)
 

@@ -42,6 +42,7 @@ class _Read:
 
     x: Tensor
     y: Tensor
+    numbers: Int64
     left_out: int
     reason: str
 
@@ -81,6 +82,7 @@ class WindowLoader:
         epoch: the epoch that is iterated over, or comes next; from 0.
         skipped: windows that could not be read, so far.
         waited: seconds for which the consumer waited, so far.
+        current: int64, the windows in the batch last handed out.
 
     Raises:
         CacheError: balanced, and no window has a seizure.
@@ -131,6 +133,7 @@ class WindowLoader:
         self._y_buffers = Buffers(partial(host_array, shape[::2], np.dtype(np.uint8), pinned), kept)
         self._blocks = self._block_cache() if shuffle == "block" and remote else None
         self.epoch, self.skipped, self.waited = 0, 0, 0.0
+        self.current: Int64 = self.numbers[:0]
         self._done = 0
         self._resumed = False
 
@@ -216,6 +219,7 @@ class WindowLoader:
                 if i + 1 == len(ends):
                     self.epoch, self._done = epoch + 1, 0
                 if len(read.x):
+                    self.current = read.numbers
                     batch = self._to_device.handed_over(read.x, read.y)
                     del read  # the caller's drop is then the last
                     yield batch
@@ -244,13 +248,13 @@ class WindowLoader:
         x, y = self._x_buffers.take()[: len(numbers)], self._y_buffers.take()[: len(numbers)]
         failed = self._windows.fill(numbers, x, y, threads=1, blocks=self._blocks)
         if not failed:
-            return _Read(*self._to_device.sent(tensor_of(x), tensor_of(y)), 0, "")
+            return _Read(*self._to_device.sent(tensor_of(x), tensor_of(y)), numbers, 0, "")
         told = self._windows.told(failed[0], numbers)
         if self._on_error == "raise":
             raise CacheError(told)
         whole = np.setdiff1d(np.arange(len(numbers)), [each.window for each in failed])
         left_out = len(numbers) - len(whole)
-        return _Read(*self._to_device.sent(tensor_of(x[whole]), tensor_of(y[whole])), left_out, told)
+        return _Read(*self._to_device.sent(tensor_of(x[whole]), tensor_of(y[whole])), numbers[whole], left_out, told)
 
 
 def _check_range(name: str, value: int, least: int, most: int | None = None) -> None:

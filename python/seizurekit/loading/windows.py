@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from seizurekit.cache.shard_cache import DEFAULT_GB
 from seizurekit.cache.store import open_cache
 from seizurekit.cache.windows import Windows
+from seizurekit.storage.folder import Options
 
 if TYPE_CHECKING:
     from seizurekit.signal.chain import Chain
@@ -26,11 +28,14 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
     spawned.
 
     Args:
-        cache_dir: folder of the store.
+        cache_dir: folder or URL of the store.
         split: ``train``, ``dev`` or ``eval``.
         window: seconds of a window.
         stride: seconds from one window's start to the next one's.
         chain: the preprocessing chain that the store must have been built with; None for whichever it was.
+        storage_options: of an object store, see `open_cache`.
+        local_dir: of an object store: where whole shards are kept, see `open_cache`.
+        local_dir_gb: most that is kept there, GB.
 
     Attributes:
         numbers: for each item the number of its window in ``open_cache(…).windows(…)``, int64 [item].
@@ -47,8 +52,11 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
         window: float = 60.0,
         stride: float = 10.0,
         chain: Chain | None = None,
+        storage_options: Options | None = None,
+        local_dir: str | os.PathLike[str] | None = None,
+        local_dir_gb: float = DEFAULT_GB,
     ) -> None:
-        self._cache_dir, self._split, self._chain = os.fspath(cache_dir), split, chain
+        self._place = (os.fspath(cache_dir), split, storage_options, chain, local_dir, local_dir_gb)
         self._window, self._stride = window, stride
         self._opened: tuple[int, Windows] | None = None
         self.numbers: npt.NDArray[np.int64] = np.arange(len(self.windows), dtype=np.int64)
@@ -57,7 +65,7 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
     def windows(self) -> Windows:
         """The windows of the store, opened in this process."""
         if self._opened is None or self._opened[0] != os.getpid():
-            cache = open_cache(self._cache_dir, split=self._split, chain=self._chain)
+            cache = open_cache(*self._place)
             self._opened = (os.getpid(), cache.windows(window=self._window, stride=self._stride))
         return self._opened[1]
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
 
 from seizurekit.cache.store import Cache, open_cache
 from seizurekit.config import Config
 from seizurekit.errors import CacheError, ConfigError, NotFiniteError
 from seizurekit.loading.balanced import BalancedSeizureDataset
+from seizurekit.loading.loader import WindowLoader
+from seizurekit.loading.torch_loader import TorchLoader
 from seizurekit.models import build
 from seizurekit.recordings.corpus import check_patients
 from seizurekit.signal.chain import Chain
@@ -77,9 +77,8 @@ def train(config: Config, run_dir: Path | None = None) -> TrainingResult:
     weight = positive_weight(windows.seizure_ratio)
     model = build(config, windows.seizure_ratio).to(device)
     optimizer = make_optimizer(model, config)
-    batches = ShuffledBatches(len(windows), config.loader.batch_size, config.seed)
-    loader = make_loader(windows, batches, config, device)
-    steps = config.training.epochs * len(batches)
+    loader = make_loader(windows, config, device)
+    steps = config.training.epochs * len(loader)
 
     best: Checkpoint | None = None
     step = 0
@@ -90,7 +89,8 @@ def train(config: Config, run_dir: Path | None = None) -> TrainingResult:
         )
         for epoch in range(1, config.training.epochs + 1):
             losses = []
-            for items, (x_BCT, y_BT) in zip(batches.of_epoch(epoch), loader, strict=True):
+            loader.set_epoch(epoch)
+            for x_BCT, y_BT in loader:
                 lr = learning_rate(step, steps, config)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
@@ -98,7 +98,7 @@ def train(config: Config, run_dir: Path | None = None) -> TrainingResult:
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.grad_clip)
-                check_finite(loss, norm, step + 1, windows.numbers[items].tolist())
+                check_finite(loss, norm, step + 1, loader.current.tolist())
                 optimizer.step()
                 step += 1
                 losses.append(loss.item())
@@ -136,12 +136,20 @@ def pick_device(name: str) -> torch.device:
 def open_data(config: Config) -> tuple[BalancedSeizureDataset, Cache]:
     """The balanced windows of ``train`` and the store of ``dev``, after everything that must not wait for an epoch."""
     cache, chain = config.cache, Chain()
-    dev = open_cache(cache.dir, split="dev", chain=chain)
+    dev = open_cache(cache.dir, split="dev", chain=chain, local_dir=cache.local_dir, local_dir_gb=cache.local_dir_gb)
     train_patients = open_cache(cache.dir, split="train", chain=chain).recordings["patient"]
     check_patients({"train": train_patients, "dev": dev.recordings["patient"]})
     if len(dev.events["start"]) == 0:
         raise CacheError(f"{cache.dir}: split dev: found no seizure, wanted some to choose the best epoch by")
-    windows = BalancedSeizureDataset(cache.dir, window=cache.window, stride=cache.stride, chain=chain, seed=config.seed)
+    windows = BalancedSeizureDataset(
+        cache.dir,
+        window=cache.window,
+        stride=cache.stride,
+        chain=chain,
+        local_dir=cache.local_dir,
+        local_dir_gb=cache.local_dir_gb,
+        seed=config.seed,
+    )
     return windows, dev
 
 
@@ -156,38 +164,28 @@ def make_optimizer(model: torch.nn.Module, config: Config) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.training.lr)
 
 
-class ShuffledBatches(Sampler[list[int]]):
-    """Every item once an epoch, in an order that follows from the seed and the epoch; the last batch may be smaller."""
-
-    def __init__(self, items: int, batch_size: int, seed: int) -> None:
-        self._items, self._batch_size, self._seed = items, batch_size, seed
-        self._epoch = 1
-
-    def of_epoch(self, epoch: int) -> list[list[int]]:
-        """The batches of an epoch, counted from 1; iterating gives the same from now on."""
-        self._epoch = epoch
-        order = np.random.default_rng((self._seed, epoch)).permutation(self._items).tolist()
-        return [order[first : first + self._batch_size] for first in range(0, self._items, self._batch_size)]
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.of_epoch(self._epoch))
-
-    def __len__(self) -> int:
-        return -(-self._items // self._batch_size)
-
-
-def make_loader(
-    windows: BalancedSeizureDataset, batches: ShuffledBatches, config: Config, device: torch.device
-) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Batches (x float32 [B, 19, T], y uint8 [B, T]) in the order of `batches`."""
-    workers = config.loader.num_workers
-    return DataLoader(
-        windows,
-        batch_sampler=batches,
-        num_workers=workers,
-        multiprocessing_context="spawn" if workers else None,
-        persistent_workers=workers > 0,
-        pin_memory=device.type == "cuda",
+def make_loader(windows: BalancedSeizureDataset, config: Config, device: torch.device) -> WindowLoader | TorchLoader:
+    """Batches (x float32 [B, 19, T], y uint8 [B, T]) of the balanced set."""
+    loader = config.loader
+    if loader.kind == "torch":
+        return TorchLoader(
+            windows,
+            loader.batch_size,
+            config.seed,
+            num_workers=loader.num_workers,
+            pin_memory=loader.pin_memory,
+            persistent_workers=loader.persistent_workers,
+            prefetch_factor=loader.prefetch_factor,
+            timeout_s=loader.timeout_s,
+        )
+    return WindowLoader(
+        windows.windows,
+        loader.batch_size,
+        config.seed,
+        prefetch=loader.prefetch,
+        shuffle=loader.shuffle,
+        on_error=loader.on_error,
+        device=device if device.type == "cuda" else None,
     )
 
 

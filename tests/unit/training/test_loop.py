@@ -33,22 +33,6 @@ def config(store: Path, **training: Any) -> Config:
     )
 
 
-@pytest.mark.parametrize(("items", "size"), [(1, 4), (8, 4), (10, 4), (3, 1)])
-def test_an_epoch_has_every_item_once(items: int, size: int) -> None:
-    batches = loop.ShuffledBatches(items, size, seed=1)
-    epoch = batches.of_epoch(1)
-    assert len(epoch) == len(batches)
-    assert all(len(batch) == size for batch in epoch[:-1])
-    assert sorted(item for batch in epoch for item in batch) == list(range(items))
-
-
-def test_the_order_follows_from_seed_and_epoch() -> None:
-    first = loop.ShuffledBatches(50, 8, seed=1)
-    assert first.of_epoch(2) == loop.ShuffledBatches(50, 8, seed=1).of_epoch(2) == list(first)
-    assert first.of_epoch(1) != first.of_epoch(2)
-    assert first.of_epoch(1) != loop.ShuffledBatches(50, 8, seed=2).of_epoch(1)
-
-
 def test_the_learning_rate_warms_up_from_the_first_step_and_falls_to_nearly_0() -> None:
     made = config(Path("a"), lr=1.0, warmup=0.1)
     rates = [loop.learning_rate(step, 200, made) for step in range(200)]
@@ -119,7 +103,7 @@ def test_training_keeps_the_best_epoch_and_every_figure(small_store: Path, tmp_p
 
 def test_the_same_seed_trains_the_same_detector_with_and_without_workers(small_store: Path, tmp_path: Path) -> None:
     one = config(small_store, epochs=1)
-    other = one.model_copy(update={"loader": one.loader.model_copy(update={"num_workers": 1})})
+    other = one.model_copy(update={"loader": one.loader.model_copy(update={"kind": "torch", "num_workers": 1})})
     logs = [loop.train(made, tmp_path / str(i)).log for i, made in enumerate((one, one, other))]
     losses = [[json.loads(line)["loss"] for line in log.read_text().splitlines()] for log in logs]
     assert losses[0] == losses[1]
@@ -155,8 +139,8 @@ def test_a_patient_in_train_and_dev_stops_the_run(
 def test_a_dev_split_without_a_seizure_stops_the_run(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def without_events(path: str, split: str, chain: sk.Chain) -> Any:
-        cache = sk.open_cache(path, split=split, chain=chain)
+    def without_events(path: str, **options: Any) -> Any:
+        cache = sk.open_cache(path, **options)
         cache.events = {name: column[:0] for name, column in cache.events.items()}
         return cache
 
