@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from bench.loader import Result
 
 
+def _shown(milliseconds: float) -> str:
+    return f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
+
+
 def plot(path: Path, title: str, results: list[Result], machine: str) -> None:
     """Batch times on a logarithmic axis, the fastest on top: a bar to the median, a line to the 95th percentile."""
     import matplotlib as mpl
@@ -25,7 +29,7 @@ def plot(path: Path, title: str, results: list[Result], machine: str) -> None:
     axes.barh(places, medians, color=colours, height=0.7)
     axes.hlines(places, medians, [result.at(0.95) * 1e3 for result in ordered], color="#444444", linewidth=1.5)
     for place, result in zip(places, ordered, strict=True):
-        axes.text(result.at(0.95) * 1e3 * 1.1, place, f"{result.at(0.5) * 1e3:.3g} ms", va="center", fontsize=9)
+        axes.text(result.at(0.95) * 1e3 * 1.1, place, _shown(result.at(0.5) * 1e3), va="center", fontsize=9)
     axes.set_yticks(places, [result.name for result in ordered])
     axes.set_xscale("log")
     axes.set_xlim(min(medians) / 2, max(result.at(0.95) for result in ordered) * 1e3 * 4)
