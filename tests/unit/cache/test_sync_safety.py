@@ -185,8 +185,11 @@ def web(small_store: Path) -> Iterator[str]:
         def log_message(self, *told: object) -> None:
             pass
 
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 128
+
     handler = functools.partial(Quiet, directory=str(small_store.parent))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with Server(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/{small_store.name}"
