@@ -163,6 +163,11 @@ class Cache:
         index = self._index["index"] if self._index is not None else None
         return RemoteReader(self.folder, geometry, self.shards, index, self._shard_cache())
 
+    def shard_indexes(self) -> NDArray[np.uint64]:
+        """The shards' own indexes together, uint64 [shard, chunk, (offset, length)]."""
+        group = read_columns(self.folder, self._made_of[1]["consolidated_metadata"]["metadata"], [SHARDS_GROUP])
+        return np.asarray(group[SHARDS_GROUP]["index"], np.uint64)
+
     @property
     def chunk(self) -> int:
         """Samples of a channel in a chunk."""
