@@ -226,7 +226,10 @@ def _title(options: argparse.Namespace) -> str:
     where = {"local": "local disk, pages dropped" if options.cold else "warm local disk"}.get(options.source)
     if options.source == "s3":
         where = f"local S3 server, {options.latency_ms:g} ms a request, {options.faults:.0%} faults"
-    return f"a batch of {options.batch_size} windows of 60 s, {where or options.source}, {options.threads} threads"
+    step = f", asked for every {options.step_ms:g} ms" if options.step_ms else ""
+    return (
+        f"a batch of {options.batch_size} windows of 60 s, {where or options.source}, {options.threads} threads{step}"
+    )
 
 
 def _ratios(results: list[Result], *, local: bool) -> dict[str, tuple[float, str]]:

@@ -34,7 +34,7 @@ def plot(path: Path, title: str, results: list[Result], machine: str) -> None:
     axes.set_xscale("log")
     axes.set_xlim(min(medians) / 2, max(result.at(0.95) for result in ordered) * 1e3 * 4)
     axes.set_xlabel("milliseconds a batch: median (bar) and 95th percentile (line)")
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    figure.suptitle(textwrap.fill(title, 95), x=0.01, ha="left", fontsize=11, fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(textwrap.fill(machine, 120), fontsize=7, color="#666666", x=0.01, ha="left")
     figure.savefig(path, dpi=150)
