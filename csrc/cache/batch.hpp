@@ -49,7 +49,7 @@ class ChunkSource {
     std::span<const std::byte> data;  // empty: a chunk of zeros
     std::uint64_t offset = 0;         // in its shard
     std::uint64_t length = 0;
-    std::string wrong = {};  // why it could not be had; empty where it could
+    std::string wrong;  // why it could not be had; empty where it could
   };
 
   ChunkSource() = default;

@@ -22,6 +22,7 @@ typedef unsigned char Bytes __attribute__((vector_size(width)));
 typedef std::uint16_t Pairs __attribute__((vector_size(width)));
 typedef std::uint32_t Quads __attribute__((vector_size(width)));
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a type takes none
 #if defined(__AVX512BW__)
 #define SEIZUREKIT_UNPACK(kind, bits)                               \
   inline void unpack(kind a, kind b, kind& low, kind& high) {       \
@@ -57,6 +58,7 @@ SEIZUREKIT_UNPACK(Pairs, 16)
 SEIZUREKIT_UNPACK(Quads, 32)
 SEIZUREKIT_UNPACK(Register, 64)
 #undef SEIZUREKIT_UNPACK
+// NOLINTEND(bugprone-macro-parentheses)
 
 template <int distance>
 inline void swap_bits(Register* planes, Register mask) {
@@ -81,7 +83,7 @@ inline void transpose_bits(Register* planes) {
 // samples[e] holds, for m below 8, sample e of the m-th eight; out[m] becomes that eight.
 inline void transpose_pairs(const Pairs* samples, Register* out) {
   Quads quads[8];
-  for (int i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < 4; ++i) {
     Pairs low;
     Pairs high;
     unpack(samples[2 * i], samples[2 * i + 1], low, high);
@@ -89,7 +91,7 @@ inline void transpose_pairs(const Pairs* samples, Register* out) {
     quads[4 + i] = (Quads)high;
   }
   Register words[8];
-  for (int i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < 4; ++i) {
     Quads low;
     Quads high;
     unpack(quads[2 * i], quads[2 * i + 1], low, high);
@@ -97,15 +99,15 @@ inline void transpose_pairs(const Pairs* samples, Register* out) {
     words[4 + i] = (Register)high;
   }
   // words: [0] samples 0..3 of eights 0,1; [1] samples 4..7 of 0,1; [2],[3] of 4,5; [4],[5] of 2,3; [6],[7] of 6,7
-  constexpr int eight_of[4] = {0, 4, 2, 6};
-  for (int i = 0; i < 4; ++i) {
+  constexpr std::size_t eight_of[4] = {0, 4, 2, 6};
+  for (std::size_t i = 0; i < 4; ++i) {
     unpack(words[2 * i], words[2 * i + 1], out[eight_of[i]], out[eight_of[i] + 1]);
   }
 }
 
 inline void store_eights(const Register* eights, std::int16_t* out) {
-  for (int m = 0; m < 16; ++m) {
-    for (int part = 0; part < width / 16; ++part) {
+  for (std::size_t m = 0; m < 16; ++m) {
+    for (std::size_t part = 0; part < width / 16; ++part) {
       __builtin_memcpy(out + (part * 16 + m) * 8, reinterpret_cast<const char*>(eights + m) + part * 16, 16);
     }
   }
@@ -122,7 +124,7 @@ inline void unshuffle_registers(const unsigned char* planes, std::size_t bytes, 
   transpose_bits(high);
   Pairs first[8];
   Pairs second[8];
-  for (int e = 0; e < 8; ++e) {
+  for (std::size_t e = 0; e < 8; ++e) {
     Bytes a;
     Bytes b;
     unpack((Bytes)low[e], (Bytes)high[e], a, b);

@@ -112,7 +112,7 @@ class OpenShards final : public ChunkSource {
     const ShardIndex* index = nullptr;
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
-    std::string wrong = {};
+    std::string wrong;
   };
 
   std::pair<std::int64_t, std::size_t> placed(std::int64_t chunk) const {
@@ -150,7 +150,7 @@ class OpenShards final : public ChunkSource {
     if (known != opened_.end()) {
       return known->second;
     }
-    Opened opened{OpenFile(shards_.path(shard))};
+    Opened opened{OpenFile(shards_.path(shard)), nullptr, 0, 0, {}};
     opened.wrong = opened.file.wrong();
     if (opened.wrong.empty()) {
       const auto found = shards_.index(shard, opened.file.get());
