@@ -167,13 +167,15 @@ def build_planned(
     if _is_sealed(folder):
         return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
     with only_one(folder, "build"):
-        if _is_sealed(folder):  # another build ended just now
+        if folder.size(GROUP_FILE) is not None:  # another build ended just now, or was killed while it cleaned up
+            cache = _opened_if_same(root, plan)
             remove_build(folder)
-            return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
+            return _report(cache, 0.0, was_complete=True)
         _resume_or_begin(plan, folder)
         _remove_leftovers(folder, plan)
         fill(plan, data, folder, execute, _Counter(plan, on_progress), read)
-        seal(plan, read_filled(plan, folder), folder)
+        _remove_leftovers(folder, plan)  # of workers that were killed
+        seal(plan, _all_filled(plan, folder), folder)
     cache = open_split(root, plan.split)
     write_manifest(cache)
     return _report(cache, time.monotonic() - began, was_complete=False)
@@ -181,6 +183,17 @@ def build_planned(
 
 def _is_sealed(folder: Folder) -> bool:
     return folder.size(GROUP_FILE) is not None and folder.size(f"{BUILD_FOLDER}/{PLAN_FILE}") is None
+
+
+def _all_filled(plan: Plan, folder: Folder) -> dict[int, Filled]:
+    filled = read_filled(plan, folder)
+    missing = [unit.number for unit in plan.units() if not filled.keys() >= set(unit.recordings)]
+    if missing:
+        raise CacheError(
+            f"{folder.url}/{BUILD_FOLDER}: found no results of {len(missing)} units ({missing[0]} …), wanted all: "
+            "do the workers write to the same --cache-dir? The same command does these again"
+        )
+    return filled
 
 
 def _opened_if_same(root: Folder, plan: Plan) -> Cache:

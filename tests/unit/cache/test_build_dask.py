@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,12 @@ import pytest
 
 import seizurekit as sk
 from seizurekit.cache import layout
+from seizurekit.cache.build import build_planned
+from seizurekit.cache.cluster import on_cluster
+from seizurekit.cache.fill import Filled, Reader, Work, fill, read_edf
+from seizurekit.cache.plan import PlannedRecording, make_plan
 from seizurekit.errors import CacheError
+from seizurekit.recordings.corpus import find_recordings
 from seizurekit.storage.folder import open_folder
 
 Files = Callable[[Path], dict[str, bytes]]
@@ -58,30 +63,70 @@ def test_a_cluster_fills_an_object_store(
     assert {name: folder.read(name) for name in folder.files()} == files_of(small_store)
 
 
-def test_a_worker_killed_in_mid_unit_costs_only_its_unit(
+def dying_once(marker: Path) -> Reader:
+    """Kills the worker that reads a unit's second recording, when half a shard is written; the first time only."""
+
+    def read(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
+        if index == work.unit.recordings[1] and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read_edf(work, index, planned)
+
+    return read
+
+
+def test_a_worker_killed_in_mid_shard_costs_only_its_unit(
     small_corpus: Path, small_store: Path, tmp_path: Path, cluster: Any, files_of: Files
 ) -> None:
-    victim = next(iter(cluster.workers.values())).process.pid
-    killed = threading.Event()
-
-    def kill(progress: object) -> None:
-        if not killed.is_set():
-            killed.set()
-            os.kill(victim, signal.SIGKILL)
-
-    sk.build_cache(
-        small_corpus, tmp_path / "cache", executor="dask", scheduler=cluster.scheduler_address, on_progress=kill
+    corpus = find_recordings(small_corpus, "train")
+    plan = make_plan(corpus, "train", sk.Chain())
+    marker = tmp_path / "killed"
+    build_planned(
+        plan,
+        corpus.root,
+        open_folder(tmp_path / "cache"),
+        on_cluster(cluster.scheduler_address),
+        read=dying_once(marker),
     )
-    assert killed.is_set()
-    assert files_of(tmp_path / "cache") == files_of(small_store)
+    assert marker.exists()
+    assert files_of(tmp_path / "cache" / "train") == files_of(small_store / "train")
+
+
+def test_an_error_that_is_not_seizurekits_names_the_unit(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
+    def broken(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
+        raise ZeroDivisionError("as of another version")
+
+    corpus = find_recordings(small_corpus, "dev")
+    plan = make_plan(corpus, "dev", sk.Chain())
+    with pytest.raises(CacheError, match=r"unit 0 \(.* to .*\): ZeroDivisionError: as of another version"):
+        fill(
+            plan,
+            corpus.root,
+            open_folder(tmp_path / "dev"),
+            on_cluster(cluster.scheduler_address),
+            lambda planned, filled: None,
+            broken,
+        )
+
+
+def test_a_cluster_without_workers_is_named(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seizurekit.cache.cluster.CONNECT_S", 1)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty,
+        pytest.raises(CacheError, match="found no workers in 1 s"),
+    ):
+        sk.build_cache(small_corpus, tmp_path, "dev", executor="dask", scheduler=empty.scheduler_address)
+
+
+def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(CacheError, match="install seizurekit with its extra dask"):
+        on_cluster("tcp://127.0.0.1:9")
 
 
 def test_a_worker_that_does_not_see_the_corpus_says_so(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
-    from seizurekit.cache.cluster import on_cluster
-    from seizurekit.cache.fill import fill
-    from seizurekit.cache.plan import make_plan
-    from seizurekit.recordings.corpus import find_recordings
-
     plan = make_plan(find_recordings(small_corpus, "dev"), "dev", sk.Chain())
     execute = on_cluster(cluster.scheduler_address)
     with pytest.raises(CacheError, match=r"worker .*: .*nowhere: no such folder; workers need the same --data-dir"):
