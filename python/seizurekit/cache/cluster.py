@@ -65,7 +65,7 @@ def _follow(client: Any, scheduler: str, works: Sequence[Work], on_recording: On
         return client.submit(write_unit_there, work, pure=False, key=key)
 
     pending = {submit(work): work for work in works}
-    finished = as_completed(list(pending))
+    finished: Any = as_completed(list(pending))
     try:
         for future in finished:
             work = pending.pop(future)
