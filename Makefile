@@ -58,6 +58,9 @@ bench: .venv/.dev
 	$(BIN)/python -m bench.edf
 	$(BIN)/python -m bench.pipeline
 	$(BIN)/python -m bench.startup
+	$(BIN)/python -m bench.loader
+	$(BIN)/python -m bench.loader --source s3 --step-ms 150
+	$(BIN)/python -m bench.opening
 
 fuzz: .venv/.dev
 	$(BIN)/python tests/fuzz/run.py --seconds 600

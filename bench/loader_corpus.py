@@ -42,7 +42,8 @@ def noise(seed: int, samples: int) -> NDArray[np.float32]:
     spectrum = rng.normal(size=(2, 19, len(frequency)))
     signal = np.fft.irfft((spectrum[0] + 1j * spectrum[1]) * amplitude, samples, axis=1)
     signal += rng.normal(scale=0.02 * signal.std(), size=signal.shape)
-    return np.clip(signal / signal.std(axis=1, keepdims=True), -10, 10).astype(np.float32)
+    scored: NDArray[np.float32] = np.clip(signal / signal.std(axis=1, keepdims=True), -10, 10).astype(np.float32)
+    return scored
 
 
 def _read_noise(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16]]:

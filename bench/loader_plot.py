@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from bench.loader import Result
 
 
+def _shown(milliseconds: float) -> str:
+    return f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
+
+
 def plot(path: Path, title: str, results: list[Result], machine: str) -> None:
     """Batch times on a logarithmic axis, the fastest on top: a bar to the median, a line to the 95th percentile."""
     import matplotlib as mpl
@@ -25,12 +29,12 @@ def plot(path: Path, title: str, results: list[Result], machine: str) -> None:
     axes.barh(places, medians, color=colours, height=0.7)
     axes.hlines(places, medians, [result.at(0.95) * 1e3 for result in ordered], color="#444444", linewidth=1.5)
     for place, result in zip(places, ordered, strict=True):
-        axes.text(result.at(0.95) * 1e3 * 1.1, place, f"{result.at(0.5) * 1e3:.3g} ms", va="center", fontsize=9)
+        axes.text(result.at(0.95) * 1e3 * 1.1, place, _shown(result.at(0.5) * 1e3), va="center", fontsize=9)
     axes.set_yticks(places, [result.name for result in ordered])
     axes.set_xscale("log")
     axes.set_xlim(min(medians) / 2, max(result.at(0.95) for result in ordered) * 1e3 * 4)
     axes.set_xlabel("milliseconds a batch: median (bar) and 95th percentile (line)")
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    figure.suptitle(textwrap.fill(title, 95), x=0.01, ha="left", fontsize=11, fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(textwrap.fill(machine, 120), fontsize=7, color="#666666", x=0.01, ha="left")
     figure.savefig(path, dpi=150)

@@ -31,9 +31,8 @@ std::vector<Part> parts_of(const Geometry& geometry, std::span<const std::int64_
       parts.push_back({chunk, static_cast<std::int64_t>(window)});
     }
   }
-  std::sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) {
-    return a.chunk != b.chunk ? a.chunk < b.chunk : a.window < b.window;
-  });
+  std::sort(parts.begin(), parts.end(),
+            [](const Part& a, const Part& b) { return a.chunk != b.chunk ? a.chunk < b.chunk : a.window < b.window; });
   return parts;
 }
 

@@ -13,10 +13,10 @@ namespace {
 
 constexpr std::size_t header_bytes = 16;
 constexpr std::size_t sample_bytes = sizeof(std::int16_t);
-constexpr unsigned flag_stored = 0x02;       // not compressed
+constexpr unsigned flag_stored = 0x02;  // not compressed
 constexpr unsigned flag_bit_shuffled = 0x04;
 constexpr unsigned flag_byte_shuffled = 0x01;
-constexpr unsigned flag_not_split = 0x10;    // a block is one stream, else one for each byte of a sample
+constexpr unsigned flag_not_split = 0x10;  // a block is one stream, else one for each byte of a sample
 constexpr unsigned format_lz4 = 1;
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The checksum by the processor's own instruction, which takes 8 bytes a cycle but gives its result after three: so three
-// stretches go side by side, and are joined by what a stretch of zeros makes of the checksum before it.
+// The checksum by the processor's own instruction, which takes 8 bytes a cycle but gives its result after three: so
+// three stretches go side by side, and are joined by what a stretch of zeros makes of the checksum before it.
 #include "cache/kernels.hpp"
 
 #if defined(__SSE4_2__) && defined(__AVX2__) && !defined(__AVX512F__)

@@ -23,33 +23,33 @@ typedef std::uint16_t Pairs __attribute__((vector_size(width)));
 typedef std::uint32_t Quads __attribute__((vector_size(width)));
 
 #if defined(__AVX512BW__)
-#define SEIZUREKIT_UNPACK(kind, bits)                                               \
-  inline void unpack(kind a, kind b, kind& low, kind& high) {                       \
-    low = (kind)_mm512_unpacklo_epi##bits((__m512i)a, (__m512i)b);                  \
-    high = (kind)_mm512_unpackhi_epi##bits((__m512i)a, (__m512i)b);                 \
+#define SEIZUREKIT_UNPACK(kind, bits)                               \
+  inline void unpack(kind a, kind b, kind& low, kind& high) {       \
+    low = (kind)_mm512_unpacklo_epi##bits((__m512i)a, (__m512i)b);  \
+    high = (kind)_mm512_unpackhi_epi##bits((__m512i)a, (__m512i)b); \
   }
 #elif defined(__AVX2__)
-#define SEIZUREKIT_UNPACK(kind, bits)                                               \
-  inline void unpack(kind a, kind b, kind& low, kind& high) {                       \
-    low = (kind)_mm256_unpacklo_epi##bits((__m256i)a, (__m256i)b);                  \
-    high = (kind)_mm256_unpackhi_epi##bits((__m256i)a, (__m256i)b);                 \
+#define SEIZUREKIT_UNPACK(kind, bits)                               \
+  inline void unpack(kind a, kind b, kind& low, kind& high) {       \
+    low = (kind)_mm256_unpacklo_epi##bits((__m256i)a, (__m256i)b);  \
+    high = (kind)_mm256_unpackhi_epi##bits((__m256i)a, (__m256i)b); \
   }
 #elif defined(__SSE2__)
-#define SEIZUREKIT_UNPACK(kind, bits)                                               \
-  inline void unpack(kind a, kind b, kind& low, kind& high) {                       \
-    low = (kind)_mm_unpacklo_epi##bits((__m128i)a, (__m128i)b);                     \
-    high = (kind)_mm_unpackhi_epi##bits((__m128i)a, (__m128i)b);                    \
+#define SEIZUREKIT_UNPACK(kind, bits)                            \
+  inline void unpack(kind a, kind b, kind& low, kind& high) {    \
+    low = (kind)_mm_unpacklo_epi##bits((__m128i)a, (__m128i)b);  \
+    high = (kind)_mm_unpackhi_epi##bits((__m128i)a, (__m128i)b); \
   }
 #else
-#define SEIZUREKIT_UNPACK(kind, bits)                                               \
-  inline void unpack(kind a, kind b, kind& low, kind& high) {                       \
-    constexpr int half = width / static_cast<int>(sizeof(a[0])) / 2;                \
-    for (int i = 0; i < half; ++i) {                                                \
-      low[2 * i] = a[i];                                                            \
-      low[2 * i + 1] = b[i];                                                        \
-      high[2 * i] = a[half + i];                                                    \
-      high[2 * i + 1] = b[half + i];                                                \
-    }                                                                               \
+#define SEIZUREKIT_UNPACK(kind, bits)                                \
+  inline void unpack(kind a, kind b, kind& low, kind& high) {        \
+    constexpr int half = width / static_cast<int>(sizeof(a[0])) / 2; \
+    for (int i = 0; i < half; ++i) {                                 \
+      low[2 * i] = a[i];                                             \
+      low[2 * i + 1] = b[i];                                         \
+      high[2 * i] = a[half + i];                                     \
+      high[2 * i + 1] = b[half + i];                                 \
+    }                                                                \
   }
 #endif
 SEIZUREKIT_UNPACK(Bytes, 8)

@@ -71,7 +71,8 @@ class OpenShards final : public ChunkSource {
     const std::int64_t a_shard = shards_.geometry_.chunks_a_shard;
     for (std::size_t i = 0; i < chunks.size();) {
       std::size_t end = i + 1;
-      while (end < chunks.size() && chunks[end] == chunks[end - 1] + 1 && chunks[end] / a_shard == chunks[i] / a_shard) {
+      while (end < chunks.size() && chunks[end] == chunks[end - 1] + 1 &&
+             chunks[end] / a_shard == chunks[i] / a_shard) {
         ++end;
       }
       announce_run(chunks[i], chunks[end - 1]);

@@ -13,8 +13,8 @@
 
 namespace seizurekit::cache {
 
-/// The files `<folder>/<shard number>`. Files are opened for a batch and closed after it: a store has thousands, and one
-/// that goes away is noticed. Indexes are kept. Holds no lock, so that a forked process can go on with it.
+/// The files `<folder>/<shard number>`. Files are opened for a batch and closed after it: a store has thousands, and
+/// one that goes away is noticed. Indexes are kept. Holds no lock, so that a forked process can go on with it.
 class ShardFiles {
  public:
   /// `present`: for each shard whether it has a file; the chunks of one without are zeros.

@@ -155,8 +155,8 @@ Damages shard_damages(const py::buffer& shard, std::int64_t channels, std::int64
   const auto data = bytes_of(info);
   const py::gil_scoped_release released;
   Damages rows;
-  for (const auto& each : cache::shard_damages(data, static_cast<std::size_t>(chunks),
-                                               static_cast<std::size_t>(channels * chunk))) {
+  for (const auto& each :
+       cache::shard_damages(data, static_cast<std::size_t>(chunks), static_cast<std::size_t>(channels * chunk))) {
     rows.emplace_back(each.chunk, each.first, each.end, std::string(each.reason));
   }
   return rows;
@@ -189,7 +189,8 @@ void register_cache(py::module_& module) {
           },
           py::arg("first"), py::arg("length"));
   py::class_<cache::Labels>(module, "Labels")
-      .def(py::init([](const Integers& first, const Integers& end) { return cache::Labels(copy_of(first), copy_of(end)); }),
+      .def(py::init(
+               [](const Integers& first, const Integers& end) { return cache::Labels(copy_of(first), copy_of(end)); }),
            py::arg("first"), py::arg("end"))
       .def(
           "draw",

@@ -1,5 +1,5 @@
-// Stored chunks and shards: the input's first byte tells how the rest is taken. Checksums are made to agree, or no input
-// would get past them.
+// Stored chunks and shards: the input's first byte tells how the rest is taken. Checksums are made to agree, or no
+// input would get past them.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

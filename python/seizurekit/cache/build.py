@@ -216,7 +216,7 @@ def _resume_or_begin(plan: Plan, folder: Folder) -> None:
         folder.write(name, json.dumps(wanted).encode())
         return
     found = json.loads(content)
-    if found != wanted:
+    if json.dumps(found, sort_keys=True) != json.dumps(wanted, sort_keys=True):  # a rate not known is NaN
         told = "; ".join(differences(found, wanted)) or "its plan"
         raise CacheError(
             f"{folder.url}: found an unfinished build that differs in {told}; "

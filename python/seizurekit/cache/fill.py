@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -109,13 +109,12 @@ def in_threads(workers: int) -> Executor:
     """Does the work in threads of this process, each with one recording in memory."""
 
     def execute(works: Sequence[Work], on_recording: OnRecording) -> None:
-        with ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(write_unit, work, on_recording) for work in works]
-            done, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in waiting:
-                future.cancel()
-            for future in done:
+        pool = ThreadPoolExecutor(workers)
+        try:
+            for future in as_completed([pool.submit(write_unit, work, on_recording) for work in works]):
                 future.result()
+        finally:  # also at Ctrl-C: what is under way ends, the rest does not begin
+            pool.shutdown(wait=True, cancel_futures=True)
 
     return execute
 

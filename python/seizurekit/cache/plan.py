@@ -144,7 +144,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:
     then = {recording["id"]: recording for recording in old.get("recordings", [])}
     now = {recording["id"]: recording for recording in new["recordings"]}
     gone, came = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
-    changed = sorted(name for name in then.keys() & now.keys() if then[name] != now[name])
+    changed = sorted(name for name in then.keys() & now.keys() if json.dumps(then[name]) != json.dumps(now[name]))
     for what, names in (("recordings gone", gone), ("recordings new", came), ("recordings changed", changed)):
         if names:
             found.append(f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from os import PathLike
-from pathlib import Path
 
 from seizurekit import settings
 from seizurekit._core import cache as core
@@ -20,19 +19,26 @@ from seizurekit.cache.layout import (
     COPY_FILE,
     GROUP_FILE,
     INDEX_BYTES,
+    MANIFEST_FILE,
     PLAN_FILE,
     SHARDS,
+    SIGNAL,
     shard_name,
 )
 from seizurekit.cache.lock import only_one
+from seizurekit.cache.same_place import lies_in
 from seizurekit.cache.seal import remove_build
+from seizurekit.cache.split_files import has_lists, sizes_of, split_files
 from seizurekit.cache.store import Cache, open_split, splits_in
 from seizurekit.errors import CacheError
+from seizurekit.recordings.corpus import SPLITS
 from seizurekit.storage.folder import Folder, Options, Span, open_folder
 from seizurekit.storage.local import LocalFolder
 
 OnShard = Callable[[str, int, int], None]
 """Told after each shard: the split, the shards done, and all of them."""
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9]+\.tmp")
+"""What a killed process leaves of a local file that it was writing, see `atomic.write_whole`."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ def sync_cache(
         raise ValueError(f"workers: found {workers}, wanted at least 1")
     from_root, to_root = open_folder(source, source_options), open_folder(destination, destination_options)
     _check_apart(from_root, to_root)
-    names = (split,) if split else splits_in(from_root)
+    names = (split,) if split else _splits(from_root)
     if not names:
         raise CacheError(f"{from_root.url}: found no finished store, wanted one")
     anew = force or settings.force_cache_copy()
@@ -88,14 +94,15 @@ def sync_cache(
 
 
 def _check_apart(source: Folder, destination: Folder) -> None:
-    a, b = (_identity(folder) for folder in (source, destination))
-    if a == b or a.startswith(f"{b}/") or b.startswith(f"{a}/"):
+    if lies_in(destination, source) or lies_in(source, destination):
         told = f"{destination.url}: found a place that is, holds or lies in {source.url}, the source"
         raise CacheError(f"{told}; wanted another")
 
 
-def _identity(folder: Folder) -> str:
-    return str(Path(folder.url).resolve()) if folder.is_local else folder.url
+def _splits(root: Folder) -> tuple[str, ...]:
+    if has_lists(root):
+        return splits_in(root)
+    return tuple(name for name in SPLITS if root.size(f"{name}/{GROUP_FILE}") is not None)
 
 
 class _Copy:
@@ -105,9 +112,9 @@ class _Copy:
         self._cache, self._from, self._to = cache, cache.folder, destination
         self._anew, self._on_shard = anew, on_shard
         self._group = self._from.read(GROUP_FILE)
-        self._wanted = {
-            name: size for name, size in self._from.files().items() if not name.startswith(f"{BUILD_FOLDER}/")
-        }
+        for below in ("", SIGNAL, SHARDS):  # a link in the destination may lead into the source
+            _check_apart(self._from, self._to.at(below) if below else self._to)
+        self._wanted = sizes_of(self._from, split_files(f"{self._from.url}/{GROUP_FILE}", self._group))
         missing = [number for number in cache.shards if shard_name(number) not in self._wanted]
         if missing:
             raise CacheError(f"{self._from.url}/{shard_name(missing[0])}: missing shard")
@@ -119,13 +126,16 @@ class _Copy:
         if not self._anew and self._is_complete():
             return self._report(was_complete=True)
         with only_one(self._to, "copy"):
-            self._begin()
-            there = self._to.files()
+            there = self._begin()
             self._copy_shards(workers, there)
             others = [name for name in self._wanted if not name.startswith(f"{SHARDS}/") and name != GROUP_FILE]
             for name in others:
-                self._to.write(name, self._from.read(name))
+                content = self._from.read(name)
+                self._wanted[name] = len(content)
+                self._to.write(name, content)
             self._check_sizes(self._to.files())
+            if self._from.read(GROUP_FILE) != self._group:
+                raise CacheError(f"{self._from.url}: found it changed while it was copied; copy it again")
             self._to.write(GROUP_FILE, self._group)
             remove_build(self._to)
         return self._report(was_complete=False)
@@ -148,35 +158,60 @@ class _Copy:
         there = self._to.files()
         return f"{BUILD_FOLDER}/{COPY_FILE}" not in there and not self._wrong(there)
 
-    def _begin(self) -> None:
-        """Notes what is copied, so that another copy does not go on with this one's shards."""
-        own = {"source": self._from.url, "group": hashlib.sha256(self._group).hexdigest()}
+    def _begin(self) -> dict[str, int]:
+        """Notes what is copied, so that another copy does not go on with this one's shards; what is there, by size."""
+        group = hashlib.sha256(self._group).hexdigest()
         build = self._to.at(BUILD_FOLDER)
         found = build.read_present([COPY_FILE, PLAN_FILE])
+        marker = json.loads(found.get(COPY_FILE, b"{}"))
         if not self._anew:
             if PLAN_FILE in found:
                 raise CacheError(f"{self._to.url}: found an unfinished build, wanted none; --force puts the copy there")
-            marker = json.loads(found[COPY_FILE]) if COPY_FILE in found else own
-            if marker["group"] != own["group"]:
+            if marker.get("group", group) != group:
                 raise CacheError(
                     f"{self._to.url}: found an unfinished copy of {marker['source']}, wanted one of {self._from.url}; "
                     "--force begins anew"
                 )
+        there = self._to.files()
+        earlier = set(marker.get("files", ())) | self._earlier_store()
+        strange, obsolete = self._not_ours(there, earlier)
+        if strange:
+            told = "found a file of no store known here, which readers would take for a part of this one"
+            raise CacheError(f"{self._to.url}/{strange[0]}: {told}; wanted it elsewhere")
+        files = sorted({*self._wanted, *earlier.intersection(there)})
+        build.write(COPY_FILE, json.dumps({"source": self._from.url, "group": group, "files": files}).encode())
         self._to.remove(GROUP_FILE)  # no store until it is whole again
-        build.write(COPY_FILE, json.dumps(own).encode())
-        if self._anew:
-            for name in self._to.at(SHARDS).files():
-                if name.isdigit() and f"{SHARDS}/{name}" not in self._wanted:
-                    self._to.remove(f"{SHARDS}/{name}")
+        for name in obsolete:
+            self._to.remove(name)
+        return there
+
+    def _earlier_store(self) -> set[str]:
+        """Names of the files of the store that this copy takes the place of."""
+        group = self._to.read_present([GROUP_FILE]).get(GROUP_FILE)
+        return set(split_files(f"{self._to.url}/{GROUP_FILE}", group)) if group is not None else set()
+
+    def _not_ours(self, there: dict[str, int], earlier: set[str]) -> tuple[list[str], list[str]]:
+        """Of the files that are there and not in the source: strangers among the shards, and what is to be removed."""
+        strange, obsolete = [], []
+        for name in there.keys() - self._wanted.keys():
+            folder, slash, last = name.rpartition("/")
+            leftover = _LEFTOVER.fullmatch(last)
+            is_shard = self._anew and folder == SHARDS and last.isdigit()
+            if name in earlier or is_shard or (leftover and folder + slash + leftover["name"] in self._wanted):
+                obsolete.append(name)
+            elif name.startswith(f"{SIGNAL}/"):
+                strange.append(name)
+        return sorted(strange), sorted(obsolete)
 
     def _copy_shards(self, workers: int, there: dict[str, int]) -> None:
         with ThreadPoolExecutor(workers) as pool:
-            tasks = [pool.submit(partial(self._copy_shard, number, there)) for number in self._cache.shards]
-            done, waiting = wait(tasks, return_when=FIRST_EXCEPTION)
-            for task in waiting:
-                task.cancel()
-            for task in done:
-                task.result()
+            tasks = [pool.submit(self._copy_shard, number, there) for number in self._cache.shards]
+            try:
+                for task in as_completed(tasks):
+                    task.result()
+            except BaseException:  # Ctrl-C too: what has not begun does not begin
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
 
     def _copy_shard(self, number: int, there: dict[str, int]) -> None:
         name = shard_name(number)
@@ -202,7 +237,7 @@ class _Copy:
         return bytes(self._from.read_spans(span)[0]) == bytes(self._to.read_spans(span)[0])
 
     def _wrong(self, there: dict[str, int]) -> list[str]:
-        return [name for name, size in self._wanted.items() if there.get(name) != size and name != "manifest.json"]
+        return [name for name, size in self._wanted.items() if there.get(name) != size and name != MANIFEST_FILE]
 
     def _check_sizes(self, there: dict[str, int]) -> None:
         wrong = [name for name in self._wrong(there) if name != GROUP_FILE]
@@ -224,3 +259,8 @@ def _named(group: bytes) -> str:
 def is_local(place: str | PathLike[str]) -> bool:
     """Whether a place is a local folder."""
     return isinstance(open_folder(place), LocalFolder)
+
+
+def shown(place: str | PathLike[str]) -> str:
+    """A place for a person, without what may be a credential in its URL."""
+    return open_folder(place).url

@@ -21,7 +21,7 @@ def sync_cache(
 
     Example: seizurekit sync-cache s3://bucket/cache /data/cache
     """
-    from seizurekit.cache.sync import is_local
+    from seizurekit.cache.sync import is_local, shown
     from seizurekit.cache.sync import sync_cache as sync
     from seizurekit.cli.progress import shards_shown
 
@@ -29,8 +29,8 @@ def sync_cache(
         copies = sync(source, destination, split, force, workers, on_shard=show)
     if all(copy.was_complete for copy in copies):
         shards = sum(copy.shards for copy in copies)
-        place = "Local cache" if is_local(destination) else "Cache"
-        typer.echo(f"[CACHE] {place} already exists with {shards} shards")
+        place, where = ("Local cache", "") if is_local(destination) else ("Cache", f" at {shown(destination)}")
+        typer.echo(f"[CACHE] {place} already exists with {shards} shards{where}")
         return
     for copy in copies:
         done = "was complete" if copy.was_complete else f"{copy.copied} copied, {copy.shards - copy.copied} were there"

@@ -227,7 +227,7 @@ class ObjectFolder:
             except StorageError:
                 raise
             except Exception as error:
-                if not _BROKEN_BODY.search(str(error)):
+                if _STATUS.search(str(error)) or not _BROKEN_BODY.search(str(error)):
                     raise StorageError(f"{self._place(name)}: {reason(error)}") from None
                 cut = "the answer broke off"
                 await asyncio.sleep(_pause(attempt))
