@@ -138,6 +138,8 @@ def build_cache(
     root = open_folder(cache_dir, storage_options)
     if isinstance(root, LocalFolder) and root.path.exists() and not root.path.is_dir():
         raise CacheError(f"{root.url}: found a file, wanted a folder or nothing")
+    if isinstance(root, LocalFolder) and scheduler is not None:
+        root = LocalFolder(root.path.absolute())  # workers have another working directory
     execute = on_cluster(scheduler) if scheduler is not None else in_threads(workers or os.cpu_count() or 1)
     plans = (make_plan(corpus, name, chain or Chain()) for name in corpus.splits)
     reports = tuple(build_planned(plan, corpus.root.absolute(), root, execute, on_progress) for plan in plans)

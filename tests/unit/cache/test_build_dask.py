@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,13 +35,19 @@ def cluster() -> Iterator[Any]:
         yield running
 
 
-def test_a_cluster_makes_the_same_bytes(
-    small_corpus: Path, small_store: Path, tmp_path: Path, cluster: Any, files_of: Files
+def test_a_cluster_makes_the_same_bytes_also_at_a_relative_path(
+    small_corpus: Path,
+    small_store: Path,
+    tmp_path: Path,
+    cluster: Any,
+    files_of: Files,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # the workers are elsewhere
     seen: list[int] = []
     sk.build_cache(
         small_corpus,
-        tmp_path / "cache",
+        "cache",
         executor="dask",
         scheduler=cluster.scheduler_address,
         on_progress=lambda progress: seen.append(progress.recordings),
@@ -142,3 +150,32 @@ def test_a_scheduler_that_is_not_there_is_named(
         sk.build_cache(small_corpus, tmp_path / "cache", executor="dask", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ValueError, match="scheduler: found None with executor 'dask'"):
         sk.build_cache(small_corpus, tmp_path / "cache", executor="dask")
+
+
+SCHEDULER_AND_WORKER = """
+import distributed, sys
+with distributed.LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=50) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_scheduler_that_goes_away_is_one_error(small_corpus: Path, tmp_path: Path) -> None:
+    script = tmp_path / "cluster.py"
+    body = "\n    ".join(SCHEDULER_AND_WORKER.strip().splitlines())
+    script.write_text(f'if __name__ == "__main__":\n    {body}\n')
+    with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        scheduler = other.pid
+
+        def kill_the_scheduler(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
+            os.kill(scheduler, signal.SIGKILL)
+            time.sleep(600)
+            return read_edf(work, index, planned)
+
+        address = other.stdout.readline().strip()
+        corpus = find_recordings(small_corpus, "dev")
+        plan = make_plan(corpus, "dev", sk.Chain())
+        folder = open_folder(tmp_path / "dev")
+        with pytest.raises(CacheError, match=r"scheduler tcp://.*: went away"):
+            fill(plan, corpus.root, folder, on_cluster(address), lambda planned, filled: None, kill_the_scheduler)
