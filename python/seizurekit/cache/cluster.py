@@ -53,7 +53,7 @@ def on_cluster(scheduler: str) -> Executor:
 
 
 def _follow(client: Any, scheduler: str, works: Sequence[Work], on_recording: OnRecording) -> None:
-    from distributed import as_completed
+    distributed: Any = importlib.import_module("distributed")
     from distributed.scheduler import KilledWorker
 
     attempts: dict[int, int] = {}
@@ -65,7 +65,7 @@ def _follow(client: Any, scheduler: str, works: Sequence[Work], on_recording: On
         return client.submit(write_unit_there, work, pure=False, key=key)
 
     pending = {submit(work): work for work in works}
-    finished: Any = as_completed(list(pending))
+    finished = distributed.as_completed(list(pending))
     try:
         for future in finished:
             work = pending.pop(future)
