@@ -138,6 +138,8 @@ def build_cache(
     root = open_folder(cache_dir, storage_options)
     if isinstance(root, LocalFolder) and root.path.exists() and not root.path.is_dir():
         raise CacheError(f"{root.url}: found a file, wanted a folder or nothing")
+    if isinstance(root, LocalFolder) and scheduler is not None:
+        root = LocalFolder(root.path.absolute())  # workers have another working directory
     execute = on_cluster(scheduler) if scheduler is not None else in_threads(workers or os.cpu_count() or 1)
     plans = (make_plan(corpus, name, chain or Chain()) for name in corpus.splits)
     reports = tuple(build_planned(plan, corpus.root.absolute(), root, execute, on_progress) for plan in plans)
@@ -167,13 +169,15 @@ def build_planned(
     if _is_sealed(folder):
         return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
     with only_one(folder, "build"):
-        if _is_sealed(folder):  # another build ended just now
+        if folder.size(GROUP_FILE) is not None:  # another build ended just now, or was killed while it cleaned up
+            cache = _opened_if_same(root, plan)
             remove_build(folder)
-            return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
+            return _report(cache, 0.0, was_complete=True)
         _resume_or_begin(plan, folder)
         _remove_leftovers(folder, plan)
         fill(plan, data, folder, execute, _Counter(plan, on_progress), read)
-        seal(plan, read_filled(plan, folder), folder)
+        _remove_leftovers(folder, plan)  # of workers that were killed
+        seal(plan, _all_filled(plan, folder), folder)
     cache = open_split(root, plan.split)
     write_manifest(cache)
     return _report(cache, time.monotonic() - began, was_complete=False)
@@ -181,6 +185,17 @@ def build_planned(
 
 def _is_sealed(folder: Folder) -> bool:
     return folder.size(GROUP_FILE) is not None and folder.size(f"{BUILD_FOLDER}/{PLAN_FILE}") is None
+
+
+def _all_filled(plan: Plan, folder: Folder) -> dict[int, Filled]:
+    filled = read_filled(plan, folder)
+    missing = [unit.number for unit in plan.units() if not filled.keys() >= set(unit.recordings)]
+    if missing:
+        raise CacheError(
+            f"{folder.url}/{BUILD_FOLDER}: found no results of {len(missing)} units ({missing[0]} …), wanted all: "
+            "do the workers write to the same --cache-dir? The same command does these again"
+        )
+    return filled
 
 
 def _opened_if_same(root: Folder, plan: Plan) -> Cache:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,12 @@ import pytest
 
 import seizurekit as sk
 from seizurekit.cache import layout
+from seizurekit.cache.build import build_planned
+from seizurekit.cache.cluster import on_cluster
+from seizurekit.cache.fill import Filled, Reader, Work, fill, read_edf
+from seizurekit.cache.plan import PlannedRecording, make_plan
 from seizurekit.errors import CacheError
+from seizurekit.recordings.corpus import find_recordings
 from seizurekit.storage.folder import open_folder
 
 Files = Callable[[Path], dict[str, bytes]]
@@ -28,13 +35,19 @@ def cluster() -> Iterator[Any]:
         yield running
 
 
-def test_a_cluster_makes_the_same_bytes(
-    small_corpus: Path, small_store: Path, tmp_path: Path, cluster: Any, files_of: Files
+def test_a_cluster_makes_the_same_bytes_also_at_a_relative_path(
+    small_corpus: Path,
+    small_store: Path,
+    tmp_path: Path,
+    cluster: Any,
+    files_of: Files,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # the workers are elsewhere
     seen: list[int] = []
     sk.build_cache(
         small_corpus,
-        tmp_path / "cache",
+        "cache",
         executor="dask",
         scheduler=cluster.scheduler_address,
         on_progress=lambda progress: seen.append(progress.recordings),
@@ -58,30 +71,70 @@ def test_a_cluster_fills_an_object_store(
     assert {name: folder.read(name) for name in folder.files()} == files_of(small_store)
 
 
-def test_a_worker_killed_in_mid_unit_costs_only_its_unit(
+def dying_once(marker: Path) -> Reader:
+    """Kills the worker that reads a unit's second recording, when half a shard is written; the first time only."""
+
+    def read(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
+        if index == work.unit.recordings[1] and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return read_edf(work, index, planned)
+
+    return read
+
+
+def test_a_worker_killed_in_mid_shard_costs_only_its_unit(
     small_corpus: Path, small_store: Path, tmp_path: Path, cluster: Any, files_of: Files
 ) -> None:
-    victim = next(iter(cluster.workers.values())).process.pid
-    killed = threading.Event()
-
-    def kill(progress: object) -> None:
-        if not killed.is_set():
-            killed.set()
-            os.kill(victim, signal.SIGKILL)
-
-    sk.build_cache(
-        small_corpus, tmp_path / "cache", executor="dask", scheduler=cluster.scheduler_address, on_progress=kill
+    corpus = find_recordings(small_corpus, "train")
+    plan = make_plan(corpus, "train", sk.Chain())
+    marker = tmp_path / "killed"
+    build_planned(
+        plan,
+        corpus.root,
+        open_folder(tmp_path / "cache"),
+        on_cluster(cluster.scheduler_address),
+        read=dying_once(marker),
     )
-    assert killed.is_set()
-    assert files_of(tmp_path / "cache") == files_of(small_store)
+    assert marker.exists()
+    assert files_of(tmp_path / "cache" / "train") == files_of(small_store / "train")
+
+
+def test_an_error_that_is_not_seizurekits_names_the_unit(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
+    def broken(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
+        raise ZeroDivisionError("as of another version")
+
+    corpus = find_recordings(small_corpus, "dev")
+    plan = make_plan(corpus, "dev", sk.Chain())
+    with pytest.raises(CacheError, match=r"unit 0 \(.* to .*\): ZeroDivisionError: as of another version"):
+        fill(
+            plan,
+            corpus.root,
+            open_folder(tmp_path / "dev"),
+            on_cluster(cluster.scheduler_address),
+            lambda planned, filled: None,
+            broken,
+        )
+
+
+def test_a_cluster_without_workers_is_named(
+    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seizurekit.cache.cluster.CONNECT_S", 1)
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty,
+        pytest.raises(CacheError, match="found no workers in 1 s"),
+    ):
+        sk.build_cache(small_corpus, tmp_path, "dev", executor="dask", scheduler=empty.scheduler_address)
+
+
+def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(CacheError, match="install seizurekit with its extra dask"):
+        on_cluster("tcp://127.0.0.1:9")
 
 
 def test_a_worker_that_does_not_see_the_corpus_says_so(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
-    from seizurekit.cache.cluster import on_cluster
-    from seizurekit.cache.fill import fill
-    from seizurekit.cache.plan import make_plan
-    from seizurekit.recordings.corpus import find_recordings
-
     plan = make_plan(find_recordings(small_corpus, "dev"), "dev", sk.Chain())
     execute = on_cluster(cluster.scheduler_address)
     with pytest.raises(CacheError, match=r"worker .*: .*nowhere: no such folder; workers need the same --data-dir"):
@@ -97,3 +150,32 @@ def test_a_scheduler_that_is_not_there_is_named(
         sk.build_cache(small_corpus, tmp_path / "cache", executor="dask", scheduler="tcp://127.0.0.1:9")
     with pytest.raises(ValueError, match="scheduler: found None with executor 'dask'"):
         sk.build_cache(small_corpus, tmp_path / "cache", executor="dask")
+
+
+SCHEDULER_AND_WORKER = """
+import distributed, sys
+with distributed.LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=50) as cluster:
+    print(cluster.scheduler_address, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_scheduler_that_goes_away_is_one_error(small_corpus: Path, tmp_path: Path) -> None:
+    script = tmp_path / "cluster.py"
+    body = "\n    ".join(SCHEDULER_AND_WORKER.strip().splitlines())
+    script.write_text(f'if __name__ == "__main__":\n    {body}\n')
+    with subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        scheduler = other.pid
+
+        def kill_the_scheduler(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
+            os.kill(scheduler, signal.SIGKILL)
+            time.sleep(600)
+            return read_edf(work, index, planned)
+
+        address = other.stdout.readline().strip()
+        corpus = find_recordings(small_corpus, "dev")
+        plan = make_plan(corpus, "dev", sk.Chain())
+        folder = open_folder(tmp_path / "dev")
+        with pytest.raises(CacheError, match=r"scheduler tcp://.*: went away"):
+            fill(plan, corpus.root, folder, on_cluster(address), lambda planned, filled: None, kill_the_scheduler)

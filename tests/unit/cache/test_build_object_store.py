@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +9,6 @@ import pytest
 
 import seizurekit as sk
 from seizurekit.cache.build import Progress
-from seizurekit.cache.lock import LAPSES_S, only_one
 from seizurekit.errors import CacheError, SeizurekitError, StorageError
 from seizurekit.storage.folder import Folder, open_folder
 from seizurekit.storage.objects import ObjectFolder
@@ -65,46 +62,3 @@ def test_a_store_that_goes_away_is_a_clear_error_and_the_same_call_finishes(
                 sk.build_cache(small_corpus, url, split="train", workers=1)
     sk.build_cache(small_corpus, url)
     assert content(open_folder(url)) == files_of(small_store)
-
-
-@pytest.fixture(params=["local", "s3"])
-def split(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
-    if request.param == "local":
-        return open_folder(tmp_path)
-    s3: Callable[[str], str] = request.getfixturevalue("s3")
-    return open_folder(s3("locked/train"))
-
-
-def test_of_two_holders_one_works_and_the_other_says_who_it_is(split: Folder) -> None:
-    with (
-        only_one(split, "build"),
-        pytest.raises(CacheError, match=r"another build of this store is running: process \d+ on .*, since 20"),
-        only_one(split, "build"),
-    ):
-        pass
-    with only_one(split, "build"):
-        pass
-
-
-def test_the_lock_of_a_holder_that_is_gone_lapses(s3: Callable[[str], str]) -> None:
-    folder = open_folder(s3("lapsed/train"))
-    holder = {"what": "build", "pid": 1, "host": "gone", "since": 0, "renewed": time.time() - LAPSES_S / 2}
-    folder.write(".build/lock", json.dumps(holder).encode())
-    with pytest.raises(CacheError, match=r"process 1 on gone.*its lock lapses in \d+ s"), only_one(folder, "build"):
-        pass
-    folder.write(".build/lock", json.dumps(holder | {"renewed": time.time() - LAPSES_S - 1}).encode())
-    with only_one(folder, "build"):
-        pass
-    assert folder.files() == {}
-
-
-def test_the_renewal_keeps_a_lock(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.02)
-    folder = open_folder(s3("renewed/train"))
-    with only_one(folder, "build"):
-        first = folder.read(".build/lock")
-        deadline = time.monotonic() + 30
-        while folder.read(".build/lock") == first and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert folder.read(".build/lock") != first
-    assert folder.files() == {}
