@@ -133,7 +133,7 @@ def _measured(options: argparse.Namespace, contenders: Contenders, corpus: Corpu
 
 
 def _iterated(name: str) -> bool:
-    return "Loader" in name
+    return "Loader" in name or "WebDataset" in name
 
 
 def _timed(

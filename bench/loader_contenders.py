@@ -66,7 +66,11 @@ class Contenders:
         if self._corpus is not None and local:
             makers["float32 memmap"] = self._memmap
             makers["NPZ files (the old way)"] = self._npz
-        for name in ("litdata", "streaming", "webdataset"):
+            if importlib.util.find_spec("webdataset") is None:
+                self.skipped["WebDataset"] = "not installed"
+            else:
+                makers["WebDataset, in its own order"] = self._webdataset
+        for name in ("litdata", "streaming"):
             there = importlib.util.find_spec(name) is not None
             self.skipped[name] = "reads in its own order from its own format" if there else "not installed"
         return makers
@@ -229,6 +233,14 @@ class Contenders:
             return x
 
         return batch
+
+    def _webdataset(self) -> Batch:
+        from bench.loader_webdataset import batches_of, write_tars
+
+        if self._corpus is None:
+            raise RuntimeError("no corpus")
+        tars = write_tars(self.windows, self._corpus.store.parent / "webdataset")
+        return self._endless(batches_of(tars, self._shape[0]))
 
     def _ranges(self) -> Batch:
         """The floor: the bytes that a batch needs, one range a window, and nothing done with them."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bench.loader import OURS, main
 from bench.loader_corpus import make_corpus
+from bench.loader_webdataset import write_tars
 from bench.local_s3 import local_s3, variables
 from bench.slow_proxy import Faults
 
@@ -42,6 +45,24 @@ def test_contenders_agree_and_are_reported(tmp_path: Path, capsys: pytest.Captur
     assert all(0 < result["p50"] <= result["p95"] for result in timed.values())
     assert found["ratios"][f"{OURS} / memcpy"] > 0
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_webdataset_gives_every_window_as_the_store_does(tmp_path: Path) -> None:
+    pytest.importorskip("webdataset")
+    windows = sk.open_cache(make_corpus(tmp_path, 0.34, old=False).store).windows()
+    tars = write_tars(windows, tmp_path / "tars", windows_a_tar=40)
+    # WebDataset leaves its files to the garbage collector, so it runs where that is no error.
+    code = (
+        "import sys, pathlib, numpy, bench.loader_webdataset as w\n"
+        "tars = [pathlib.Path(each) for each in sys.argv[2:]]\n"
+        "numpy.save(sys.argv[1], numpy.concatenate([x for (x,) in w.batches_of(tars, 8)]))\n"
+    )
+    output = tmp_path / "found.npy"
+    subprocess.run([sys.executable, "-c", code, str(output), *map(str, tars)], check=True)
+    found = np.load(output)
+    assert len(found) == len(windows)
+    wanted, _ = windows.read(np.arange(len(windows)))
+    assert sorted(hash(x.tobytes()) for x in found) == sorted(hash(x.tobytes()) for x in wanted)
 
 
 def test_an_object_store_with_a_waiting_consumer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
