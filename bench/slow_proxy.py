@@ -27,8 +27,8 @@ class Faults:
     Attributes:
         share: of the requests that something is done to; 0 to 1.
         kinds: what, each as often as the others: ``500`` and ``503`` answer so; ``cut`` closes the connection within
-            the body; ``short`` sends half of the body as if it were all; ``reset`` closes before an answer; ``delay``
-            answers late.
+            the body; ``short`` sends half of the range that was asked for (half of a whole object, sent as if it were
+            all, nobody could tell); ``reset`` closes before an answer; ``delay`` answers late.
         delay_s: how late.
         seed: of the choice.
     """
@@ -139,7 +139,7 @@ class _Server:
             await writer.drain()
             writer.transport.abort() if self._random.random() < 0.5 else writer.close()
             return False
-        writer.write(answer.halved() if fault == "short" and answer.body else answer.raw)
+        writer.write(answer.halved() if fault == "short" and answer.is_part else answer.raw)
         await writer.drain()
         return not answer.closes
 
@@ -159,6 +159,11 @@ class _Message:
     @property
     def first_line(self) -> bytes:
         return self.head.partition(b"\r\n")[0]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it answers with a range."""
+        return self.first_line.split()[1:2] == [b"206"]
 
     def halved(self) -> bytes:
         """With half of the body, and a length that says so."""

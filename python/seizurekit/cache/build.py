@@ -21,7 +21,6 @@ from seizurekit.cache.layout import (
     GROUP_FILE,
     PLAN_FILE,
     SHARDS,
-    SIGNAL,
     UNLABELLED,
 )
 from seizurekit.cache.lock import only_one
@@ -229,9 +228,8 @@ def _resume_or_begin(plan: Plan, folder: Folder) -> None:
 def _remove_leftovers(folder: Folder, plan: Plan) -> None:
     """Temporary files of a build that was killed; the lock is ours, so nobody is writing them."""
     if isinstance(folder, LocalFolder):
-        for place in ("", BUILD_FOLDER, SIGNAL, SHARDS):
-            for path in (folder.path / place).glob(".*.tmp"):
-                path.unlink()
+        for path in folder.path.rglob(".*.tmp"):
+            path.unlink()
     last = plan.samples // (plan.chunk * CHUNKS_A_SHARD)
     for name in folder.at(SHARDS).files():
         if not name.isdigit() or int(name) > last:
