@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -45,6 +45,18 @@ class _Read:
     numbers: Int64
     left_out: int
     reason: str
+
+
+class _Early:
+    """Batches of an epoch that were read before it began, in the process that did."""
+
+    def __init__(self, epoch: int = -1, batches: Sequence[Future[_Read]] = ()) -> None:
+        self._epoch, self._batches, self._process = epoch, deque(batches), os.getpid()
+
+    def taken(self, epoch: int, done: int) -> deque[Future[_Read]]:
+        """Those of that epoch's start; none where it is another, or they were taken before."""
+        batches, self._batches = self._batches, deque()
+        return batches if (self._epoch, 0, self._process) == (epoch, done, os.getpid()) else deque()
 
 
 class WindowLoader:
@@ -136,6 +148,7 @@ class WindowLoader:
         self.current: Int64 = self.numbers[:0]
         self._done = 0
         self._resumed = False
+        self._early = _Early()
 
     def __len__(self) -> int:
         """Batches in a whole epoch of this rank."""
@@ -146,7 +159,7 @@ class WindowLoader:
         if not self._resumed:
             self._done = 0
         self._resumed = False
-        return self._iterate(self._order(), self._done)
+        return self._iterate(self.epoch, self._done)
 
     def set_epoch(self, epoch: int) -> None:
         """Makes the next iteration that of another epoch."""
@@ -176,13 +189,18 @@ class WindowLoader:
         digest = hashlib.sha256(told + self.numbers.tobytes())
         return f"{len(self.numbers)} windows {digest.hexdigest()[:16]}"
 
-    def _order(self) -> Int64:
-        """The windows in this epoch's order."""
+    def _order(self, epoch: int) -> Int64:
+        """The windows in an epoch's order."""
         if self._shuffle == "window":
-            return self.numbers[epoch_order(self._seed, self.epoch, len(self.numbers))]
+            return self.numbers[epoch_order(self._seed, epoch, len(self.numbers))]
         if self._shuffle == "block":
-            return self.numbers[block_order(self._seed, self.epoch, self._first_chunk(self.numbers) // BLOCK_CHUNKS)]
+            return self.numbers[block_order(self._seed, epoch, self._first_chunk(self.numbers) // BLOCK_CHUNKS)]
         return self.numbers
+
+    def _own(self, epoch: int, done: int) -> list[Int64]:
+        """The windows of each of this rank's batches in what is left of an epoch."""
+        rest = self._order(epoch)[done:]
+        return [rest[part] for part in self._division(done).of_rank(self._rank)]
 
     def _first_chunk(self, numbers: Int64) -> Int64:
         cache = self._windows.cache
@@ -198,18 +216,25 @@ class WindowLoader:
     def _division(self, done: int) -> Division:
         return Division(len(self.numbers) - done, self._batch_size, self._world, self._drop_last)
 
-    def _iterate(self, order: Int64, done: int) -> Iterator[Batch]:
-        division = self._division(done)
-        own = [order[done:][part] for part in division.of_rank(self._rank)]
-        ends = (division.ends() + done).tolist()
+    def _iterate(self, epoch: int, done: int) -> Iterator[Batch]:
+        own, ends = self._own(epoch, done), (self._division(done).ends() + done).tolist()
+        following: list[Int64] | None = None
         process = os.getpid()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="WindowLoader")
-        ahead: deque[Future[_Read]] = deque()
-        epoch, before, reason = self.epoch, self.skipped, ""
+        ahead = self._early.taken(epoch, done)
+        early: list[Future[_Read]] = []
+        before, reason, whole = self.skipped, "", False
         try:
             for i, end in enumerate(ends):
-                while len(ahead) < self._prefetch and i + len(ahead) < len(own):
-                    ahead.append(pool.submit(self._read, own[i + len(ahead)]))
+                while len(ahead) + len(early) < self._prefetch:
+                    if i + len(ahead) < len(own):
+                        ahead.append(pool.submit(self._read, own[i + len(ahead)]))
+                        continue
+                    # The next epoch's first batches, so that it begins as if it were this one's middle.
+                    following = self._own(epoch + 1, 0) if following is None else following
+                    if len(early) == len(following):
+                        break
+                    early.append(pool.submit(self._read, following[len(early)]))
                 read = self._waited_for(ahead.popleft())
                 if os.getpid() != process:
                     raise RuntimeError("a WindowLoader's iteration was begun in another process; begin one in this")
@@ -224,11 +249,12 @@ class WindowLoader:
                     del read  # the caller's drop is then the last
                     yield batch
                     del batch
-            if not ends:
-                self.epoch, self._done = epoch + 1, 0
+            self.epoch, self._done, whole = epoch + 1, 0, True
+            self._early = _Early(epoch + 1, early)
         finally:
             if os.getpid() == process:  # a forked process has none of these threads
-                pool.shutdown(wait=True, cancel_futures=True)
+                # At an epoch's end the threads end by themselves, when they have read what is early.
+                pool.shutdown(wait=not whole, cancel_futures=not whole)
             if self.skipped > before:
                 _log.warning(
                     "epoch %d: %d windows could not be read and were left out, the first because of %s",

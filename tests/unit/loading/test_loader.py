@@ -130,6 +130,21 @@ def test_a_state_can_be_taken_up_by_another_number_of_ranks(windows: Windows) ->
     assert sorted(seen) == list(range(len(windows)))
 
 
+def test_an_epoch_that_was_begun_early_is_dropped_when_another_is_wanted(windows: Windows) -> None:
+    loader = sk.WindowLoader(windows, 8, balanced=False, prefetch=6)
+    wanted = [epoch_of(loader, windows) for _ in range(4)]
+    list(sk.WindowLoader(windows, 8, balanced=False))
+    again = sk.WindowLoader(windows, 8, balanced=False, prefetch=6)
+    list(again)
+    again.set_epoch(3)
+    assert epoch_of(again, windows) == wanted[3]
+    again.set_epoch(0)
+    next(iter(again))
+    assert epoch_of(again, windows) == wanted[0]
+    assert in_a_child(lambda: epoch_of(again, windows) == wanted[1]) == "True"
+    assert epoch_of(again, windows) == wanted[1]
+
+
 def test_a_state_of_other_windows_is_refused(windows: Windows) -> None:
     state = sk.WindowLoader(windows, balanced=False).state_dict()
     with pytest.raises(ValueError, match="set: found"):
@@ -198,6 +213,9 @@ def test_nothing_is_left_after_two_hundred_loaders_however_they_end(windows: Win
             with pytest.raises(KeyboardInterrupt):
                 interrupted_training(loader)
     gc.collect()
+    deadline = time.monotonic() + 20  # those that read the next epoch's first batches end when they have
+    while threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert threads() == 0
     assert len(list(Path("/proc/self/fd").iterdir())) == files
 
