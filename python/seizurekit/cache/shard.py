@@ -9,10 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from seizurekit._core import cache as core
 from seizurekit.cache.layout import CHUNKS_A_SHARD, INDEX_BYTES, NOWHERE
 from seizurekit.errors import CacheError
 from seizurekit.storage.folder import Folder
@@ -28,7 +28,7 @@ def _blosc() -> Any:
 
 
 def _checksum(data: bytes | memoryview) -> bytes:
-    return int(google_crc32c.value(bytes(data))).to_bytes(_CHECKSUM_BYTES, "little")
+    return core.crc32c(data).to_bytes(_CHECKSUM_BYTES, "little")
 
 
 def encode_chunk(samples: NDArray[np.int16]) -> bytes:
