@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from seizurekit._core import cache as core
 from seizurekit.cache.blocks import BlockCache, Stored
-from seizurekit.cache.layout import CHUNKS_A_SHARD, INDEX_BYTES, NOWHERE, shard_name
+from seizurekit.cache.layout import CHUNKS_A_SHARD, NOWHERE, shard_name
 from seizurekit.cache.reading import LocalReader, Stretches, Unreadable, number_of, unreadables
 from seizurekit.storage.folder import Folder, Span
 
@@ -26,8 +25,7 @@ class RemoteReader:
         folder: of the split.
         geometry: of the signal.
         shards: numbers of the shards that have a file.
-        index: uint64 [shard, chunk, (offset, length)], the shards' own indexes where they were fetched before; else
-            each is fetched when it is first needed.
+        index: uint64 [shard, chunk, (offset, length)], the shards' own indexes.
         on_disk: where whole shards are kept, or None.
 
     Attributes:
@@ -39,13 +37,12 @@ class RemoteReader:
         folder: Folder,
         geometry: core.Geometry,
         shards: Sequence[int],
-        index: NDArray[np.uint64] | None,
+        index: NDArray[np.uint64],
         on_disk: ShardCache | None,
     ) -> None:
         self._folder, self._geometry, self._there = folder, geometry, frozenset(shards)
         self._chunk = geometry.chunk
-        self._index = dict(enumerate(index)) if index is not None else {}
-        self._lock = threading.Lock()
+        self._index = index
         self.on_disk = on_disk
         self._local = LocalReader(on_disk.folder, geometry, shards) if on_disk is not None else None
 
@@ -94,35 +91,13 @@ class RemoteReader:
         )
 
     def _places(self, chunks: Sequence[int]) -> list[tuple[int, int]]:
-        """(offset, length) of chunks in their shards."""
-        shards = sorted({chunk // CHUNKS_A_SHARD for chunk in chunks} & self._there)
-        missing = [shard for shard in shards if shard not in self._index]
-        if missing:
-            found = self._fetch_indexes(missing)
-            with self._lock:
-                self._index.update(found)
-        nothing = (NOWHERE, NOWHERE)
+        """(offset, length) of chunks in their shards; `NOWHERE` twice where a chunk is absent."""
         places = []
         for chunk in chunks:
             shard, within = divmod(chunk, CHUNKS_A_SHARD)
-            row = self._index[shard][within] if shard in self._there else nothing
-            places.append((int(row[0]), int(row[1])))
+            there = shard in self._there and shard < len(self._index)
+            places.append(tuple(self._index[shard, within].tolist()) if there else (NOWHERE, NOWHERE))
         return places
-
-    def _fetch_indexes(self, shards: Sequence[int]) -> dict[int, NDArray[np.uint64]]:
-        from seizurekit.cache.shard import index_of
-
-        names = [shard_name(shard) for shard in shards]
-        ends = [self._folder.size(name) for name in names]
-        for name, end in zip(names, ends, strict=True):
-            if end is None:
-                raise FileNotFoundError(2, "missing shard", f"{self._folder.url}/{name}")
-        spans = [Span(name, max((end or 0) - INDEX_BYTES, 0), end or 0) for name, end in zip(names, ends, strict=True)]
-        found = self._folder.read_spans(spans)
-        return {
-            shard: index_of(data, f"{self._folder.url}/{name}")
-            for shard, name, data in zip(shards, names, found, strict=True)
-        }
 
     def _fetch(self, chunks: Sequence[int], placed: Sequence[tuple[int, int]]) -> list[Stored]:
         """The chunks' bytes, all fetched together."""

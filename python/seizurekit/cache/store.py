@@ -21,7 +21,6 @@ from seizurekit.cache.layout import (
     EVENTS,
     FORMAT_VERSION,
     GROUP_FILE,
-    INDEX,
     OK,
     PLAN_FILE,
     RECORDINGS,
@@ -70,12 +69,10 @@ class Cache:
         self.step: float = attributes["step"]
         self.shards: tuple[int, ...] = tuple(attributes["shards"])
         metadata = group["consolidated_metadata"]["metadata"]
-        groups = (
-            (RECORDINGS, EVENTS) if folder.is_local or INDEX not in metadata else (RECORDINGS, EVENTS, SHARDS_GROUP)
-        )
+        groups = (RECORDINGS, EVENTS) if folder.is_local else (RECORDINGS, EVENTS, SHARDS_GROUP)
         columns = read_columns(folder, metadata, groups)
         self.recordings, self.events = columns[RECORDINGS], columns[EVENTS]
-        self._index = columns.get(SHARDS_GROUP)
+        self._columns = columns
         self._local_dir, self._local_dir_gb = local_dir, local_dir_gb
 
     def __reduce__(self) -> tuple[type[Cache], tuple[Any, ...]]:
@@ -160,13 +157,14 @@ class Cache:
         )
         if isinstance(self.folder, LocalFolder):
             return LocalReader(self.folder.at(SHARDS), geometry, self.shards)
-        index = self._index["index"] if self._index is not None else None
-        return RemoteReader(self.folder, geometry, self.shards, index, self._shard_cache())
+        return RemoteReader(self.folder, geometry, self.shards, self.shard_indexes(), self._shard_cache())
 
     def shard_indexes(self) -> NDArray[np.uint64]:
         """The shards' own indexes together, uint64 [shard, chunk, (offset, length)]."""
-        group = read_columns(self.folder, self._made_of[1]["consolidated_metadata"]["metadata"], [SHARDS_GROUP])
-        return np.asarray(group[SHARDS_GROUP]["index"], np.uint64)
+        if SHARDS_GROUP not in self._columns:
+            metadata = self._made_of[1]["consolidated_metadata"]["metadata"]
+            self._columns |= read_columns(self.folder, metadata, [SHARDS_GROUP])
+        return np.asarray(self._columns[SHARDS_GROUP]["index"], np.uint64)
 
     @property
     def chunk(self) -> int:
