@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from seizurekit._core import cache as core
 from seizurekit.cache.blocks import BlockCache, Stored
-from seizurekit.cache.layout import CHUNKS_A_SHARD, NOWHERE, shard_name
+from seizurekit.cache.layout import CHUNKS_A_SHARD, NOWHERE, SHARDS_GROUP, shard_name
 from seizurekit.cache.reading import LocalReader, Stretches, Unreadable, number_of, unreadables
+from seizurekit.errors import CacheError
 from seizurekit.storage.folder import Folder, Span
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class RemoteReader:
         index: NDArray[np.uint64],
         on_disk: ShardCache | None,
     ) -> None:
+        if max(shards, default=-1) >= len(index):
+            raise CacheError(
+                f"{folder.url}/{SHARDS_GROUP}/index: damaged: found {len(index)} shards, wanted {max(shards) + 1}"
+            )
         self._folder, self._geometry, self._there = folder, geometry, frozenset(shards)
         self._chunk = geometry.chunk
         self._index = index
@@ -95,8 +100,8 @@ class RemoteReader:
         places = []
         for chunk in chunks:
             shard, within = divmod(chunk, CHUNKS_A_SHARD)
-            there = shard in self._there and shard < len(self._index)
-            places.append(tuple(self._index[shard, within].tolist()) if there else (NOWHERE, NOWHERE))
+            row = self._index[shard, within] if shard in self._there else (NOWHERE, NOWHERE)
+            places.append((int(row[0]), int(row[1])))
         return places
 
     def _fetch(self, chunks: Sequence[int], placed: Sequence[tuple[int, int]]) -> list[Stored]:

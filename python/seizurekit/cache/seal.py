@@ -176,6 +176,7 @@ def _event_columns(filled: dict[int, Filled]) -> dict[str, NDArray[Any]]:
 def _table_files(group: str, row: str, columns: dict[str, NDArray[Any]]) -> dict[str, bytes]:
     """The files of a group of arrays, as zarr-python writes them."""
     import zarr
+    from zarr.codecs import Crc32cCodec, ZstdCodec
 
     files: dict[str, Any] = {}
     table = zarr.create_group(zarr.storage.MemoryStore(files))
@@ -186,6 +187,7 @@ def _table_files(group: str, row: str, columns: dict[str, NDArray[Any]]) -> dict
             name,
             data=values,
             chunks=tuple(max(size, 1) for size in values.shape),
+            compressors=(ZstdCodec(), Crc32cCodec()),
             dimension_names=[row, *(others if values.ndim == 2 else ["chunk", "place"])][: values.ndim],
             attributes={"encoding": "UTF-8 padded with zeros"} if kind == "byte" else {},
         )

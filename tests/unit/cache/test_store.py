@@ -144,3 +144,18 @@ def test_a_damaged_chunk_is_named_with_its_recording(small_store: Path, tmp_path
     cache = sk.open_cache(copy)
     with pytest.raises(CacheError, match=rf"recording {cache.recordings['id'][0]}: .*chunk 0 \(bytes 0 to"):
         cache.read(0)
+
+
+def test_a_flipped_bit_in_a_column_is_found(small_store: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(small_store, tmp_path / "cache")
+    for name in ("events/start", "recordings/samples", "recordings/id"):
+        path = next(p for p in (copy / "train" / name).rglob("c/**/*") if p.is_file())
+        sound = path.read_bytes()
+        for place in (0, len(sound) // 2, len(sound) - 1):
+            content = bytearray(sound)
+            content[place] ^= 8
+            path.write_bytes(content)
+            group, _, column = name.partition("/")
+            with pytest.raises(CacheError, match=rf"train/{name}: damaged"):
+                _ = getattr(sk.open_cache(copy), group)[column]
+        path.write_bytes(sound)
