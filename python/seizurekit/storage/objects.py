@@ -322,13 +322,12 @@ _BROKEN_BODY = re.compile(r"(?i)\bbody\b|\beof\b|end of file|incomplete|message 
 _STATUS = re.compile(r"\b([45]\d\d) ([A-Z][A-Za-z ]*[a-z])")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _KNOWN = {
-    "timed out": "the request timed out",
-    "timeout": "the request timed out",
     "dns error": "the host name is not known",
     "connection refused": "the connection was refused",
-    "tcp connect error": "no connection",
-    "connection reset": "the connection was reset",
     "certificate": "the server's certificate is not trusted",
+    "kind: timeout": "no answer came in time",
+    "connection reset": "the connection was reset",
+    "connect error": "no connection",
     "credential": "no credentials were found, or they are not valid",
 }
 
@@ -341,5 +340,4 @@ def reason(error: BaseException) -> str:
     told += [code[1]] if code else []
     lowered = text.lower()
     told += [] if told else [words for sign, words in _KNOWN.items() if sign in lowered][:1]
-    name = type(error).__name__
-    return f"{', '.join(told)} ({name})" if told else name
+    return ", ".join(told) or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import socket
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,30 @@ def test_an_unknown_scheme_or_option_is_named() -> None:
         open_folder("ftp://host/x")
     with pytest.raises(StorageError, match=r"s3://bucket: .*the options are colour"):
         open_folder("s3://bucket", {"colour": "red"}).files()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [("http://127.0.0.1:9", "the connection was refused"), ("http://host.invalid", "the host name is not known")],
+)
+def test_a_server_that_cannot_be_reached_is_told_of_in_plain_words(endpoint: str, told: str) -> None:
+    options = {"endpoint": endpoint, "access_key_id": "a", "secret_access_key": "b", "retry_config": {"max_retries": 0}}
+    for ask in (lambda f: f.read("y"), lambda f: f.size("y"), lambda f: f.write("y", b"")):
+        with pytest.raises(StorageError, match=rf"s3://bucket/x/y: {told}"):
+            ask(open_folder("s3://bucket/x", options))
+
+
+def test_a_server_that_does_not_answer_is_told_of() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        options = {
+            "endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "access_key_id": "a",
+            "secret_access_key": "b",
+            "retry_config": {"max_retries": 0},
+            "client_options": {"timeout": "500ms"},
+        }
+        with pytest.raises(StorageError, match="no answer came in time"):
+            open_folder("s3://bucket/x", options).read("y")
 
 
 def test_no_error_holds_a_credential(s3: Callable[[str], str]) -> None:

@@ -147,3 +147,15 @@ def test_a_dev_split_without_a_seizure_stops_the_run(
     monkeypatch.setattr(loop, "open_cache", without_events)
     with pytest.raises(CacheError, match="split dev: found no seizure"):
         loop.train(config(small_store), tmp_path)
+
+
+def test_a_detector_is_trained_from_an_object_store_as_from_a_folder(
+    small_store: Path, remote_store: str, tmp_path: Path
+) -> None:
+    local = config(small_store, epochs=1)
+    kept = {"dir": remote_store, "local_dir": str(tmp_path / "shards")}
+    remote = local.model_copy(update={"cache": local.cache.model_copy(update=kept)})
+    logs = [loop.train(made, tmp_path / name).log for name, made in (("local", local), ("remote", remote))]
+    losses = [[json.loads(line)["loss"] for line in log.read_text().splitlines()] for log in logs]
+    assert losses[0] == losses[1]
+    assert list((tmp_path / "shards").glob("*/0"))
