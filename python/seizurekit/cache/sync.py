@@ -129,10 +129,10 @@ class _Copy:
             there = self._begin()
             self._copy_shards(workers, there)
             others = [name for name in self._wanted if not name.startswith(f"{SHARDS}/") and name != GROUP_FILE]
-            for name in others:
-                content = self._from.read(name)
-                self._wanted[name] = len(content)
-                self._to.write(name, content)
+            contents = self._from.read_all(others)
+            self._wanted |= dict(zip(others, map(len, contents), strict=True))
+            with ThreadPoolExecutor(workers) as pool:
+                list(pool.map(self._to.write, others, contents))
             self._check_sizes(self._to.files())
             if self._from.read(GROUP_FILE) != self._group:
                 raise CacheError(f"{self._from.url}: found it changed while it was copied; copy it again")
