@@ -52,6 +52,11 @@ class Result:
         """Seconds a batch over all of them: what a loader that reads ahead can keep up."""
         return float(np.mean(self.seconds))
 
+    @property
+    def typical(self) -> float:
+        """Seconds a batch: the mean of what reads ahead, whose batches are ready before, else the median."""
+        return self.mean if _iterated(self.name) else self.at(0.5)
+
     def at(self, share: float) -> float:
         """The batch time that this share of the batches keeps to, s."""
         return float(np.quantile(self.seconds, share))
@@ -238,8 +243,7 @@ def _title(options: argparse.Namespace) -> str:
 
 
 def _ratios(results: list[Result], *, local: bool) -> dict[str, tuple[float, str]]:
-    # What reads ahead has batches ready that it took its time for before: its mean is what counts.
-    by_name = {result.name: result.mean if _iterated(result.name) else result.at(0.5) for result in results}
+    by_name = {result.name: result.typical for result in results}
     ratios = {}
     for ours in (OURS, LOADER):
         if ours in by_name:

@@ -75,11 +75,6 @@ class Contenders:
             self.skipped[name] = "reads in its own order from its own format" if there else "not installed"
         return makers
 
-    def _places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        own = self.windows.recording[numbers]
-        first: NDArray[np.int64] = self.windows.cache.recordings["first_sample"][own] + self.windows.start[numbers]
-        return first
-
     def _reader(self) -> Batch:
         x = np.empty(self._shape, np.float32)
         y = np.empty(self._shape[::2], np.uint8)
@@ -149,7 +144,7 @@ class Contenders:
         step = np.float32(self.windows.cache.step)
 
         def batch(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-            for row, first in enumerate(self._places(numbers).tolist()):
+            for row, first in enumerate(self.windows.first_samples(numbers).tolist()):
                 np.multiply(array[:, first : first + self.windows.length], step, out=x[row])
             return x
 
@@ -192,7 +187,7 @@ class Contenders:
         step = np.float32(self.windows.cache.step)
 
         def batch(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-            firsts = self._places(numbers).tolist()
+            firsts = self.windows.first_samples(numbers).tolist()
             parts = [array[:, first : first + self.windows.length].read() for first in firsts]
             for row, part in enumerate(parts):
                 np.multiply(part.result(), step, out=x[row])
@@ -252,7 +247,7 @@ class Contenders:
 
         def batch(numbers: NDArray[np.int64]) -> Any:
             spans = []
-            for first in self._places(numbers).tolist():
+            for first in self.windows.first_samples(numbers).tolist():
                 chunks = range(first // cache.chunk, -(-(first + self.windows.length) // cache.chunk))
                 shard, begin = divmod(chunks[0], index.shape[1])
                 rows = index[shard, begin : begin + len(chunks)]

@@ -10,11 +10,6 @@ if TYPE_CHECKING:
     from bench.loader import Result
 
 
-def _typical(result: Result) -> float:
-    """Seconds a batch: the mean of what reads ahead, and the median of the others."""
-    return result.mean if "Loader" in result.name else result.at(0.5)
-
-
 def _shown(milliseconds: float) -> str:
     return f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"
 
@@ -26,30 +21,19 @@ def plot(path: Path, title: str, results: list[Result], machine: str) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    ordered = sorted(results, key=lambda result: _typical(result), reverse=True)
+    ordered = sorted(results, key=lambda result: result.typical, reverse=True)
     figure, axes = plt.subplots(figsize=(9, 1.6 + 0.42 * len(ordered)), layout="constrained")
-    medians = [_typical(result) * 1e3 for result in ordered]
+    typical = [result.typical * 1e3 for result in ordered]
+    ends = [max(result.at(0.95), result.typical) * 1e3 for result in ordered]
     colours = ["#1f6f8b" if result.name.startswith("seizurekit") else "#b8b8b8" for result in ordered]
     places = range(len(ordered))
-    axes.barh(places, medians, color=colours, height=0.7)
-    axes.hlines(
-        places,
-        medians,
-        [max(result.at(0.95), _typical(result)) * 1e3 for result in ordered],
-        color="#444444",
-        linewidth=1.5,
-    )
-    for place, result in zip(places, ordered, strict=True):
-        axes.text(
-            max(result.at(0.95), _typical(result)) * 1e3 * 1.1,
-            place,
-            _shown(_typical(result) * 1e3),
-            va="center",
-            fontsize=9,
-        )
+    axes.barh(places, typical, color=colours, height=0.7)
+    axes.hlines(places, typical, ends, color="#444444", linewidth=1.5)
+    for place, milliseconds, end in zip(places, typical, ends, strict=True):
+        axes.text(end * 1.1, place, _shown(milliseconds), va="center", fontsize=9)
     axes.set_yticks(places, [result.name for result in ordered])
     axes.set_xscale("log")
-    axes.set_xlim(min(medians) / 2, max(result.at(0.95) for result in ordered) * 1e3 * 4)
+    axes.set_xlim(min(typical) / 2, max(result.at(0.95) for result in ordered) * 1e3 * 4)
     axes.set_xlabel("milliseconds a batch: median (bar; mean for those that read ahead) and 95th percentile (line)")
     figure.suptitle(textwrap.fill(title, 95), x=0.01, ha="left", fontsize=11, fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.cache.layout import text_of
+from seizurekit.cache.layout import chunk_names, text_of
 from seizurekit.errors import CacheError
 from seizurekit.storage.folder import Folder
 
@@ -61,7 +60,7 @@ def read_columns(folder: Folder, metadata: Mapping[str, Any], groups: Sequence[s
     """
     arrays = {path: meta for path, meta in metadata.items() if meta.get("node_type") == "array"}
     wanted = {path: meta for path, meta in arrays.items() if path.partition("/")[0] in groups}
-    content = folder.read_present([key for path, meta in wanted.items() for key in _chunk_keys(path, meta)])
+    content = folder.read_present([key for path, meta in wanted.items() for key in chunk_names(path, meta)])
     found = {}
     for group in groups:
         names = tuple(sorted(path.partition("/")[2] for path in wanted if path.startswith(f"{group}/")))
@@ -71,10 +70,3 @@ def read_columns(folder: Folder, metadata: Mapping[str, Any], groups: Sequence[s
         files |= {f"{name}/zarr.json": json.dumps(wanted[f"{group}/{name}"]).encode() for name in names}
         found[group] = Columns(f"{folder.url}/{group}", files, names)
     return found
-
-
-def _chunk_keys(path: str, meta: Mapping[str, Any]) -> list[str]:
-    """Files of an array's chunks, by Zarr's default chunk keys."""
-    chunks = meta["chunk_grid"]["configuration"]["chunk_shape"]
-    counts = [-(-size // chunk) for size, chunk in zip(meta["shape"], chunks, strict=True)]
-    return ["/".join((path, "c", *map(str, at))) for at in product(*map(range, counts))]

@@ -6,7 +6,8 @@ EEG; ``recordings/*`` and ``events/*`` are one array a column. docs/storage.md s
 
 from __future__ import annotations
 
-from pathlib import Path
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,11 @@ def shard_name(shard: int) -> str:
     return f"{SHARDS}/{shard}"
 
 
-def shard_path(split_dir: Path, shard: int) -> Path:
-    """The file of a shard in a local folder."""
-    return split_dir / shard_name(shard)
+def chunk_names(path: str, array: Mapping[str, Any]) -> list[str]:
+    """Files of the chunks of the array at `path`, of its metadata, by Zarr's default chunk keys."""
+    chunk_shape = array["chunk_grid"]["configuration"]["chunk_shape"]
+    counts = [-(-size // chunk) for size, chunk in zip(array["shape"], chunk_shape, strict=True)]
+    return ["/".join((path, "c", *map(str, place))) for place in itertools.product(*map(range, counts))]
 
 
 def signal_metadata(channels: int, samples: int, chunk: int) -> dict[str, Any]:

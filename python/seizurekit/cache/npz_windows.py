@@ -27,7 +27,7 @@ LABEL_NAMES = ("labels", "masks", "mask", "y", "Y")
 _MOST_CLIPPED = 0.02
 """Of a channel's samples. Of z-scored ones at most 1/clip² lie beyond ±clip, whatever their distribution is
 (Chebyshev); the windows may lack the last seventh of a recording, so this is more than that needs."""
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
 
 
 class NpzError(CacheError, ValueError):

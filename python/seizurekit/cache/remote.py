@@ -46,7 +46,6 @@ class RemoteReader:
                 f"{folder.url}/{SHARDS_GROUP}/index: damaged: found {len(index)} shards, wanted {max(shards) + 1}"
             )
         self._folder, self._geometry, self._there = folder, geometry, frozenset(shards)
-        self._chunk = geometry.chunk
         self._index = index
         self.on_disk = on_disk
         self._local = LocalReader(on_disk.folder, geometry, shards) if on_disk is not None else None
@@ -63,7 +62,7 @@ class RemoteReader:
         if blocks is None:
             data = self._fetch(chunks, placed)
         else:
-            held = blocks.chunks((wanted.first // self._chunk).tolist(), self._fetch_anywhere)
+            held = blocks.chunks((wanted.first // self._geometry.chunk).tolist(), self._fetch_anywhere)
             data = [held[chunk] for chunk in chunks]
         failed = self._decode(wanted, threads, chunks, placed, data)
         if any(isinstance(data[chunks.index(_number(each))], memoryview) for each in failed):

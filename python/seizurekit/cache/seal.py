@@ -38,36 +38,13 @@ from seizurekit.storage.local import LocalFolder
 
 def seal(plan: Plan, filled: dict[int, Filled], folder: Folder) -> None:
     """Writes everything but the signal, the group's own metadata last, and ends the build."""
-    columns = {RECORDINGS: _recording_columns(plan, filled), EVENTS: _event_columns(filled)}
-    seal_columns(folder, columns, len(plan.chain.channels), plan.samples, plan.chunk, _attributes(plan))
-    remove_build(folder)
-
-
-def seal_columns(
-    folder: Folder,
-    columns: dict[str, dict[str, NDArray[Any]]],
-    channels: int,
-    samples: int,
-    chunk: int,
-    attributes: dict[str, Any],
-) -> None:
-    """Makes a store of a folder whose shards are written.
-
-    Args:
-        folder: the split's.
-        columns: the arrays of `recordings` and `events`, by name.
-        channels: of the signal.
-        samples: of the signal.
-        chunk: samples a chunk.
-        attributes: of the group; `shards` is added.
-    """
     shards = {int(name): size for name, size in folder.at(SHARDS).files().items()}
     tables = {
-        RECORDINGS: ("recording", columns[RECORDINGS]),
-        EVENTS: ("event", columns[EVENTS]),
+        RECORDINGS: ("recording", _recording_columns(plan, filled)),
+        EVENTS: ("event", _event_columns(filled)),
         SHARDS_GROUP: ("shard", {"index": _indexes(folder, shards)}),
     }
-    metadata: dict[str, Any] = {SIGNAL: signal_metadata(channels, samples, chunk)}
+    metadata: dict[str, Any] = {SIGNAL: signal_metadata(len(plan.chain.channels), plan.samples, plan.chunk)}
     folder.write(f"{SIGNAL}/{GROUP_FILE}", _json(metadata[SIGNAL]))
     for name, (row, table) in tables.items():
         for path, content in _table_files(name, row, table).items():
@@ -77,7 +54,7 @@ def seal_columns(
     group = {
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": {**attributes, "shards": sorted(shards)},
+        "attributes": {**_attributes(plan), "shards": sorted(shards)},
         # Readers then need not list the folder, nor open each array.
         "consolidated_metadata": {
             "kind": "inline",
@@ -86,6 +63,7 @@ def seal_columns(
         },
     }
     folder.write(GROUP_FILE, _json(group))
+    remove_build(folder)
 
 
 def remove_build(folder: Folder) -> None:
@@ -181,14 +159,14 @@ def _table_files(group: str, row: str, columns: dict[str, NDArray[Any]]) -> dict
     files: dict[str, Any] = {}
     table = zarr.create_group(zarr.storage.MemoryStore(files))
     for name, values in columns.items():
-        kind = "byte" if values.dtype == np.uint8 else "channel"
-        others = [f"{name}_byte" if kind == "byte" else kind, "place"]
+        is_text = values.dtype == np.uint8
+        others = {1: [], 2: [f"{name}_byte" if is_text else "channel"], 3: ["chunk", "place"]}[values.ndim]
         table.create_array(
             name,
             data=values,
             chunks=tuple(max(size, 1) for size in values.shape),
             compressors=(ZstdCodec(), Crc32cCodec()),
-            dimension_names=[row, *(others if values.ndim == 2 else ["chunk", "place"])][: values.ndim],
-            attributes={"encoding": "UTF-8 padded with zeros"} if kind == "byte" else {},
+            dimension_names=[row, *others],
+            attributes={"encoding": "UTF-8 padded with zeros"} if is_text else {},
         )
     return {f"{group}/{path}": buffer.to_bytes() for path, buffer in files.items()}

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +21,14 @@ from seizurekit.storage.local import LocalFolder
 _CHECKSUM_BYTES = 4
 
 
-def _blosc() -> Any:
-    from numcodecs import blosc
-
-    return blosc
-
-
 def _checksum(data: bytes | memoryview) -> bytes:
     return core.crc32c(data).to_bytes(_CHECKSUM_BYTES, "little")
 
 
 def encode_chunk(samples: NDArray[np.int16]) -> bytes:
     """A chunk's bytes: bit-shuffled, LZ4, checksum."""
-    blosc = _blosc()
+    from numcodecs import blosc
+
     data: bytes = blosc.compress(np.ascontiguousarray(samples, "<i2"), b"lz4", 9, blosc.BITSHUFFLE)
     return data + _checksum(data)
 
@@ -136,6 +131,21 @@ class ShardWriter:
     ) -> None:
         if self._sink is not None:
             self._sink.close()
+
+
+def damages_of(content: bytes, place: str, channels: int, chunk: int) -> list[str]:
+    """What is wrong with a whole shard, a sentence each that begins with `place`; its chunks are decoded.
+
+    Args:
+        content: the shard's bytes.
+        place: of the shard, for people.
+        channels: of a chunk.
+        chunk: samples of a channel in a chunk.
+    """
+    return [
+        f"{place}: {'index' if number < 0 else f'chunk {number}'} (bytes {first} to {end}): damaged: {reason}"
+        for number, first, end, reason in core.shard_damages(content, channels, chunk, CHUNKS_A_SHARD)
+    ]
 
 
 def index_of(data: bytes | memoryview, place: str) -> NDArray[np.uint64]:

@@ -21,8 +21,8 @@ from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
 
-from seizurekit._core import cache as core
-from seizurekit.cache.layout import CHUNKS_A_SHARD, shard_name
+from seizurekit.cache.layout import shard_name
+from seizurekit.cache.shard import damages_of
 from seizurekit.errors import CacheError, StorageError
 from seizurekit.storage.folder import Folder
 from seizurekit.storage.local import LocalFolder
@@ -118,11 +118,9 @@ class ShardCache:
             if file is None or path.exists():
                 return  # another process fetches it, or just did
             content = self._source.read(shard_name(shard))
-            damages = core.shard_damages(content, *self._shape, CHUNKS_A_SHARD)
+            damages = damages_of(content, f"{self._source.url}/{shard_name(shard)}", *self._shape)
             if damages:
-                chunk, first, end, reason = damages[0]
-                place = f"{self._source.url}/{shard_name(shard)}"
-                raise CacheError(f"{place}: chunk {chunk} (bytes {first} to {end}): damaged: {reason}; not kept")
+                raise CacheError(f"{damages[0]}; not kept")
             file.write(content)
             file.flush()
             with _locked(self._root):

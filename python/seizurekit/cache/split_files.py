@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from seizurekit.cache.layout import GROUP_FILE, MANIFEST_FILE, SIGNAL, shard_name
+from seizurekit.cache.layout import GROUP_FILE, MANIFEST_FILE, SIGNAL, chunk_names, shard_name
 from seizurekit.errors import CacheError
 from seizurekit.storage.folder import Folder
 
@@ -29,7 +27,7 @@ def split_files(place: str, group: bytes) -> tuple[str, ...]:
         for path, node in metadata["consolidated_metadata"]["metadata"].items():
             names.append(f"{path}/{GROUP_FILE}")
             if node["node_type"] == "array" and path != SIGNAL:
-                names += [f"{path}/{key}" for key in _chunk_keys(node)]
+                names += chunk_names(path, node)
     except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
         raise CacheError(f"{place}: damaged: {error!r}, wanted the metadata of a seizurekit store") from None
     names += [MANIFEST_FILE, GROUP_FILE]
@@ -52,9 +50,3 @@ def sizes_of(folder: Folder, names: Sequence[str]) -> dict[str, int]:
 def has_lists(folder: Folder) -> bool:
     """Whether a folder can tell what is in it."""
     return not folder.url.startswith(("http://", "https://"))
-
-
-def _chunk_keys(array: Mapping[str, Any]) -> Iterator[str]:
-    counts = zip(array["shape"], array["chunk_grid"]["configuration"]["chunk_shape"], strict=True)
-    for key in itertools.product(*(range(-(-size // chunk)) for size, chunk in counts)):
-        yield "/".join(("c", *map(str, key)))

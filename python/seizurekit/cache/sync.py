@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from os import PathLike
 
 from seizurekit import settings
-from seizurekit._core import cache as core
 from seizurekit.cache.layout import (
     BUILD_FOLDER,
-    CHUNKS_A_SHARD,
     COPY_FILE,
     GROUP_FILE,
     INDEX_BYTES,
@@ -28,12 +26,12 @@ from seizurekit.cache.layout import (
 from seizurekit.cache.lock import only_one
 from seizurekit.cache.same_place import lies_in
 from seizurekit.cache.seal import remove_build
+from seizurekit.cache.shard import damages_of
 from seizurekit.cache.split_files import has_lists, sizes_of, split_files
 from seizurekit.cache.store import Cache, open_split, splits_in
 from seizurekit.errors import CacheError
 from seizurekit.recordings.corpus import SPLITS
 from seizurekit.storage.folder import Folder, Options, Span, open_folder
-from seizurekit.storage.local import LocalFolder
 
 OnShard = Callable[[str, int, int], None]
 """Told after each shard: the split, the shards done, and all of them."""
@@ -218,11 +216,9 @@ class _Copy:
         is_there = not self._anew and there.get(name) == self._wanted[name] and self._same_index(name)
         if not is_there:
             content = self._from.read(name)
-            damages = core.shard_damages(content, len(self._cache.channels), self._cache.chunk, CHUNKS_A_SHARD)
+            damages = damages_of(content, f"{self._from.url}/{name}", len(self._cache.channels), self._cache.chunk)
             if damages:
-                chunk, first, end, reason = damages[0]
-                what = "index" if chunk < 0 else f"chunk {chunk}"
-                raise CacheError(f"{self._from.url}/{name}: {what} (bytes {first} to {end}): damaged: {reason}")
+                raise CacheError(damages[0])
             self._to.write(name, content)
         with self._lock:
             self._done += 1
@@ -254,13 +250,3 @@ def _named(group: bytes) -> str:
         return f"plan {attributes['plan_hash'][:12]}, {len(attributes['shards'])} shards"
     except (ValueError, KeyError, TypeError):
         return "of unknown kind"
-
-
-def is_local(place: str | PathLike[str]) -> bool:
-    """Whether a place is a local folder."""
-    return isinstance(open_folder(place), LocalFolder)
-
-
-def shown(place: str | PathLike[str]) -> str:
-    """A place for a person, without what may be a credential in its URL."""
-    return open_folder(place).url

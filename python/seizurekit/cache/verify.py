@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seizurekit._core import cache as core
-from seizurekit.cache.layout import CHUNKS_A_SHARD, shard_name
+from seizurekit.cache.layout import shard_name
+from seizurekit.cache.shard import damages_of
 from seizurekit.cache.store import Cache
 
 
@@ -19,6 +19,4 @@ def damages(cache: Cache) -> Iterator[str]:
         except FileNotFoundError:
             yield f"{place}: missing shard"
             continue
-        for chunk, first, end, reason in core.shard_damages(content, len(cache.channels), cache.chunk, CHUNKS_A_SHARD):
-            what = "index" if chunk < 0 else f"chunk {chunk}"
-            yield f"{place}: {what} (bytes {first} to {end}): damaged: {reason}"
+        yield from damages_of(content, place, len(cache.channels), cache.chunk)

@@ -170,15 +170,19 @@ class Windows:
         """
         if np.any((numbers < -len(self)) | (numbers >= len(self))):
             raise IndexError(f"window {numbers.min()} to {numbers.max()}: wanted numbers below {len(self)}")
-        recording, start = self.recording[numbers], self.start[numbers]
         wanted = Stretches(
-            first=self._cache.recordings["first_sample"][recording] + start,
+            first=self.first_samples(numbers),
             x=x,
             labels=self._cache.seizures.labels,
-            places=self._cache.seizures.offsets[recording] + start,
+            places=self._cache.seizures.offsets[self.recording[numbers]] + self.start[numbers],
             y=y,
         )
         return self._cache.reader.read(wanted, threads or default_threads(), blocks)
+
+    def first_samples(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Samples of `signal` at which windows of those numbers begin, int64 [B]."""
+        first: NDArray[np.int64] = self._cache.recordings["first_sample"][self.recording[numbers]] + self.start[numbers]
+        return first
 
     def told(self, failed: Unreadable, numbers: NDArray[np.int64]) -> str:
         """What there is to say of a chunk that could not be read."""

@@ -21,15 +21,16 @@ def sync_cache(
 
     Example: seizurekit sync-cache s3://bucket/cache /data/cache
     """
-    from seizurekit.cache.sync import is_local, shown
     from seizurekit.cache.sync import sync_cache as sync
     from seizurekit.cli.progress import shards_shown
+    from seizurekit.storage.folder import open_folder
 
     with shards_shown() as show:
         copies = sync(source, destination, split, force, workers, on_shard=show)
     if all(copy.was_complete for copy in copies):
         shards = sum(copy.shards for copy in copies)
-        place, where = ("Local cache", "") if is_local(destination) else ("Cache", f" at {shown(destination)}")
+        folder = open_folder(destination)
+        place, where = ("Local cache", "") if folder.is_local else ("Cache", f" at {folder.url}")
         typer.echo(f"[CACHE] {place} already exists with {shards} shards{where}")
         return
     for copy in copies:

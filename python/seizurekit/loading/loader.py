@@ -194,18 +194,14 @@ class WindowLoader:
         if self._shuffle == "window":
             return self.numbers[epoch_order(self._seed, epoch, len(self.numbers))]
         if self._shuffle == "block":
-            return self.numbers[block_order(self._seed, epoch, self._first_chunk(self.numbers) // BLOCK_CHUNKS)]
+            first_chunk = self._windows.first_samples(self.numbers) // self._windows.cache.chunk
+            return self.numbers[block_order(self._seed, epoch, first_chunk // BLOCK_CHUNKS)]
         return self.numbers
 
     def _own(self, epoch: int, done: int) -> list[Int64]:
         """The windows of each of this rank's batches in what is left of an epoch."""
         rest = self._order(epoch)[done:]
         return [rest[part] for part in self._division(done).of_rank(self._rank)]
-
-    def _first_chunk(self, numbers: Int64) -> Int64:
-        cache = self._windows.cache
-        first = cache.recordings["first_sample"][self._windows.recording[numbers]] + self._windows.start[numbers]
-        return np.asarray(first // cache.chunk, np.int64)
 
     def _block_cache(self) -> BlockCache:
         cache = self._windows.cache

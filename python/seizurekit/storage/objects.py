@@ -196,12 +196,14 @@ class ObjectFolder:
     def _do(self, name: str, action: Callable[[], T]) -> T:
         try:
             return action()
-        except FileNotFoundError:
-            raise FileNotFoundError(2, "No such file", self._place(name)) from None
-        except StorageError:
-            raise
         except Exception as error:
-            raise StorageError(f"{self._place(name)}: {reason(error)}") from None
+            raise self._told(name, error) from None
+
+    def _told(self, name: str, error: Exception) -> Exception:
+        """The error that a user gets for the client's: it names the place, and holds no credential."""
+        if isinstance(error, FileNotFoundError):
+            return FileNotFoundError(2, "No such file", self._place(name))
+        return error if isinstance(error, StorageError) else StorageError(f"{self._place(name)}: {reason(error)}")
 
     def _together(self, tasks: Sequence[tuple[str, Callable[[], Awaitable[T]]]]) -> list[T]:
         async def all_of_them() -> list[T]:
@@ -221,16 +223,11 @@ class ObjectFolder:
                 return await ask()
             except _ShortReadError as error:
                 cut = str(error)
-                await asyncio.sleep(_pause(attempt))
-            except FileNotFoundError:
-                raise FileNotFoundError(2, "No such file", self._place(name)) from None
-            except StorageError:
-                raise
             except Exception as error:
-                if _STATUS.search(str(error)) or not _BROKEN_BODY.search(str(error)):
-                    raise StorageError(f"{self._place(name)}: {reason(error)}") from None
+                if not _broke_off(error):
+                    raise self._told(name, error) from None
                 cut = "the answer broke off"
-                await asyncio.sleep(_pause(attempt))
+            await asyncio.sleep(_pause(attempt))
         raise StorageError(f"{self._place(name)}: {cut}, {SHORT_READS} times")
 
     def _place(self, name: str) -> str:
@@ -330,6 +327,13 @@ _KNOWN = {
     "connect error": "no connection",
     "credential": "no credentials were found, or they are not valid",
 }
+
+
+def _broke_off(error: Exception) -> bool:
+    """Whether an answer ended before its end, which obstore does not ask for again."""
+    if isinstance(error, (FileNotFoundError, StorageError)):
+        return False
+    return not _STATUS.search(str(error)) and bool(_BROKEN_BODY.search(str(error)))
 
 
 def reason(error: BaseException) -> str:
