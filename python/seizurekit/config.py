@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -57,7 +58,8 @@ class LoaderConfig(Section):
         prefetch: of ``threads``: batches that are read ahead.
         shuffle: of ``threads``: ``window``, or ``block`` for an object store that is read without `cache.local_dir`.
         on_error: of ``threads``: ``raise``, or ``skip`` windows that cannot be read.
-        num_workers: of ``torch``: worker processes; 0 for the training process itself.
+        num_workers: of ``torch``: worker processes; 0 for the training process itself, and then the next four change
+            nothing.
         pin_memory: of ``torch``: hand out pinned memory where there is a GPU.
         persistent_workers: of ``torch``: keep the workers from one epoch to the next.
         prefetch_factor: of ``torch``: batches that each worker reads ahead.
@@ -74,7 +76,16 @@ class LoaderConfig(Section):
     pin_memory: bool = True
     persistent_workers: bool = True
     prefetch_factor: Annotated[int, Field(ge=1, le=64)] = 2
-    timeout_s: Positive = 120.0
+    timeout_s: Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)] = 120.0
+
+    @model_validator(mode="after")
+    def _only_threads_can(self) -> LoaderConfig:
+        for key, found, wanted in (("shuffle", self.shuffle, "window"), ("on_error", self.on_error, "raise")):
+            if self.kind == "torch" and found != wanted:
+                raise ValueError(
+                    f"loader.{key}: found {found} with loader.kind torch, wanted {wanted}, or kind threads"
+                )
+        return self
 
 
 class ModelConfig(Section):

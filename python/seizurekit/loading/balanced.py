@@ -11,7 +11,7 @@ import numpy.typing as npt
 from seizurekit.cache.shard_cache import DEFAULT_GB
 from seizurekit.cache.windows import WindowKind, Windows
 from seizurekit.errors import CacheError
-from seizurekit.loading.windows import EEGWindowDataset
+from seizurekit.loading.windows import EEGWindowDataset, Int64
 from seizurekit.storage.folder import Options
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 FULL_SHARE = 0.3
 NONE_SHARE = 2.5
-
-Int64 = npt.NDArray[np.int64]
 
 
 class BalancedSeizureDataset(EEGWindowDataset):
@@ -52,6 +50,7 @@ class BalancedSeizureDataset(EEGWindowDataset):
         local_dir_gb: float = DEFAULT_GB,
         seed: int = 0,
     ) -> None:
+        self._seed = seed
         super().__init__(
             cache_dir,
             split,
@@ -62,8 +61,10 @@ class BalancedSeizureDataset(EEGWindowDataset):
             local_dir=local_dir,
             local_dir_gb=local_dir_gb,
         )
-        self.numbers = balanced_windows(self.windows, seed)
         self.seizure_ratio: float = seizure_ratio(self.windows, self.numbers)
+
+    def _chosen(self, windows: Windows) -> Int64:
+        return balanced_windows(windows, self._seed)
 
 
 def balanced_windows(windows: Windows, seed: int) -> Int64:

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import shutil
 from collections.abc import Iterator
-from multiprocessing.process import BaseProcess
-from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, default_collate
 
 from seizurekit.loading.order import Division, epoch_order
 from seizurekit.loading.windows import EEGWindowDataset
+from seizurekit.loading.workers import Workers, WorkersFailedError, few_processors_are_no_news, shared_memory_left
 
-_SHARED_MEMORY = Path("/dev/shm")
-_GRACE_S = 2.0
+Batch: TypeAlias = tuple[Tensor, Tensor]
 _log = logging.getLogger(__name__)
 
 
 class TorchLoader:
     """Batches of a dataset by torch's DataLoader, in the order in which WindowLoader would hand them out.
 
-    Workers are spawned, not forked: a forked one inherits locks of threads that it has not, those of an object store's
-    client and of OpenMP among them, and hangs. When a batch does not come within `timeout_s`, or a worker dies, the
-    workers are ended, one warning says so and why, and loading goes on in this process, with the very next batch. An
-    exception in the reading itself is raised, as it would be without workers.
+    Workers are spawned. Forked ones start in 0.3 s and not in 3, but inherit every lock that some thread happens to
+    hold, hang for ever where an object store was read before, and are warned of by Python 3.12; and workers that stay
+    are started once a training. (A fork server would keep the environment, and so the credentials, that it began with.)
+
+    When a batch does not come within `timeout_s`, or a worker dies, the workers are ended, one warning says so and why,
+    and loading goes on in this process, with the very next batch. So it does where a worker cannot read a batch that
+    this process can, as when there is too little shared memory. An exception of the data itself is raised.
 
     Args:
         dataset: whose items are batched.
@@ -38,7 +37,7 @@ class TorchLoader:
         seed: of the order.
         rank: of this process.
         world_size: number of processes that share an epoch.
-        num_workers: processes that read; 0 for this one alone.
+        num_workers: processes that read; 0 for this one alone, and then the next four change nothing.
         pin_memory: hand out pinned memory; only where there is a GPU.
         persistent_workers: keep the workers from one epoch to the next.
         prefetch_factor: batches that each worker reads ahead.
@@ -69,17 +68,18 @@ class TorchLoader:
         self._rank = rank
         self._pinned = pin_memory and torch.cuda.is_available()
         self._persistent, self._ahead, self._timeout = persistent_workers, prefetch_factor, timeout_s
-        self._batches = _Batches()
-        self._generator = torch.Generator()  # or DataLoader would draw from the one of the training
-        self._loader: DataLoader[tuple[Tensor, Tensor]] | None = None
-        self._iterator: Any = None
+        self._batches: list[list[int]] = []
+        self._workers: Workers | None = None
+        self._iteration = 0
         self.num_workers = num_workers
         self.epoch = 0
         self.current: npt.NDArray[np.int64] = np.empty(0, np.int64)
 
     def close(self) -> None:
         """Ends the workers that stay from epoch to epoch; the next iteration begins new ones."""
-        self._end_workers()
+        if self._workers is not None:
+            self._workers.close()
+        self._workers = None
 
     def __len__(self) -> int:
         """Batches in an epoch of this rank."""
@@ -89,95 +89,84 @@ class TorchLoader:
         """Makes the next iteration that of another epoch."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Goes through the next epoch."""
+    def __iter__(self) -> Iterator[Batch]:
+        """Goes through the next epoch; an iteration begun before ends with a RuntimeError."""
         order = epoch_order(self._seed, self.epoch, len(self._dataset))
         batches = [order[part].tolist() for part in self._division.of_rank(self._rank)]
         self.epoch += 1
-        done = 0
-        if self.num_workers:
-            known = set(multiprocessing.active_children())
-            try:
-                for batch in self._by_workers(batches):
-                    self.current = self._dataset.numbers[batches[done]]
-                    done += 1
-                    yield batch
-            except RuntimeError as error:
-                if str(error).startswith("Caught "):  # an exception of the dataset's, out of a worker
-                    raise
-                why = _why(error, set(multiprocessing.active_children()) - known)
-                self._end_workers()
-                _end(set(multiprocessing.active_children()) - known)
-                self.num_workers, self._pinned = 0, False
-                _log.warning(
-                    "loader: the workers were ended: %s; loading goes on with num_workers=0, pin_memory=false", why
-                )
-        for batch in self._in_this_process(batches[done:]):
-            self.current = self._dataset.numbers[batches[done]]
-            done += 1
-            yield batch
+        self._iteration += 1
+        return self._iterate(batches, self._iteration)
 
-    def _by_workers(self, batches: list[list[int]]) -> Iterator[tuple[Tensor, Tensor]]:
-        self._batches.batches = batches
-        if self._loader is None or not self._persistent:
-            self._loader = DataLoader(
+    def _iterate(self, batches: list[list[int]], iteration: int) -> Iterator[Batch]:
+        keep = False
+        try:
+            self._begin(batches)
+            for items in batches:
+                if iteration != self._iteration:
+                    raise RuntimeError("another iteration of this loader was begun; go on with that one")
+                batch = self._next(items)
+                self.current = self._dataset.numbers[items]
+                yield batch
+            keep = self._persistent
+        except GeneratorExit:
+            keep = self._persistent
+            raise
+        finally:
+            if not keep and iteration == self._iteration:
+                self.close()
+
+    def _begin(self, batches: list[list[int]]) -> None:
+        self._batches[:] = batches
+        if not self.num_workers or not batches:
+            return
+        if self._workers is None or not self._persistent:
+            self.close()
+            self._workers = Workers(self._loader(), self._timeout)
+        try:
+            self._workers.begin()
+        except WorkersFailedError as failure:
+            self._do_without(str(failure))
+
+    def _loader(self) -> DataLoader[Batch]:
+        with few_processors_are_no_news():
+            return DataLoader(
                 self._dataset,
-                batch_sampler=self._batches,
+                batch_sampler=self._batches,  # asked for anew each epoch
                 num_workers=self.num_workers,
                 multiprocessing_context="spawn",
                 pin_memory=self._pinned,
                 persistent_workers=self._persistent,
                 prefetch_factor=self._ahead,
-                timeout=self._timeout,
-                generator=self._generator,
-            )
-        self._iterator = iter(self._loader)
-        yield from self._iterator
-        if not self._persistent:
-            self._iterator = None
-
-    def _end_workers(self) -> None:
-        # Without this torch's handler would take the end of each for a failure, and raise wherever it happens to be.
-        if self._iterator is not None:
-            self._iterator._shutdown_workers()
-        self._loader = self._iterator = None
-
-    def _in_this_process(self, batches: list[list[int]]) -> Iterator[tuple[Tensor, Tensor]]:
-        if batches:
-            yield from DataLoader(
-                self._dataset, batch_sampler=batches, pin_memory=self._pinned, generator=self._generator
+                generator=torch.Generator(),  # or it would draw from the training's
             )
 
+    def _next(self, items: list[int]) -> Batch:
+        if self._workers is None:
+            return self._read(items)
+        try:
+            x, y = self._workers.next()
+            return x, y
+        except WorkersFailedError as failure:
+            self._do_without(str(failure))
+            return self._read(items)
+        except Exception as error:
+            why = _cause(error)
+        batch = self._read(items)  # raises what is the data's own
+        self._do_without(f"a worker could not read a batch that this process can: {why}")
+        return batch
 
-class _Batches(Sampler[list[int]]):
-    """The batches of the epoch at hand; workers that stay ask for them anew each epoch."""
+    def _read(self, items: list[int]) -> Batch:
+        x, y = default_collate(self._dataset.__getitems__(items))
+        return (x.pin_memory(), y.pin_memory()) if self._pinned else (x, y)
 
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
+    def _do_without(self, why: str) -> None:
+        self.close()
+        self.num_workers, self._pinned = 0, False
+        _log.warning("loader: the workers were ended: %s; loading goes on with num_workers=0, pin_memory=false", why)
 
 
-def _why(error: RuntimeError, workers: set[BaseProcess]) -> str:
-    told = " ".join(str(error).split()).rstrip(".")
-    if _SHARED_MEMORY.is_dir():
-        free = shutil.disk_usage(_SHARED_MEMORY).free
-        if "Bus error" in told or free < 2**26:
-            told += f"; {_SHARED_MEMORY} has {free / 1e6:.0f} MB left, give the container more shared memory"
-    alive = sum(worker.is_alive() for worker in workers)
-    return f"{told}; {alive} of them were alive"
-
-
-def _end(workers: set[BaseProcess]) -> None:
-    """Ends processes: asks, and then does not ask."""
-    for worker in workers:
-        worker.terminate()
-    for worker in workers:
-        worker.join(_GRACE_S)
-        if worker.is_alive():
-            worker.kill()
-            worker.join()
+def _cause(error: Exception) -> str:
+    """A worker's exception in one line; its text, as torch passes it on, ends with the line that counts."""
+    last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    about_memory = any(sign in last.lower() for sign in ("shm", "shared memory", "no space left"))
+    return last + (shared_memory_left() if about_memory else "")

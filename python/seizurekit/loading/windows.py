@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from seizurekit.cache.shard_cache import DEFAULT_GB
 from seizurekit.cache.store import open_cache
@@ -20,12 +20,15 @@ from seizurekit.storage.folder import Options
 if TYPE_CHECKING:
     from seizurekit.signal.chain import Chain
 
+Int64 = npt.NDArray[np.int64]
+
 
 class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
     """Every window of a split: an item is (signal float32 [19, T], mask uint8 [T], 1 where there is a seizure).
 
-    The store is opened by its path anew in each process that reads, so the dataset may go to workers that are forked or
-    spawned.
+    The store is opened anew in each process that reads, its signal when the first item is read, so the dataset may go
+    to workers that are spawned or, where the store is local, forked. A pickled one holds neither store nor numbers, and
+    is small whatever the store.
 
     Args:
         cache_dir: folder or URL of the store.
@@ -36,9 +39,6 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
         storage_options: of an object store, see `open_cache`.
         local_dir: of an object store: where whole shards are kept, see `open_cache`.
         local_dir_gb: most that is kept there, GB.
-
-    Attributes:
-        numbers: for each item the number of its window in ``open_cache(…).windows(…)``, int64 [item].
 
     Raises:
         CacheError: no such store or split, or one of another chain.
@@ -58,16 +58,27 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
     ) -> None:
         self._place = (os.fspath(cache_dir), split, storage_options, chain, local_dir, local_dir_gb)
         self._window, self._stride = window, stride
-        self._opened: tuple[int, Windows] | None = None
-        self.numbers: npt.NDArray[np.int64] = np.arange(len(self.windows), dtype=np.int64)
+        self._opened: tuple[int, Windows, Int64] | None = None
+        self._open()
 
     @property
     def windows(self) -> Windows:
         """The windows of the store, opened in this process."""
+        return self._open()[1]
+
+    @property
+    def numbers(self) -> Int64:
+        """For each item the number of its window in ``open_cache(…).windows(…)``, int64 [item]."""
+        return self._open()[2]
+
+    def _open(self) -> tuple[int, Windows, Int64]:
         if self._opened is None or self._opened[0] != os.getpid():
-            cache = open_cache(*self._place)
-            self._opened = (os.getpid(), cache.windows(window=self._window, stride=self._stride))
-        return self._opened[1]
+            windows = open_cache(*self._place).windows(window=self._window, stride=self._stride)
+            self._opened = (os.getpid(), windows, self._chosen(windows))
+        return self._opened
+
+    def _chosen(self, windows: Windows) -> Int64:
+        return np.arange(len(windows), dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -79,7 +90,9 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitems__(self, items: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """Several items in one read; torch's DataLoader asks for a batch so."""
-        x, y = self.windows.read(self.numbers[np.asarray(items, np.int64)])
+        # Of several workers each has one thread: together they are as many as there are processors, or more.
+        threads = None if get_worker_info() is None else 1
+        x, y = self.windows.read(self.numbers[np.asarray(items, np.int64)], threads=threads)
         return list(zip(torch.from_numpy(x), torch.from_numpy(y), strict=True))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -83,6 +83,8 @@ def train(config: Config, run_dir: Path | None = None) -> TrainingResult:
     best: Checkpoint | None = None
     step = 0
     with TrainingLog(run_dir / METRICS, steps) as log:
+        manifest = windows.windows.cache.manifest
+        log.say(f"{config.cache.dir}: train: {manifest.hours:.1f} h, {manifest.seizures} seizures")
         log.say(
             f"{config.name}: {len(windows)} windows of {config.cache.window:g} s, {windows.seizure_ratio:.1%} of them "
             f"seizure; {sum(p.numel() for p in model.parameters())} parameters on {device}; {steps} steps"
@@ -173,7 +175,7 @@ def make_loader(windows: BalancedSeizureDataset, config: Config, device: torch.d
             loader.batch_size,
             config.seed,
             num_workers=loader.num_workers,
-            pin_memory=loader.pin_memory,
+            pin_memory=loader.pin_memory and device.type == "cuda",
             persistent_workers=loader.persistent_workers,
             prefetch_factor=loader.prefetch_factor,
             timeout_s=loader.timeout_s,

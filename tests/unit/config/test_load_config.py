@@ -40,6 +40,17 @@ def test_what_a_file_leaves_out_has_its_default(config: Path) -> None:
     assert (loaded.cache.dir, loaded.cache.window, loaded.seed) == ("store", 60.0, 0)
 
 
+def test_torchs_loader_has_four_workers_that_stay_unless_told(config: Path) -> None:
+    loader = load_config(config, ["loader.kind=torch"]).loader
+    assert (loader.num_workers, loader.prefetch_factor, loader.timeout_s) == (4, 2, 120.0)
+    assert loader.pin_memory
+    assert loader.persistent_workers
+
+
+def test_no_workers_go_with_any_other_setting_of_theirs(config: Path) -> None:
+    assert load_config(config, ["loader.kind=torch", "loader.num_workers=0"]).loader.persistent_workers
+
+
 def test_an_override_replaces_the_files_value_and_is_yaml(config: Path) -> None:
     loaded = load_config(config, ["training.lr=1e-3", "model.widths=[8, 16]", "detection.threshold=null", "name=b"])
     assert loaded.training.lr == 0.001
@@ -98,6 +109,15 @@ def test_an_unknown_key_is_placed_in_its_file_and_line(config: Path) -> None:
         ("cache.stride=61", ("cache.stride", "61", "at most cache.window 60")),
         ("name=../a", ("name", "../a")),
         ("detection.threshold=1.0", ("detection.threshold", "1.0", "less than 1")),
+        ("cache.local_dir_gb=0", ("cache.local_dir_gb", "0", "greater than 0")),
+        ("loader.kind=processes", ("loader.kind", "processes", "threads")),
+        ("loader.prefetch=0", ("loader.prefetch", "0")),
+        ("loader.prefetch_factor=0", ("loader.prefetch_factor", "0")),
+        ("loader.timeout_s=0", ("loader.timeout_s", "0", "greater than 0")),
+        ("loader.timeout_s=.inf", ("loader.timeout_s", "inf")),
+        ("loader.num_workers=-1", ("loader.num_workers", "-1")),
+        ("loader={kind: torch, shuffle: block}", ("loader.shuffle", "block", "kind torch", "wanted window")),
+        ("loader={kind: torch, on_error: skip}", ("loader.on_error", "skip", "kind torch", "wanted raise")),
         ("name.x=1", ("name is no section",)),
         ("seed", ("'seed'", "section.key=value")),
         ("=1", ("section.key=value",)),

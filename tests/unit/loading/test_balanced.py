@@ -65,3 +65,15 @@ def test_a_split_without_a_seizure_window_is_refused_with_what_to_check(small_st
         sk.BalancedSeizureDataset(small_store, window=600.0, stride=600.0)
     for hint in (".csv_bi", "label", "longer than a window"):
         assert hint in str(error.value)
+
+
+def test_the_balanced_set_of_a_store_is_the_recipes_and_no_window_comes_twice(small_store: Path) -> None:
+    dataset = sk.BalancedSeizureDataset(small_store, window=20.0, stride=1.0, seed=2)
+    kind = dataset.windows.kind
+    partial = dataset.windows.count(WindowKind.PARTIAL)
+    assert partial > 10
+    assert count(kind, dataset.numbers, WindowKind.PARTIAL) == partial
+    wanted = {WindowKind.FULL: round(0.3 * partial), WindowKind.NONE: round(2.5 * partial)}
+    for of, number in wanted.items():
+        assert count(kind, dataset.numbers, of) == min(number, dataset.windows.count(of))
+    assert len(np.unique(dataset.numbers)) == len(dataset)

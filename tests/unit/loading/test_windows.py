@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +45,25 @@ def test_an_item_beyond_the_end_is_an_index_error(dataset: sk.EEGWindowDataset) 
     assert sum(1 for _ in dataset) == len(dataset)
 
 
-def test_a_pickled_dataset_carries_no_open_store(dataset: sk.EEGWindowDataset) -> None:
-    dataset[0]
-    again = pickle.loads(pickle.dumps(dataset))
-    assert len(pickle.dumps(dataset)) < 20_000
+@pytest.mark.parametrize("kind", [sk.EEGWindowDataset, sk.BalancedSeizureDataset])
+def test_a_pickled_dataset_is_small_whatever_the_store_and_chooses_the_same_windows(
+    small_store: Path, kind: type[sk.EEGWindowDataset]
+) -> None:
+    dataset = kind(small_store, window=20.0, stride=0.01)
+    assert len(dataset) > 10_000
+    pickled = pickle.dumps(dataset)
+    assert len(pickled) < 4_000
+    again = pickle.loads(pickled)
+    np.testing.assert_array_equal(again.numbers, dataset.numbers)
     assert torch.equal(again[1][0], dataset[1][0])
+
+
+def test_a_dataset_opens_no_shard_before_an_item_is_asked_for(small_store: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(small_store, tmp_path / "cache")
+    shutil.rmtree(copy / "train" / "signal" / "c")
+    dataset = pickle.loads(pickle.dumps(sk.EEGWindowDataset(copy, window=20.0)))
+    with pytest.raises(CacheError, match="signal/c/0/0"):
+        dataset[0]
 
 
 @pytest.mark.parametrize("context", ["spawn", "fork"])
@@ -72,3 +89,36 @@ def test_a_store_of_another_chain_is_refused_and_both_are_named(small_store: Pat
 def test_a_split_that_is_not_there_is_refused(small_store: Path) -> None:
     with pytest.raises(CacheError, match="'test'"):
         sk.EEGWindowDataset(small_store, "test")
+
+
+def test_a_dataset_takes_an_object_store_and_keeps_shards_locally(
+    remote_store: str, small_store: Path, tmp_path: Path
+) -> None:
+    options = {"region": "us-east-1"}
+    dataset = sk.EEGWindowDataset(
+        remote_store, window=20.0, storage_options=options, local_dir=tmp_path, local_dir_gb=1.0
+    )
+    wanted = sk.EEGWindowDataset(small_store, window=20.0)
+    assert torch.equal(pickle.loads(pickle.dumps(dataset))[3][0], wanted[3][0])
+    assert any(tmp_path.iterdir())
+
+
+def test_a_forked_process_is_told_that_it_cannot_read_an_object_store_read_before(remote_store: str) -> None:
+    dataset = sk.EEGWindowDataset(remote_store, window=20.0)
+    dataset[0]
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads, which this is about
+        child = os.fork()
+    if child == 0:
+        try:
+            dataset[0]
+            told = "read"
+        except BaseException as error:
+            told = str(error)
+        os.write(writer, told.encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert "spawn" in pipe.read()
+    os.waitpid(child, 0)
