@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seizurekit import models as models
+    from seizurekit import ops as ops
     from seizurekit.cache.build import build_cache as build_cache
     from seizurekit.cache.store import open_cache as open_cache
     from seizurekit.errors import EdfError as EdfError
@@ -38,7 +39,7 @@ _HOME = {
     "repair_edf": "seizurekit.recordings.repair",
 }
 
-_MODULES = ("models",)
+_MODULES = ("models", "ops")
 
 __all__ = [
     "BalancedSeizureDataset",
@@ -52,6 +53,7 @@ __all__ = [
     "models",
     "open_cache",
     "open_edf",
+    "ops",
     "preprocess",
     "read_annotations",
     "repair_edf",

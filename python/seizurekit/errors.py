@@ -68,3 +68,7 @@ class ConfigError(SeizurekitError, ValueError):
 
 class CheckpointError(SeizurekitError):
     """A checkpoint that is absent, damaged, or of another model."""
+
+
+class BackendError(SeizurekitError, RuntimeError):
+    """An operation that no back end, or not the one asked for, can compute here; names each one's reason."""

@@ -30,6 +30,11 @@ def force_manifest_rebuild() -> bool:
     return _flag("BGB_FORCE_MANIFEST_REBUILD")
 
 
+def force_fallback() -> bool:
+    """`SEIZURE_MAMBA_FORCE_FALLBACK`: compute every operation in plain torch."""
+    return _flag("SEIZURE_MAMBA_FORCE_FALLBACK")
+
+
 def s3_endpoint() -> str:
     """`AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`: an S3 server that is not Amazon's; empty where neither is set."""
     return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""

@@ -1,0 +1,175 @@
+"""The choice of a back end: made in the open, after the chosen one has been tried.
+
+A back end is a module of functions (`seizurekit.kernels.causal_conv1d` tells which). For each operation and kind of
+device a table gives their order of preference. Before a back end first serves a case (a device, dtypes and flags) it
+runs a small input of that case, forward and backward, and is compared with the reference in float64; one that cannot be
+imported, raises, or computes something else is passed over. One log line tells which was taken and why those before it
+were not.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Protocol
+
+import torch
+
+from seizurekit.errors import BackendError
+from seizurekit.settings import force_fallback
+
+REFERENCE = "torch"
+"""Of every operation, the back end that runs everywhere."""
+
+_log = logging.getLogger(__name__)
+_lock = threading.RLock()
+_verdicts: dict[tuple[str, str, Case], str | None] = {}
+_told: set[str] = set()
+
+
+class Case(Protocol):
+    """What a back end is tried for: hashable, and with the device."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the operation is to run."""
+
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation's back ends.
+
+    Attributes:
+        name: as in `seizurekit.ops`.
+        backends: the module of each, by its name.
+        preference: for each type of device their names, the best first; `REFERENCE` alone for a type that is not here.
+        trial: runs a back end's module on a small input of a case; returns what is wrong with it, or None.
+    """
+
+    name: str
+    backends: Mapping[str, str]
+    preference: Mapping[str, tuple[str, ...]]
+    trial: Callable[[ModuleType, Any], str | None]
+
+    def order(self, device: torch.device) -> tuple[str, ...]:
+        """The names to ask on a device, the best first."""
+        return self.preference.get(device.type, (REFERENCE,))
+
+
+def choose(
+    operation: Operation,
+    case: Case,
+    refusal: Callable[[ModuleType], str | None] = lambda backend: None,
+    requested: str | None = None,
+) -> ModuleType:
+    """The back end to call.
+
+    Args:
+        operation: what is to be computed.
+        case: what it is to be tried for.
+        refusal: why a back end cannot serve the call at hand, or None.
+        requested: the only one to take.
+
+    Raises:
+        BackendError: `requested` cannot serve, or none can; with the reason.
+    """
+    only = _only(operation, requested)
+    reasons: dict[str, str] = {}
+    for name in (only,) if only else operation.order(case.device):
+        reason = why_not(operation, name, case) or refusal(load(operation, name))
+        if reason is None:
+            if requested is None:
+                _tell(operation, case, name, reasons)
+            return load(operation, name)
+        reasons[name] = reason
+    raise BackendError(f"{operation.name} on {case.device}: {_listed(reasons)}")
+
+
+def why_not(operation: Operation, name: str, case: Case) -> str | None:
+    """Why a back end cannot serve a case, or None; tried once, the answer kept until `forget`."""
+    key = (operation.name, name, case)
+    if key not in _verdicts:
+        with _lock:
+            if key not in _verdicts:
+                _verdicts[key] = _tried(operation, name, case)
+    return _verdicts[key]
+
+
+def load(operation: Operation, name: str) -> ModuleType:
+    """A back end's module; raises what its import raises."""
+    return importlib.import_module(operation.backends[name])
+
+
+def forget() -> None:
+    """Forgets every verdict, so that each back end is tried again."""
+    with _lock:
+        _verdicts.clear()
+        _told.clear()
+
+
+def described(error: BaseException) -> str:
+    """An exception as a reason: its type and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _only(operation: Operation, requested: str | None) -> str | None:
+    """The one back end that may serve: the requested or the forced one; None where the choice is free."""
+    if requested is not None and requested not in operation.backends:
+        raise BackendError(
+            f"{operation.name}: backend: found {requested!r}, wanted one of {', '.join(operation.backends)}"
+        )
+    if not force_fallback():
+        return requested
+    if requested not in (None, REFERENCE):
+        raise BackendError(
+            f"{operation.name}: {requested}: SEIZURE_MAMBA_FORCE_FALLBACK is set, which forces {REFERENCE}"
+        )
+    return REFERENCE
+
+
+def _tried(operation: Operation, name: str, case: Case) -> str | None:
+    try:
+        backend = load(operation, name)
+        reason: str | None = backend.why_not(case.device)
+    except ModuleNotFoundError as error:
+        return f"not installed (no module {error.name})"
+    except Exception as error:  # a broken package may raise anything when imported; all of it becomes the reason
+        return f"fails to import: {described(error)}"
+    if reason is not None:
+        return reason
+    if case.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        raise BackendError(f"{operation.name}: {name} was never tried for {case}; run it once before capturing a graph")
+    try:
+        with torch.no_grad(), torch.autocast(case.device.type, enabled=False):
+            return operation.trial(backend, case)
+    except Exception as error:  # whatever a kernel's compiler, loader or driver raises is the reason
+        return described(error)
+
+
+def _tell(operation: Operation, case: Case, name: str, reasons: Mapping[str, str]) -> None:
+    """Logs a choice the first time that it is made on a device; the plain fallback as a warning."""
+    if force_fallback():
+        reasons = {"SEIZURE_MAMBA_FORCE_FALLBACK": "is set"}
+    why = f" ({_listed(reasons)})" if reasons else ""
+    line = f"{operation.name} on {case.device}: {name}{why}"
+    with _lock:
+        if line in _told:
+            return
+        _told.add(line)
+    fallback = name == REFERENCE and name != operation.order(case.device)[0]
+    _log.log(logging.WARNING if fallback else logging.INFO, "%s", line)
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    def each() -> Iterator[str]:
+        for name, reason in reasons.items():
+            yield f"{name}: {reason}"
+
+    return "; ".join(each())
