@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -155,10 +155,8 @@ def _tried(operation: Operation, name: str, case: Case) -> str | None:
 
 def _tell(operation: Operation, case: Case, name: str, reasons: Mapping[str, str]) -> None:
     """Logs a choice the first time that it is made on a device; the plain fallback as a warning."""
-    if force_fallback():
-        reasons = {"SEIZURE_MAMBA_FORCE_FALLBACK": "is set"}
-    why = f" ({_listed(reasons)})" if reasons else ""
-    line = f"{operation.name} on {case.device}: {name}{why}"
+    why = "SEIZURE_MAMBA_FORCE_FALLBACK is set" if force_fallback() else _listed(reasons)
+    line = f"{operation.name} on {case.device}: {name}" + (f" ({why})" if why else "")
     with _lock:
         if line in _told:
             return
@@ -168,8 +166,4 @@ def _tell(operation: Operation, case: Case, name: str, reasons: Mapping[str, str
 
 
 def _listed(reasons: Mapping[str, str]) -> str:
-    def each() -> Iterator[str]:
-        for name, reason in reasons.items():
-            yield f"{name}: {reason}"
-
-    return "; ".join(each())
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
