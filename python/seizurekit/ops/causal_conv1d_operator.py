@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from seizurekit.kernels.causal_conv1d.reference import channels_last, empty_like_layout
-from seizurekit.ops.causal_conv1d_trial import ConvCase, trial
+from seizurekit.ops import causal_conv1d_trial
+from seizurekit.ops.causal_conv1d_trial import ConvCase
 from seizurekit.ops.dispatch import Operation, choose
 
 _FOLDER = "seizurekit.kernels.causal_conv1d"
@@ -28,7 +29,7 @@ CAUSAL_CONV1D = Operation(
         "torch": f"{_FOLDER}.reference",
     },
     {"cuda": ("cuda-package", "triton", "cuda", "torch"), "cpu": ("native", "torch")},
-    trial,
+    causal_conv1d_trial,
 )
 """What each back end needs: the package causal-conv1d; the package triton; the library that CMake builds where there is
 nvcc, or NVRTC; the C++ core; nothing."""
@@ -64,6 +65,7 @@ def _backend(
         silu,
         reverse,
         channels_last(x_BDL),
+        x_BDL.shape[1] % 8 == 0,
         bias is not None,
         initial_BDS is not None,
     )

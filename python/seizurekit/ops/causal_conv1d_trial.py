@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from seizurekit.kernels.causal_conv1d import reference
+from seizurekit.ops.deviation import Deviation, deviation
 
-BATCH, CHANNELS, LENGTH = 2, 24, 40
-TOLERANCES = {
-    torch.float64: (1e-10, 1e-10),
-    torch.float32: (1e-4, 1e-4),
-    torch.float16: (3e-3, 5e-3),
-    torch.bfloat16: (1e-2, 5e-2),
-}
-"""Relative and absolute, by the dtype of x; the package causal-conv1d's own, and a stricter one for float32."""
+BATCH, LENGTH = 2, 70
+CHANNELS = {True: 24, False: 19}
+"""By whether they are to be a multiple of 8."""
 
 
 @dataclass(frozen=True)
 class ConvCase:
-    """What distinguishes one compiled kernel from another."""
+    """What distinguishes one compiled kernel from another; `aligned` is whether the channels are a multiple of 8."""
 
     device: torch.device
     dtype: torch.dtype
@@ -31,17 +29,15 @@ class ConvCase:
     silu: bool
     reverse: bool
     channels_last: bool
+    aligned: bool = True
     bias: bool = True
     initial: bool = True
 
-
-@dataclass(frozen=True)
-class Deviation:
-    """How far one result is from the reference: the largest error, and that error as a share of what is tolerated."""
-
-    name: str
-    error: float
-    share: float
+    def __str__(self) -> str:
+        extras = [name for name in ("aligned", "silu", "bias", "initial", "reverse") if getattr(self, name)]
+        weight = "" if self.weight_dtype == self.dtype else f" with {_short(self.weight_dtype)} weights"
+        layout = "channels" if self.channels_last else "length"
+        return ", ".join((f"{_short(self.dtype)}{weight}", f"width {self.width}", f"{layout} innermost", *extras))
 
 
 @dataclass(frozen=True)
@@ -60,31 +56,39 @@ class Arguments:
         return replace(self, **{name: t.cpu().double() for name, t in vars(self).items() if t is not None})
 
 
-def trial(backend: ModuleType, case: ConvCase) -> str | None:
-    """What is wrong with a back end's results for a case, or None."""
-    worst = max(deviations(backend, case), key=lambda deviation: deviation.share)
-    if worst.share <= 1.0:
-        return None
-    return f"wrong numbers: {worst.name} is off by {worst.error:.2g}, {worst.share:.2g} times what is tolerated"
+def cases(device: torch.device) -> Iterator[ConvCase]:
+    """What the self-test computes on a device: every dtype, layout, width and direction, and some bare ones."""
+    for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
+        weight = torch.float64 if dtype == torch.float64 else torch.float32
+        for channels_last, width, reverse in product((True, False), (4, 3, 2), (False, True)):
+            yield ConvCase(device, dtype, weight, width, True, reverse, channels_last)
+        for channels_last in (True, False):
+            yield ConvCase(device, dtype, dtype, 4, False, False, channels_last, False, bias=False, initial=False)
 
 
-def deviations(
-    backend: ModuleType, case: ConvCase, batch: int = BATCH, channels: int = CHANNELS, length: int = LENGTH
-) -> list[Deviation]:
+def refusal(backend: ModuleType, case: ConvCase) -> str | None:
+    """Why a back end does not serve a case, or None."""
+    arguments = made_up(case)
+    reason: str | None = backend.why_not_call(arguments.x_BDL, arguments.weight_DW, arguments.initial_BDS, case.reverse)
+    return reason
+
+
+def deviations(backend: ModuleType, case: ConvCase) -> list[Deviation]:
     """Every result of a back end, forward, backward and the step of streaming, against the reference in float64."""
-    found = _results(backend, made_up(case, batch, channels, length), case)
-    wanted = _results(reference, made_up(case, batch, channels, length).double(), case)
-    rtol, atol = TOLERANCES[case.dtype]
-    return [_deviation(name, found[name], wanted[name], rtol, atol) for name in wanted]
+    arguments = made_up(case)
+    found = _results(backend, arguments, case)
+    wanted = _results(reference, arguments.double(), case)
+    return [deviation(name, found[name], wanted[name], case.dtype) for name in wanted]
 
 
-def made_up(case: ConvCase, batch: int, channels: int, length: int) -> Arguments:
+def made_up(case: ConvCase) -> Arguments:
     """Arguments that need no random numbers, so that a trial leaves the generators alone."""
-    x_BDL = _waves((batch, channels, length), 1.0, case.device, case.dtype)
-    dy_BDL = _waves((batch, channels, length), 2.0, case.device, case.dtype)
+    channels = CHANNELS[case.aligned]
+    x_BDL = _waves((BATCH, channels, LENGTH), 1.0, case.device, case.dtype)
+    dy_BDL = _waves((BATCH, channels, LENGTH), 2.0, case.device, case.dtype)
     if case.channels_last:
         x_BDL, dy_BDL = (t.transpose(1, 2).contiguous().transpose(1, 2) for t in (x_BDL, dy_BDL))
-    state = (batch, channels, case.width - 1)
+    state = (BATCH, channels, case.width - 1)
     return Arguments(
         x_BDL,
         _waves((channels, case.width), 3.0, case.device, case.weight_dtype),
@@ -116,10 +120,5 @@ def _results(backend: ModuleType, a: Arguments, case: ConvCase) -> dict[str, Ten
     return results
 
 
-def _deviation(name: str, found: Tensor, wanted: Tensor, rtol: float, atol: float) -> Deviation:
-    if found.shape != wanted.shape:
-        return Deviation(f"{name} (shape {tuple(found.shape)} for {tuple(wanted.shape)})", torch.inf, torch.inf)
-    error = (found.cpu().double() - wanted).abs().nan_to_num(torch.inf)
-    # A sum over the batch and the length is rounded like its terms, whose size its own may hide.
-    scale = wanted.abs().clamp(min=wanted.abs().mean())
-    return Deviation(name, float(error.max()), float((error / (atol + rtol * scale)).max()))
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

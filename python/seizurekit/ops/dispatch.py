@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import torch
 
 from seizurekit.errors import BackendError
+from seizurekit.ops.deviation import Deviation
 from seizurekit.settings import force_fallback
 
 REFERENCE = "torch"
@@ -41,6 +42,19 @@ class Case(Protocol):
     def __hash__(self) -> int: ...
 
 
+class Trial(Protocol):
+    """How an operation's back ends are tried: a module with these functions."""
+
+    def cases(self, device: torch.device) -> Iterable[Any]:
+        """Everything that the self-test computes on a device."""
+
+    def refusal(self, backend: ModuleType, case: Any) -> str | None:
+        """Why a back end does not serve a case, or None."""
+
+    def deviations(self, backend: ModuleType, case: Any) -> list[Deviation]:
+        """Every result for a small input of the case, forward and backward, against the reference in float64."""
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation's back ends.
@@ -49,13 +63,13 @@ class Operation:
         name: as in `seizurekit.ops`.
         backends: the module of each, by its name.
         preference: for each type of device their names, the best first; `REFERENCE` alone for a type that is not here.
-        trial: runs a back end's module on a small input of a case; returns what is wrong with it, or None.
+        trial: how they are tried.
     """
 
     name: str
     backends: Mapping[str, str]
     preference: Mapping[str, tuple[str, ...]]
-    trial: Callable[[ModuleType, Any], str | None]
+    trial: Trial
 
     def order(self, device: torch.device) -> tuple[str, ...]:
         """The names to ask on a device, the best first."""
@@ -106,6 +120,12 @@ def load(operation: Operation, name: str) -> ModuleType:
     return importlib.import_module(operation.backends[name])
 
 
+def deviations(operation: Operation, backend: ModuleType, case: Case) -> list[Deviation]:
+    """A back end's results for a case against the reference's, whatever mode torch is in."""
+    with torch.no_grad(), torch.autocast(case.device.type, enabled=False):
+        return operation.trial.deviations(backend, case)
+
+
 def forget() -> None:
     """Forgets every verdict, so that each back end is tried again."""
     with _lock:
@@ -142,15 +162,17 @@ def _tried(operation: Operation, name: str, case: Case) -> str | None:
         return f"not installed (no module {error.name})"
     except Exception as error:  # a broken package may raise anything when imported; all of it becomes the reason
         return f"fails to import: {described(error)}"
+    if reason is None:
+        reason = operation.trial.refusal(backend, case)
     if reason is not None:
         return reason
     if case.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
         raise BackendError(f"{operation.name}: {name} was never tried for {case}; run it once before capturing a graph")
     try:
-        with torch.no_grad(), torch.autocast(case.device.type, enabled=False):
-            return operation.trial(backend, case)
+        worst = max(deviations(operation, backend, case), key=lambda deviation: deviation.share)
     except Exception as error:  # whatever a kernel's compiler, loader or driver raises is the reason
         return described(error)
+    return f"wrong numbers: {worst}" if worst.share > 1 else None
 
 
 def _tell(operation: Operation, case: Case, name: str, reasons: Mapping[str, str]) -> None:

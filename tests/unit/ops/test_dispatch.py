@@ -12,6 +12,7 @@ import torch
 
 from seizurekit.errors import BackendError
 from seizurekit.ops import dispatch
+from seizurekit.ops.deviation import Deviation
 from seizurekit.ops.dispatch import Operation, choose
 
 CPU = torch.device("cpu")
@@ -30,10 +31,23 @@ def fake(name: str, why_not: str | None = None, answer: object = None) -> Module
     return module
 
 
-def trial(backend: ModuleType, case: Case) -> str | None:
-    if isinstance(backend.answer, Exception):
-        raise backend.answer
-    return None if backend.answer == 42 else f"wrong numbers: {backend.answer}"
+class Trial:
+    """Wants 42; keeps what it was asked for."""
+
+    def __init__(self) -> None:
+        self.tried: list[Case] = []
+
+    def cases(self, device: torch.device) -> list[Case]:
+        return [Case(device)]
+
+    def refusal(self, backend: ModuleType, case: Case) -> str | None:
+        return None
+
+    def deviations(self, backend: ModuleType, case: Case) -> list[Deviation]:
+        self.tried.append(case)
+        if isinstance(backend.answer, Exception):
+            raise backend.answer
+        return [Deviation("answer", abs(backend.answer - 42), 0.5)]
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +70,7 @@ def operation(monkeypatch: pytest.MonkeyPatch) -> Operation:
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, f"fake_{name}", module)
     names = {"absent": "there_is_no_such_module", **{name: f"fake_{name}" for name in modules}}
-    return Operation("answer", names, {"cpu": tuple(names)}, trial)
+    return Operation("answer", names, {"cpu": tuple(names)}, Trial())
 
 
 def test_every_back_end_that_fails_is_passed_over_and_one_line_says_why(
@@ -69,13 +83,14 @@ def test_every_back_end_that_fails_is_passed_over_and_one_line_says_why(
     assert line == (
         "answer on cpu: torch (absent: not installed (no module there_is_no_such_module); "
         "broken: not installed (no module fake_broken); elsewhere: runs on CUDA devices only; "
-        "raising: RuntimeError: CUDA error: no kernel image; wrong: wrong numbers: 41)"
+        "raising: RuntimeError: CUDA error: no kernel image; "
+        "wrong: wrong numbers: answer is off by 1, where 0.5 is tolerated)"
     )
     assert caplog.records[0].levelno == logging.WARNING
 
 
 def test_the_first_that_works_is_taken_and_said_quietly(operation: Operation, caplog: pytest.LogCaptureFixture) -> None:
-    quick = Operation("answer", operation.backends | {"quick": "fake_torch"}, {"cpu": ("quick", "torch")}, trial)
+    quick = Operation("answer", operation.backends | {"quick": "fake_torch"}, {"cpu": ("quick", "torch")}, Trial())
     with caplog.at_level(logging.INFO):
         choose(quick, Case())
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
@@ -90,7 +105,7 @@ def test_the_first_that_works_is_taken_and_said_quietly(operation: Operation, ca
         ("broken", "not installed"),
         ("elsewhere", "runs on CUDA devices only"),
         ("raising", "RuntimeError: CUDA error: no kernel image"),
-        ("wrong", "wrong numbers: 41"),
+        ("wrong", "wrong numbers: answer is off by 1"),
     ],
 )
 def test_a_requested_back_end_that_fails_is_an_error_with_the_reason(
@@ -101,13 +116,13 @@ def test_a_requested_back_end_that_fails_is_an_error_with_the_reason(
 
 
 def test_where_none_works_the_error_names_the_reason_of_each(operation: Operation) -> None:
-    nothing = Operation("answer", operation.backends, {"cpu": ("absent", "wrong")}, trial)
-    with pytest.raises(BackendError, match=r"absent: not installed .*; wrong: wrong numbers: 41"):
+    nothing = Operation("answer", operation.backends, {"cpu": ("absent", "wrong")}, Trial())
+    with pytest.raises(BackendError, match=r"absent: not installed .*; wrong: wrong numbers: answer is off by 1"):
         choose(nothing, Case())
 
 
 def test_a_call_that_a_back_end_refuses_goes_to_the_next(operation: Operation) -> None:
-    two = Operation("answer", {"quick": "fake_torch", "torch": "fake_torch"}, {"cpu": ("quick", "torch")}, trial)
+    two = Operation("answer", {"quick": "fake_torch", "torch": "fake_torch"}, {"cpu": ("quick", "torch")}, Trial())
     asked: list[ModuleType] = []
 
     def refusal(backend: ModuleType) -> str | None:
@@ -119,17 +134,12 @@ def test_a_call_that_a_back_end_refuses_goes_to_the_next(operation: Operation) -
 
 
 def test_a_back_end_is_tried_once_a_case_whatever_the_number_of_threads(operation: Operation) -> None:
-    tried: list[Case] = []
-
-    def counting(backend: ModuleType, case: Case) -> str | None:
-        tried.append(case)
-        return None
-
-    once = Operation("answer", {"torch": "fake_torch"}, {}, counting)
+    trial = Trial()
+    once = Operation("answer", {"torch": "fake_torch"}, {}, trial)
     threads = [threading.Thread(target=lambda: choose(once, Case())) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     choose(once, Case(flag=True))
-    assert tried == [Case(), Case(flag=True)]
+    assert trial.tried == [Case(), Case(flag=True)]
