@@ -8,7 +8,7 @@ chunks, R = H / G. With ``dt`` after its bias, softplus and limits, for every he
 ``reverse`` is exactly: flip x, dt, B, C and z along L, do the above, flip y; ours flips nothing in memory. The states
 are then those of the flipped sequence.
 
-Every back end is a module beside this one with the functions that `seizurekit.kernels.ssd_scan.chunked` has, of the same
-arguments and results: ``scan``, ``why_not`` and ``why_not_call``. They do not check their arguments; that is
+Every back end is a module beside this one with the functions that `seizurekit.kernels.ssd_scan.chunked` has, of the
+same arguments and results: ``scan``, ``why_not`` and ``why_not_call``. They do not check their arguments; that is
 `seizurekit.ops`'s part.
 """

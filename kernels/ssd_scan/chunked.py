@@ -72,7 +72,7 @@ def _scanned(
 ) -> tuple[Tensor, Tensor]:
     batch, length, heads, channels = x_BLHP.shape
     groups, states = B_BLGN.shape[2:]
-    padding = -length % size
+    padding = (length + size - 1) // size * size - length
     # Steps of no duration: what is padded changes no state. It lies where the scan ends, or backwards begins.
     side = (padding, 0) if reverse else (0, padding)
     dt_BKQH = functional.pad(dt_BLH, (0, 0, *side)).unflatten(1, (-1, size))
@@ -85,7 +85,9 @@ def _scanned(
     whole_BKH1 = since_start[..., :1] if reverse else since_start[..., -1:]
 
     u_BKHQP = u_BKQHP.transpose(2, 3)
-    within: Tensor = _WithinChunk.apply(since_start, C_BKGQN, B_BKGQN, u_BKHQP, reverse)  # type: ignore[no-untyped-call]
+    # A compiler derives a backward of its own, and fuses what is written here step by step.
+    within_chunk = _within_chunk if torch.compiler.is_compiling() else _WithinChunk.apply
+    within: Tensor = within_chunk(since_start, C_BKGQN, B_BKGQN, u_BKHQP, reverse)
 
     left_BKHQP = u_BKHQP * torch.exp(whole_BKH1 - since_start)[..., None]
     added = _by_group(left_BKHQP, groups).transpose(-1, -2) @ B_BKGQN
@@ -126,8 +128,15 @@ def _chained(
     return torch.stack(before[::-1] if reverse else before, dim=1), state
 
 
+def _within_chunk(s_BKHQ: Tensor, C_BKGQN: Tensor, B_BKGQN: Tensor, u_BKHQP: Tensor, reverse: bool) -> Tensor:
+    """``y_i = sum over j of exp(s_i - s_j) (C_i . B_j) u_j``, j up to i, or from i on where reversed."""
+    decays = _decays(s_BKHQ, C_BKGQN.shape[2], reverse)
+    y: Tensor = (decays * (C_BKGQN @ B_BKGQN.transpose(-1, -2))[:, :, :, None]).flatten(2, 3) @ u_BKHQP
+    return y
+
+
 class _WithinChunk(torch.autograd.Function):
-    """``y_i = sum over j of exp(s_i - s_j) (C_i . B_j) u_j``, j up to i, or from i on where reversed.
+    """The same with a backward of its own.
 
     Autograd would keep five matrices of Q x Q for every head; this keeps the arguments, and works in place.
     """
@@ -136,9 +145,7 @@ class _WithinChunk(torch.autograd.Function):
     def forward(ctx: Any, s_BKHQ: Tensor, C_BKGQN: Tensor, B_BKGQN: Tensor, u_BKHQP: Tensor, reverse: bool) -> Tensor:
         ctx.save_for_backward(s_BKHQ, C_BKGQN, B_BKGQN, u_BKHQP)
         ctx.reverse = reverse
-        weights = _decays(s_BKHQ, C_BKGQN.shape[2], reverse).mul_((C_BKGQN @ B_BKGQN.transpose(-1, -2))[:, :, :, None])
-        y: Tensor = weights.flatten(2, 3) @ u_BKHQP
-        return y
+        return _within_chunk(s_BKHQ, C_BKGQN, B_BKGQN, u_BKHQP, reverse)
 
     @staticmethod
     @once_differentiable
