@@ -40,9 +40,9 @@ class Tile:
 
 
 CHANNELS_LAST_FORWARD = {2: Tile(64, 16), 4: Tile(64, 8), 8: Tile(32, 8)}
-CHANNELS_LAST_BACKWARD = {2: Tile(64, 8), 4: Tile(64, 8), 8: Tile(32, 8)}
+CHANNELS_LAST_BACKWARD = {2: Tile(64, 8), 4: Tile(64, 8), 8: Tile(16, 8)}
 LENGTH_LAST_FORWARD = {2: Tile(4, 32), 4: Tile(4, 64), 8: Tile(4, 32)}
-LENGTH_LAST_BACKWARD = {2: Tile(4, 32), 4: Tile(4, 32), 8: Tile(4, 32)}
+LENGTH_LAST_BACKWARD = {2: Tile(4, 32), 4: Tile(4, 32), 8: Tile(2, 32, warps=4)}
 """By the size of an element in bytes. With channels innermost and elements of 2 bytes, a thread's part of the forward
 tile is one 16-byte row, of the backward tile one of 8 bytes: the running sums of 16 would not fit into 128 registers."""
 
@@ -54,6 +54,9 @@ _TILES_A_PART = 4
 
 _SUM_PARTS, _SUM_CHANNELS = 64, 32
 _UPDATE_ELEMENTS = 1024
+_OPTIONS = {"enable_fp_fusion": True}
+"""a * b + c in one instruction: Triton's own default is about to change."""
+
 _OLDEST = (3, 0)
 
 
@@ -77,7 +80,7 @@ def forward(
             causal_conv1d_fwd_kernel_channels_last[grid](
                 *tensors, channels // unit, length, run, x_BDL.stride(0) // unit, x_BDL.stride(2) // unit,
                 W=width, SILU=silu, REVERSE=reverse, ALIGN=unit, ACC=_sums(x_BDL),
-                BG=tile.groups, BD=tile.channels, num_warps=tile.warps,
+                BG=tile.groups, BD=tile.channels, num_warps=tile.warps, **_OPTIONS,
             )  # fmt: skip
         else:
             tile, chunk = LENGTH_LAST_FORWARD[x_BDL.element_size()], chunk_of(x_BDL)
@@ -86,7 +89,7 @@ def forward(
             causal_conv1d_fwd_kernel_length_last[grid](
                 *tensors, channels, length // unit, x_BDL.stride(0) // unit, x_BDL.stride(1) // unit,
                 W=width, SILU=silu, REVERSE=reverse, ALIGN=unit, ACC=_sums(x_BDL),
-                BD=tile.channels, BC=tile.groups, V=chunk, num_warps=tile.warps,
+                BD=tile.channels, BC=tile.groups, V=chunk, num_warps=tile.warps, **_OPTIONS,
             )  # fmt: skip
     return y_BDL, final_BDS
 
@@ -131,15 +134,15 @@ def backward(
         if last:
             causal_conv1d_bwd_kernel_channels_last[grid](
                 *tensors, channels // unit, length, run, *strides, **flags,
-                BG=tile.groups, BD=tile.channels, num_warps=tile.warps,
+                BG=tile.groups, BD=tile.channels, num_warps=tile.warps, **_OPTIONS,
             )  # fmt: skip
         else:
             causal_conv1d_bwd_kernel_length_last[grid](
                 *tensors, channels, length // unit, run, *strides, **flags,
-                BD=tile.channels, BC=tile.groups, V=chunk_of(x_BDL), num_warps=tile.warps,
+                BD=tile.channels, BC=tile.groups, V=chunk_of(x_BDL), num_warps=tile.warps, **_OPTIONS,
             )  # fmt: skip
         causal_conv1d_bwd_sum_kernel[(triton.cdiv(channels, _SUM_CHANNELS), width + 1)](
-            partial, dweight_DW, dbias_D, parts, channels, W=width, BP=_SUM_PARTS, BD=_SUM_CHANNELS
+            partial, dweight_DW, dbias_D, parts, channels, W=width, BP=_SUM_PARTS, BD=_SUM_CHANNELS, **_OPTIONS
         )
     return dx_BDL, dweight_DW, dbias_D, dinitial_BDS
 
@@ -156,7 +159,7 @@ def update(x_BD: Tensor, state_BDN: Tensor, weight_DW: Tensor, bias_D: Tensor | 
     with torch.cuda.device_of(x_BD):
         causal_conv1d_update_kernel[(triton.cdiv(batch * channels, rows),)](
             x_BD, tight, weight_DW, bias_D, y_BD, batch * channels, channels, columns, x_BD.stride(0), x_BD.stride(1),
-            W=weight_DW.shape[1], SILU=silu, ACC=_sums(x_BD), BR=rows, BN=padded,
+            W=weight_DW.shape[1], SILU=silu, ACC=_sums(x_BD), BR=rows, BN=padded, **_OPTIONS,
         )  # fmt: skip
     if tight is not state_BDN:
         state_BDN.copy_(tight)

@@ -26,5 +26,7 @@ def dequantize_triton(x: Tensor, step: float, dtype: torch.dtype) -> Tensor:
     out = torch.empty(x.shape, dtype=dtype, device=x.device)
     n = x.numel()
     if n:
-        dequantize_fwd_kernel[(triton.cdiv(n, _BLOCK),)](x.contiguous(), out, n, float(step), BLOCK=_BLOCK)
+        dequantize_fwd_kernel[(triton.cdiv(n, _BLOCK),)](
+            x.contiguous(), out, n, float(step), BLOCK=_BLOCK, enable_fp_fusion=True
+        )
     return out

@@ -1,11 +1,11 @@
-"""Fixed point to floating point: the reference against float64, and the Triton kernel, interpreted, against it."""
+"""Fixed point to floating point: the reference against float64, the Triton kernel against it, and how that compiles."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,9 +38,27 @@ def test_every_integer_is_rounded_once(dtype: torch.dtype) -> None:
         assert torch.equal(dequantize_reference(x, step, dtype), wanted)
 
 
-@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 def test_the_triton_kernel_equals_the_reference_in_tritons_interpreter() -> None:
+    pytest.importorskip("triton", reason="triton is not installed")
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     command = [sys.executable, "-c", INTERPRETED]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.stdout == "equal\n", done.stderr
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_triton_kernel_compiles_without_a_spill_and_with_wide_accesses(
+    dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("triton", reason="triton is not installed")
+    from compiled_kernels import CAPABILITIES, compile_launch, launches
+    from seizurekit.kernels.dequantize.triton import dequantize_triton
+
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    (launch,) = launches(dequantize_triton, torch.zeros(2, 19, 15360, dtype=torch.int16), 1 / 512, dtype)
+    for capability in CAPABILITIES:
+        compiled = compile_launch(launch, capability, tmp_path)
+        assert compiled.spilled == 0
+        assert compiled.registers <= 64
+        assert compiled.loads(128) >= 1
+        assert compiled.stores(128) >= 1
