@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import Tensor
 
 from bench.kernel_contenders import CONV1D, PACKAGE, Convolution, Shape, contenders
-from bench.measure import this_machine, time_in_turn
+from bench.measure import time_in_turn, this_machine
 from bench.scan_contenders import scan_rows
 from seizurekit.models.detector import EXPAND, SIZES
 

@@ -1,7 +1,7 @@
 """Triton kernels compiled for GPUs that are not there, as the package's own functions would launch them.
 
-`launches` runs a function of the package on CPU tensors and keeps what it would have launched; `compile_launch` compiles
-one launch ahead of time and reads registers, spills and the width of its accesses.
+`launches` runs a function of the package on CPU tensors and keeps what it would have launched; `compile_launch`
+compiles one launch ahead of time and reads registers, spills and the width of its accesses.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The causal convolution in Triton: the back end ``triton``.
 
-The tiles are a table, not `triton.autotune`'s choice: the order in which the weights' gradients are added depends on the
-tiles, and the same call must give the same bits in every run; nothing can be timed while a CUDA graph is captured; and
-the operation is bound by memory, so that tiles matter little once accesses are wide and registers few. Nothing but the
-tables' values is a constant of the kernels: a new length, batch or number of channels compiles nothing new.
+The tiles are a table, not `triton.autotune`'s choice: the order in which the weights' gradients are added depends on
+the tiles, and the same call must give the same bits in every run; nothing can be timed while a CUDA graph is captured;
+and the operation is bound by memory, so that tiles matter little once accesses are wide and registers few. Sizes and
+strides are no constants of the kernels, only the largest power of two up to 16 bytes that divides them: hardly any new
+length, batch or number of channels compiles anything.
 
 The gradients of weight and bias are sums of parts, one a program, that a second kernel adds in their order: no atomics.
 """
@@ -42,9 +43,9 @@ class Tile:
 CHANNELS_LAST_FORWARD = {2: Tile(64, 16), 4: Tile(64, 8), 8: Tile(32, 8)}
 CHANNELS_LAST_BACKWARD = {2: Tile(64, 8), 4: Tile(64, 8), 8: Tile(16, 8)}
 LENGTH_LAST_FORWARD = {2: Tile(4, 32), 4: Tile(4, 64), 8: Tile(4, 32)}
-LENGTH_LAST_BACKWARD = {2: Tile(4, 32), 4: Tile(4, 32), 8: Tile(2, 32, warps=4)}
+LENGTH_LAST_BACKWARD = {2: Tile(4, 32), 4: Tile(4, 32), 8: Tile(2, 32)}
 """By the size of an element in bytes. With channels innermost and elements of 2 bytes, a thread's part of the forward
-tile is one 16-byte row, of the backward tile one of 8 bytes: the running sums of 16 would not fit into 128 registers."""
+tile is a row of 16 bytes, of the backward tile one of 8: the running sums for 16 would not fit into 128 registers."""
 
 RUN_FORWARD, RUN_BACKWARD = 8, 16
 """Channels innermost: samples that a thread walks along; three more are loaded a run."""
@@ -119,9 +120,9 @@ def backward(
     dbias_D = None if bias_D is None else torch.empty_like(bias_D)
     dinitial_BDS = None if initial_BDS is None else torch.empty_like(initial_BDS)
     outer = 2 if last else 1
-    strides = (dy_BDL.stride(0), dy_BDL.stride(outer), x_BDL.stride(0), x_BDL.stride(outer))
-    unit = _unit(x_BDL, channels if last else length, strides)
-    strides = tuple(stride // unit for stride in strides)
+    outer_strides = (dy_BDL.stride(0), dy_BDL.stride(outer), x_BDL.stride(0), x_BDL.stride(outer))
+    unit = _unit(x_BDL, channels if last else length, outer_strides)
+    strides = tuple(stride // unit for stride in outer_strides)
     tile = (CHANNELS_LAST_BACKWARD if last else LENGTH_LAST_BACKWARD)[x_BDL.element_size()]
     run = RUN_BACKWARD if last else _TILES_A_PART
     parts = batch * _parts(length, tile.groups * run * (1 if last else chunk_of(x_BDL)))

@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 """The convolution of sequences with channels innermost in memory, forward and backward.
 
 A program takes BD channels and BG runs of R consecutive samples. A thread walks along its runs and keeps the last three

@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 """The convolution of sequences with the length innermost in memory, forward and backward.
 
 A thread takes chunks of V consecutive samples of a channel, by one or two 16-byte accesses, and the chunks beside them.

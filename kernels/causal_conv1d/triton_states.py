@@ -1,4 +1,4 @@
-# mypy: allow-untyped-defs, allow-untyped-calls, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
 """What the Triton kernels of both layouts share: the activation, the states at a sequence's edges, and the sums of the
 weights' gradients.
 
