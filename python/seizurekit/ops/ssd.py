@@ -1,0 +1,179 @@
+"""Mamba-2's state-space scan, forwards or backwards in time, and its single step for streaming.
+
+Source: Dao and Gu 2024 ("Transformers are SSMs"), as mamba-ssm's ``mamba_chunk_scan_combined`` and
+``selective_state_update`` compute it. Shapes: B batch, L length, H heads, P channels a head, G groups, N states.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seizurekit.kernels.ssd_scan.step import step
+from seizurekit.ops import ssd_operator as ssd_operator  # registers the operators
+from seizurekit.ops.ssd_checks import check_scan, check_step
+
+_NO_LIMIT = (0.0, float("inf"))
+
+
+@overload
+def ssd_scan(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    chunk_size: int | None = None,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    dt_bias: Tensor | None = None,
+    initial_states: Tensor | None = None,
+    seq_idx: Tensor | None = None,
+    dt_softplus: bool = False,
+    dt_limit: tuple[float, float] = _NO_LIMIT,
+    return_final_states: Literal[False] = False,
+    reverse: bool = False,
+    backend: str | None = None,
+) -> Tensor: ...
+@overload
+def ssd_scan(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    chunk_size: int | None = None,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    dt_bias: Tensor | None = None,
+    initial_states: Tensor | None = None,
+    seq_idx: Tensor | None = None,
+    dt_softplus: bool = False,
+    dt_limit: tuple[float, float] = _NO_LIMIT,
+    *,
+    return_final_states: Literal[True],
+    reverse: bool = False,
+    backend: str | None = None,
+) -> tuple[Tensor, Tensor]: ...
+def ssd_scan(
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    chunk_size: int | None = None,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    dt_bias: Tensor | None = None,
+    initial_states: Tensor | None = None,
+    seq_idx: Tensor | None = None,
+    dt_softplus: bool = False,
+    dt_limit: tuple[float, float] = _NO_LIMIT,
+    return_final_states: bool = False,
+    reverse: bool = False,
+    backend: str | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """Every head's linear recurrence over time, computed by chunks.
+
+    ``state[t] = exp(dt[t] * A) * state[t - 1] + dt[t] * x[t] (outer) B[t]``; ``y[t] = state[t] @ C[t] + D * x[t]``, times
+    SiLU of z. dt has had dt_bias added, then softplus taken, then been clamped. dt, A, the sums over time and the states
+    are float32 (float64 for float64) whatever the inputs and autocast are.
+
+    Args:
+        x: [B, L, H, P] float32, bfloat16, float16 or float64.
+        dt: [B, L, H], step sizes, of x's dtype or float32.
+        A: [H], negative: the rates at which states decay.
+        B: [B, L, G, N] of x's dtype; H is a multiple of G, and heads next to each other share a group.
+        C: as B.
+        chunk_size: samples computed at once; a matter of speed only. None takes what suits the device; a back end may
+            take less.
+        D: [H] or [H, P], the skip past the recurrence.
+        z: as x, the gate.
+        dt_bias: [H].
+        initial_states: [B, H, P, N], the state before the first sample; zeros where there is none.
+        seq_idx: [B, L] integers: the number of the sequence that a sample belongs to, where several are packed into a
+            row. The state is forgotten where it changes; `initial_states` belong to number 0.
+        dt_softplus: whether dt goes through softplus.
+        dt_limit: the least and the largest dt.
+        return_final_states: also return the state after the last sample.
+        reverse: anti-causal. Exactly the scan of everything flipped along L, flipped back; the states are those of the
+            flipped sequence, and ``torch`` flips nothing in memory.
+        backend: the only back end to take, ``mamba-ssm`` or ``torch``; None takes the best that works.
+
+    Returns:
+        y [B, L, H, P] of x's dtype; with `return_final_states` also the final state [B, H, P, N], float32 (float64 for
+        float64).
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit; names the argument, what was found and what was wanted.
+        BackendError: `backend` cannot serve; names the reason.
+    """
+    check_scan(x, dt, A, B, C, chunk_size, D, z, dt_bias, initial_states, seq_idx, dt_limit)
+    y, final = torch.ops.seizurekit.ssd_scan(
+        x,
+        dt,
+        A,
+        B,
+        C,
+        D,
+        dt_bias,
+        initial_states,
+        seq_idx,
+        chunk_size or 0,
+        dt_softplus,
+        float(dt_limit[0]),
+        float(dt_limit[1]),
+        reverse,
+        backend or "",
+    )
+    if z is not None:
+        y = _gated(y, z)
+    return (y, final) if return_final_states else y
+
+
+def ssd_step(
+    state: Tensor,
+    x: Tensor,
+    dt: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    dt_bias: Tensor | None = None,
+    dt_softplus: bool = False,
+    dt_limit: tuple[float, float] = _NO_LIMIT,
+) -> Tensor:
+    """One more sample of the recurrence, for streaming; plain torch on any device, not differentiable.
+
+    Args:
+        state: [B, H, P, N], any floating dtype; changed in place.
+        x: [B, H, P].
+        dt: [B, H].
+        A: [H].
+        B: [B, G, N].
+        C: as B.
+        D: as for `ssd_scan`.
+        z: as x.
+        dt_bias: as for `ssd_scan`.
+        dt_softplus: as for `ssd_scan`.
+        dt_limit: as for `ssd_scan`.
+
+    Returns:
+        y [B, H, P] of x's dtype.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit.
+    """
+    check_step(state, x, dt, A, B, C, D, z, dt_bias, dt_limit)
+    y = step(state, x, dt, A, B, C, D, dt_bias, dt_softplus, (float(dt_limit[0]), float(dt_limit[1])))
+    return y if z is None else _gated(y, z)
+
+
+def _gated(y: Tensor, z: Tensor) -> Tensor:
+    if y.dtype in (torch.float32, torch.float64):
+        return y * functional.silu(z)
+    return (y.float() * functional.silu(z.float())).to(y.dtype)
