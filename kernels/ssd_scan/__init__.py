@@ -1,14 +1,14 @@
 """Mamba-2's state-space scan (SSD, Dao and Gu 2024): one function, several back ends.
 
-Shapes: B batch, L length, H heads, P channels a head, G groups of heads that share B and C, N states a channel; Q samples
-a chunk, K chunks. For each head, with ``dt`` after bias, softplus and limits::
+Shapes: B batch, L length, H heads, P channels a head, G groups of heads that share B and C, N states a channel;
+J heads and R channels a group, Q samples a chunk. For each head, with ``dt`` after bias, softplus and limits::
 
     state[t] = exp(dt[t] * A) * state[t - 1] + dt[t] * x[t] (outer) B[t]        [P, N]
     y[t]     = state[t] @ C[t] + D * x[t]                                       [P]
 
 ``seq_idx`` numbers the sequences packed into a row: the state is forgotten where the number changes, and the initial
-state belongs to number 0. ``reverse`` is exactly: flip x, dt, B, C and seq_idx along L, do the above, flip y; the states
-are those of the flipped sequence.
+state belongs to number 0. ``reverse`` is exactly: flip x, dt, B, C and seq_idx along L, do the above, flip y; the
+states are those of the flipped sequence.
 
 Every back end is a module beside this one with the functions that `seizurekit.kernels.ssd_scan.reference` has:
 ``forward``, ``backward``, ``why_not``, ``why_not_call``. They neither check their arguments nor know autograd; both are

@@ -175,7 +175,8 @@ class Chunk:
 
     def _by_group(self, of_heads: Tensor) -> Tensor:
         """[B, H, ...] to [B, G, J, ...], J the heads of a group."""
-        return of_heads.unflatten(1, (self.groups, of_heads.shape[1] // self.groups))
+        batch, heads, *others = of_heads.shape
+        return of_heads.reshape(batch, self.groups, heads // self.groups, *others)
 
     def _merged(self, of_samples_BQHP: Tensor) -> Tensor:
         """[B, Q, H, P] to [B, G, Q, R], R the channels of all heads of a group."""

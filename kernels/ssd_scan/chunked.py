@@ -1,7 +1,7 @@
 """The scan by chunks of matrix products in plain torch, on any device: the back end ``torch``.
 
-One chunk is computed after the other (`seizurekit.kernels.ssd_scan.chunk`): what it needs stays in the processor's cache.
-Beside the inputs, memory holds one state a chunk in the backward pass, and one state in the forward pass.
+One chunk (`seizurekit.kernels.ssd_scan.chunk`) is computed after the other: what it needs stays in the processor's
+cache. Beside inputs and results, memory holds one state, and in the backward pass one for each chunk.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class _Chunks:
 
 
 def _runs(seq_idx_BL: Tensor, reverse: bool) -> Tensor:
-    """How often the sequence has changed up to each sample, in the order of the scan; before the first it is number 0."""
+    """How often the sequence has changed up to each sample, in the order of the scan; number 0 is before it."""
     zero = torch.zeros_like(seq_idx_BL[:, :1])
     before_BL = torch.cat((seq_idx_BL[:, 1:], zero) if reverse else (zero, seq_idx_BL[:, :-1]), dim=1)
     change_BL = (seq_idx_BL != before_BL).long()
@@ -108,7 +108,8 @@ def _runs(seq_idx_BL: Tensor, reverse: bool) -> Tensor:
 
 def _initial_state(inputs: ScanInputs) -> Tensor:
     if inputs.initial_BHPN is not None:
-        return inputs.initial_BHPN.to(inputs.sums)
+        initial_BHPN: Tensor = inputs.initial_BHPN.to(inputs.sums)
+        return initial_BHPN
     batch, _, heads, channels = inputs.x_BLHP.shape
     shape = (batch, heads, channels, inputs.B_BLGN.shape[3])
     return torch.zeros(shape, dtype=inputs.sums, device=inputs.x_BLHP.device)

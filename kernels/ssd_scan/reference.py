@@ -58,8 +58,9 @@ def backward(dy_BLHP: Tensor, dfinal_BHPN: Tensor | None, inputs: ScanInputs, op
         dx_BLHP += dy_BLHP * by_channel(inputs.D.to(inputs.sums))
         dD = (dy_BLHP * r.x_BLHP).sum((0, 1) if inputs.D.ndim == 2 else (0, 1, 3))
     ddt_BLH = step_sizes_backward(ddt_BLH, inputs, options)
-    groups = (inputs.B_BLGN.shape[2], -1)
-    dB_BLGN, dC_BLGN = (d.unflatten(2, groups).sum(3) for d in (dB_BLHN, dC_BLHN))
+    batch, length, groups, states = inputs.B_BLGN.shape
+    by_group = (batch, length, groups, r.A_H.shape[0] // groups, states)
+    dB_BLGN, dC_BLGN = (d.reshape(by_group).sum(3) for d in (dB_BLHN, dC_BLHN))
     found = (dx_BLHP, ddt_BLH, dA_BH.sum(0), dB_BLGN, dC_BLGN, dD, ddt_BLH.sum((0, 1)), dstate_BHPN)
     return like_inputs(found, inputs)
 

@@ -26,6 +26,7 @@ def step(
     inputs = ScanInputs(
         x_BHP[:, None], dt_BH[:, None], A_H, B_BGN[:, None], C_BGN[:, None], D, dt_bias_H, state_BHPN, None
     )
+    y_B1HP: Tensor
     y_B1HP, final_BHPN = forward(inputs, ScanOptions(dt_softplus=dt_softplus, dt_limit=dt_limit))
     state_BHPN.copy_(final_BHPN)
     return y_B1HP[:, 0]

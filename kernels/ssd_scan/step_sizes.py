@@ -31,5 +31,5 @@ def by_channel(D: Tensor) -> Tensor:
 
 
 def _biased(inputs: ScanInputs) -> Tensor:
-    dt_BLH = inputs.dt_BLH.to(inputs.sums)
+    dt_BLH: Tensor = inputs.dt_BLH.to(inputs.sums)
     return dt_BLH if inputs.dt_bias_H is None else dt_BLH + inputs.dt_bias_H.to(inputs.sums)

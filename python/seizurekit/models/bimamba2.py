@@ -41,6 +41,6 @@ class BiMamba2(nn.Module):
 
 
 _CANNOT_STREAM = (
-    "BiMamba2 cannot stream: its backward direction begins with the last sample of the signal, so its first output needs"
-    " all of it; use Mamba2 for streaming"
+    "BiMamba2 cannot stream: its backward direction begins with the last sample of the signal, so its first output"
+    " needs all of it; use Mamba2 for streaming"
 )

@@ -53,7 +53,7 @@ class Mamba2(nn.Module):
         sequence_parallel: accepted for compatibility.
         device: of the parameters.
         dtype: of the parameters.
-        reverse: the anti-causal direction: what ``flip(Mamba2(flip(u)))`` computes, without flipping anything in memory.
+        reverse: the anti-causal direction: what ``flip(Mamba2(flip(u)))`` computes, but nothing is flipped in memory.
 
     Raises:
         ValueError: an argument that no block can be built of; names it, what was found and what was wanted.
@@ -165,7 +165,9 @@ class Mamba2(nn.Module):
         given = {"seqlen": seqlen, "seq_idx": seq_idx, "cu_seqlens": cu_seqlens, "inference_params": inference_params}
         for name, value in given.items():
             if value is not None:
-                raise ValueError(f"{name}: found {type(value).__name__}, wanted None: Mamba2.forward has no support for it")
+                raise ValueError(
+                    f"{name}: found {type(value).__name__}, wanted None: Mamba2.forward does not support it"
+                )
         if u.ndim != 3 or u.shape[2] != self.d_model:
             raise ValueError(f"u: found shape {tuple(u.shape)}, wanted [B, L, {self.d_model}]")
         if (conv_state is None) != (ssm_state is None):
@@ -192,7 +194,9 @@ class Mamba2(nn.Module):
             ValueError: the block is anti-causal, or a shape does not fit.
         """
         if self.reverse:
-            raise ValueError("step: an anti-causal Mamba2 (reverse=True) cannot stream: its first output needs the last input")
+            raise ValueError(
+                "step: an anti-causal Mamba2 (reverse=True) cannot stream: its first output needs the last input"
+            )
         if hidden_states.shape[1:] != (1, self.d_model):
             raise ValueError(f"hidden_states: found shape {tuple(hidden_states.shape)}, wanted [B, 1, {self.d_model}]")
         z0, x0, z, xBC, dt = (t[:, 0] for t in self._projected(hidden_states))
@@ -207,7 +211,7 @@ class Mamba2(nn.Module):
             B,
             C,
             D=self._D(),
-            z=None if self.rmsnorm else z.unflatten(-1, (self.nheads, self.headdim)),
+            z=None if self.rmsnorm else _divided(z, self.nheads, self.headdim),
             dt_bias=self.dt_bias,
             dt_softplus=True,
             dt_limit=self.dt_limit,
@@ -264,7 +268,7 @@ class Mamba2(nn.Module):
             C,
             self.chunk_size,
             D=self._D(),
-            z=None if self.rmsnorm else z.unflatten(-1, (self.nheads, self.headdim)),
+            z=None if self.rmsnorm else _divided(z, self.nheads, self.headdim),
             dt_bias=self.dt_bias,
             # A copy: the state is overwritten when the backward pass still needs what it was.
             initial_states=None if state is None else state.clone(),
@@ -287,15 +291,20 @@ class Mamba2(nn.Module):
         """x [..., H, P], B and C [..., G, N]."""
         states = self.ngroups * self.d_state
         x, B, C = torch.split(xBC, [self.d_ssm, states, states], dim=-1)
-        groups = (self.ngroups, self.d_state)
-        return x.unflatten(-1, (self.nheads, self.headdim)), B.unflatten(-1, groups), C.unflatten(-1, groups)
+        B, C = (_divided(t, self.ngroups, self.d_state) for t in (B, C))
+        return _divided(x, self.nheads, self.headdim), B, C
 
     def _A(self) -> Tensor:  # noqa: N802 - the field's name for it
         wide = torch.float64 if self.A_log.dtype == torch.float64 else torch.float32
         return -torch.exp(self.A_log.to(wide))
 
     def _D(self) -> Tensor:  # noqa: N802 - the field's name for it
-        return self.D.unflatten(0, (self.nheads, self.headdim)) if self.D_has_hdim else self.D
+        return self.D.view(self.nheads, self.headdim) if self.D_has_hdim else self.D
+
+
+def _divided(features: Tensor, parts: int, size: int) -> Tensor:
+    """[..., parts * size] to [..., parts, size]."""
+    return features.reshape(*features.shape[:-1], parts, size)
 
 
 def _heads(d_inner: int, d_ssm: int, headdim: int, ngroups: int) -> int:
@@ -327,8 +336,8 @@ def _warn_if_unaligned(d_ssm: int, headdim: int, heads: int, d_in_proj: int) -> 
     if heads % _ALIGNED == 0:
         return
     warnings.warn(
-        f"Mamba2: (d_model * expand) / headdim: found {d_ssm} / {headdim} = {heads}, wanted a multiple of {_ALIGNED}: in_proj"
-        f" has {d_in_proj} outputs, a stride that the package causal-conv1d does not take; the convolution falls back to"
-        " another back end, and mamba_ssm itself could not run this block",
+        f"Mamba2: (d_model * expand) / headdim: found {d_ssm} / {headdim} = {heads}, wanted a multiple of {_ALIGNED}:"
+        f" in_proj has {d_in_proj} outputs, a stride that the package causal-conv1d does not take; here another"
+        " back end serves, but mamba_ssm with that package could not run this block",
         stacklevel=1,  # one place, so that Python's filter shows it once however many blocks are built
     )

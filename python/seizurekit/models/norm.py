@@ -45,7 +45,7 @@ class GatedRMSNorm(nn.Module):
         factor = None if gate is None else functional.silu(gate.to(wide))
         if factor is not None and not self.norm_before_gate:
             y = y * factor
-        grouped = y.unflatten(-1, (self.groups, -1))
+        grouped = y.reshape(*y.shape[:-1], self.groups, y.shape[-1] // self.groups)
         y = (grouped * torch.rsqrt(grouped.square().mean(-1, keepdim=True) + self.eps)).flatten(-2)
         y = y * self.weight.to(wide)
         if factor is not None and self.norm_before_gate:

@@ -78,9 +78,9 @@ def ssd_scan(
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Every head's linear recurrence over time, computed by chunks.
 
-    ``state[t] = exp(dt[t] * A) * state[t - 1] + dt[t] * x[t] (outer) B[t]``; ``y[t] = state[t] @ C[t] + D * x[t]``, times
-    SiLU of z. dt has had dt_bias added, then softplus taken, then been clamped. dt, A, the sums over time and the states
-    are float32 (float64 for float64) whatever the inputs and autocast are.
+    ``state[t] = exp(dt[t] * A) * state[t - 1] + dt[t] * x[t] (outer) B[t]``; ``y[t] = state[t] @ C[t] + D * x[t]``,
+    times SiLU of z. To dt, dt_bias is added, then softplus is taken, then it is clamped. dt, A, the sums over time and
+    the states are float32 (float64 for float64), whatever the inputs and autocast are.
 
     Args:
         x: [B, L, H, P] float32, bfloat16, float16 or float64.

@@ -86,9 +86,7 @@ def _check_groups(x: Tensor, B: Tensor) -> int:
     return B.shape[-1]
 
 
-def _check_of_heads(
-    x: Tensor, A: Tensor, D: Tensor | None, dt_bias: Tensor | None, heads: int, channels: int
-) -> None:
+def _check_of_heads(x: Tensor, A: Tensor, D: Tensor | None, dt_bias: Tensor | None, heads: int, channels: int) -> None:
     _check("A", A, x, (heads,))
     if D is not None:
         _check("D", D, x, (heads, channels) if D.ndim == 2 else (heads,))

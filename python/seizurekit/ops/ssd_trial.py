@@ -20,7 +20,7 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class ScanCase:
-    """What distinguishes one compiled kernel from another; `skip` is how many dimensions D has, 0 where there is none."""
+    """What distinguishes one compiled kernel from another; `skip` is how many dimensions D has, 0 without it."""
 
     device: torch.device
     dtype: torch.dtype
