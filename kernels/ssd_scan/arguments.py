@@ -17,11 +17,11 @@ class ScanInputs(NamedTuple):
     A_H: Tensor
     B_BLGN: Tensor
     C_BLGN: Tensor
-    D: Tensor | None
+    D: Tensor | None = None
     """[H] or [H, P]."""
-    dt_bias_H: Tensor | None
-    initial_BHPN: Tensor | None
-    seq_idx_BL: Tensor | None
+    dt_bias_H: Tensor | None = None
+    initial_BHPN: Tensor | None = None
+    seq_idx_BL: Tensor | None = None
 
     @property
     def sums(self) -> torch.dtype:

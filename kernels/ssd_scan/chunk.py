@@ -180,8 +180,9 @@ class Chunk:
 
     def _merged(self, of_samples_BQHP: Tensor) -> Tensor:
         """[B, Q, H, P] to [B, G, Q, R], R the channels of all heads of a group."""
-        batch, size, _, _ = of_samples_BQHP.shape
-        return of_samples_BQHP.to(self.product).reshape(batch, size, self.groups, -1).transpose(1, 2)
+        batch, size, heads, channels = of_samples_BQHP.shape
+        merged = (batch, size, self.groups, heads // self.groups * channels)
+        return of_samples_BQHP.to(self.product).reshape(merged).transpose(1, 2)
 
     def _rows(self, state_BHPN: Tensor) -> Tensor:
         """[B, H, P, N] to [B, G, R, N]."""

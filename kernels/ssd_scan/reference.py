@@ -17,13 +17,14 @@ from seizurekit.kernels.ssd_scan.step_sizes import by_channel, step_sizes, step_
 def forward(inputs: ScanInputs, options: ScanOptions) -> tuple[Tensor, Tensor]:
     """The outputs [B, L, H, P] of x's dtype and the final state [B, H, P, N]."""
     r = _recurrence(inputs, options)
-    y_BLHP = torch.zeros_like(r.x_BLHP)
+    y: list[Tensor] = list(r.x_BLHP.unbind(1))
     state_BHPN = r.initial_BHPN
     for t in r.order:
         state_BHPN = r.decay_BLH11[:, t] * state_BHPN + r.gained(t)
-        y_BLHP[:, t] = (state_BHPN @ r.C_BLHN[:, t, :, :, None])[..., 0]
+        y[t] = (state_BHPN @ r.C_BLHN[:, t, :, :, None])[..., 0]
+    y_BLHP = torch.stack(y, dim=1) if y else torch.zeros_like(r.x_BLHP)
     if inputs.D is not None:
-        y_BLHP += r.x_BLHP * by_channel(inputs.D.to(inputs.sums))
+        y_BLHP = y_BLHP + r.x_BLHP * by_channel(inputs.D.to(inputs.sums))
     return y_BLHP.to(inputs.x_BLHP.dtype), state_BHPN.clone()
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 import difflib
 import re
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from seizurekit.errors import ConfigError
 
@@ -22,6 +23,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+Features = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Section(BaseModel):
@@ -89,25 +91,37 @@ class LoaderConfig(Section):
 
 
 class ModelConfig(Section):
-    """The detector.
+    """The detector, a U-Net with Mamba-2 in its middle.
 
     Attributes:
-        name: which network.
-        widths: features of the encoder's stages, at a 4th, a 16th, … of 256 Hz.
-        blocks: residual blocks at the lowest rate, with dilations 1, 2, 4, …
-        dropout: probability that a feature of those blocks is dropped in training.
+        size: ``tiny``, ``small`` or ``base``; docs/models.md has their parameters and speed.
+        widths: features at 64, 32 and 16 Hz; null takes the size's, as with the next four.
+        blocks: residual blocks a stage of convolutions.
+        layers: bidirectional Mamba-2 blocks.
+        headdim: channels a head of Mamba-2; twice the last width must be a multiple of it.
+        d_state: states a channel of Mamba-2.
+        d_conv: taps of Mamba-2's convolutions; there are kernels for 2, 3 and 4, anything else becomes 4.
+        dropout: probability that a feature of a residual branch is dropped in training.
     """
 
-    name: Literal["conv_unet"] = "conv_unet"
-    widths: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=2, max_length=5, strict=False)
-    ] = (
-        24,
-        48,
-        64,
-    )
-    blocks: Annotated[int, Field(ge=0, le=8)] = 4
+    size: Literal["tiny", "small", "base"] = "tiny"
+    widths: Annotated[tuple[Features, Features, Features], Field(strict=False)] | None = None
+    blocks: Annotated[int, Field(ge=1, le=16)] | None = None
+    layers: Annotated[int, Field(ge=1, le=64)] | None = None
+    headdim: Annotated[int, Field(ge=1, le=256)] | None = None
+    d_state: Annotated[int, Field(ge=1, le=256)] | None = None
+    d_conv: int = 4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+    @field_validator("d_conv")
+    @classmethod
+    def _of_a_kernel(cls, d_conv: int) -> int:
+        if d_conv in (2, 3, 4):
+            return d_conv
+        warnings.warn(
+            f"model.d_conv: found {d_conv}, wanted 2, 3 or 4, which there are kernels for; 4 is taken", stacklevel=2
+        )
+        return 4
 
 
 class TrainingConfig(Section):

@@ -23,8 +23,7 @@ OVERRIDES = (
     "training.epochs=1",
     "training.device=cpu",
     "loader.batch_size=8",
-    "model.widths=[8, 8, 12]",
-    "model.blocks=1",
+    "model={widths: [8, 8, 16], layers: 1, headdim: 4, d_state: 4}",
     "detection.threshold=0.4",
 )
 DEMO = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"

@@ -22,8 +22,7 @@ TINY = (
     "training.epochs=1",
     "training.device=cpu",
     "loader.batch_size=8",
-    "model.widths=[8, 8]",
-    "model.blocks=0",
+    "model={widths: [8, 8, 16], layers: 1, headdim: 4, d_state: 4}",
     "detection.threshold=0.4",
 )
 

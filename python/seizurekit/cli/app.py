@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import warnings
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from seizurekit.cli import cache, copy, edf, model, synth
+from seizurekit.cli import cache, copy, edf, model, selftest, synth
 from seizurekit.errors import SeizurekitError
 
 # Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
@@ -44,11 +46,13 @@ edf.register(app)
 cache.register(app)
 copy.register(app)
 model.register(app)
+selftest.register(app)
 synth.register(app)
 
 
 def main() -> None:
     """Runs the command line; an error is one line on stderr, with its traceback only under ``--debug``."""
+    _say_in_one_line()
     try:
         code = app(args=sys.argv[1:] or ["--help"], prog_name="seizurekit", standalone_mode=False)
     except UsageError as error:
@@ -59,6 +63,13 @@ def main() -> None:
             raise
         _fail(_told(error), code=getattr(error, "exit_code", 1))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say_in_one_line() -> None:
+    """Warnings and what the package logs go to stderr, a line each."""
+    warnings.formatwarning = lambda message, *_: f"seizurekit: warning: {message}\n"
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("seizurekit").setLevel(logging.INFO)
 
 
 def _told(error: SeizurekitError | OSError) -> str:

@@ -23,11 +23,12 @@ def validate(config: ConfigFile, overrides: Overrides = None) -> None:
     Example: seizurekit validate configs/demo.yaml cache.dir=/data/cache
     """
     from seizurekit.config import load_config
-    from seizurekit.training.loop import open_data, pick_device
+    from seizurekit.training.device import pick_device
+    from seizurekit.training.loop import open_data
     from seizurekit.training.loss import positive_weight
 
     loaded = load_config(config, overrides or ())
-    device = pick_device(loaded.training.device)
+    device = pick_device(loaded.training.device, "training.device")
     windows, dev = open_data(loaded)
     weight = positive_weight(windows.seizure_ratio)
     typer.echo(f"{config}: good")

@@ -1,12 +1,120 @@
-"""From a configuration to a detector."""
+"""The detector: a convolutional U-Net whose narrow middle is bidirectional Mamba-2.
+
+Three strided stages take 256 Hz to 64, 32 and 16 Hz (60 s: 15,360 samples to 960), where Mamba-2 blocks look at the
+whole window in both directions; two stages with skips go back to 64 Hz, and the logits are interpolated to every
+sample, since what tells a seizure lies below 30 Hz. The shape is that of Ronneberger et al. (2015) with the residual
+blocks of He et al. (2016); Mamba-2 is Dao and Gu (2024).
+
+Shapes: B windows, C features, T samples, L samples at 16 Hz, D features there.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn import functional
+
 from seizurekit.config import Config, ModelConfig
-from seizurekit.models.unet import ConvUNet
+from seizurekit.errors import ConfigError
+from seizurekit.models.bimamba2 import BiMamba2
+from seizurekit.models.norm import RMSNorm
+from seizurekit.models.unet import Down, Up
+
+CHANNELS = 19
+STRIDES = (4, 2, 2)
+"""Samples that each stage of the encoder makes into one."""
+EXPAND = 2
 
 
-def build(config: Config | ModelConfig, seizure_ratio: float = 0.1) -> ConvUNet:
+@dataclass(frozen=True)
+class Size:
+    """How large a detector is.
+
+    Attributes:
+        widths: features at 64, 32 and 16 Hz; the last is Mamba-2's ``d_model``.
+        blocks: residual blocks a stage.
+        layers: bidirectional Mamba-2 blocks.
+        headdim: channels a head of Mamba-2.
+        d_state: its states a channel.
+    """
+
+    widths: tuple[int, int, int]
+    blocks: int
+    layers: int
+    headdim: int
+    d_state: int
+
+
+SIZES = {
+    "tiny": Size((24, 48, 64), blocks=1, layers=2, headdim=16, d_state=16),
+    "small": Size((64, 128, 256), blocks=1, layers=4, headdim=64, d_state=64),
+    "base": Size((128, 256, 512), blocks=2, layers=5, headdim=64, d_state=128),
+}
+"""By the name that ``model.size`` gives; their parameters and speed are in docs/models.md."""
+
+
+class MambaBlock(nn.Module):
+    """A norm and a bidirectional Mamba-2, with a skip past both."""
+
+    def __init__(self, width: int, size: Size, d_conv: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = RMSNorm(width)
+        self.mixer = BiMamba2(width, d_state=size.d_state, d_conv=d_conv, expand=EXPAND, headdim=size.headdim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_BLD: Tensor) -> Tensor:
+        """[B, L, D] to the same."""
+        y: Tensor = x_BLD + self.dropout(self.mixer(self.norm(x_BLD)))
+        return y
+
+
+class Detector(nn.Module):
+    """The detector; see the module.
+
+    Args:
+        size: how large.
+        d_conv: taps of Mamba-2's convolutions, 2 to 4.
+        dropout: probability that a feature of a residual branch is dropped in training.
+        prior: share of seizure samples expected, which the last bias starts from.
+    """
+
+    def __init__(self, size: Size, d_conv: int, dropout: float, prior: float) -> None:
+        super().__init__()
+        narrow, middle, wide = size.widths
+        self.down = nn.ModuleList(
+            Down(inputs, width, stride, size.blocks, dropout)
+            for inputs, width, stride in zip((CHANNELS, narrow, middle), size.widths, STRIDES, strict=True)
+        )
+        self.context = nn.Sequential(*(MambaBlock(wide, size, d_conv, dropout) for _ in range(size.layers)))
+        self.norm = RMSNorm(wide)
+        self.up = nn.ModuleList(
+            Up(inputs, width, size.blocks, dropout) for inputs, width in ((wide, middle), (middle, narrow))
+        )
+        self.head = nn.Conv1d(narrow, 1, 1)
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.constant_(cast(Tensor, self.head.bias), math.log(prior / (1.0 - prior)))
+
+    def forward(self, x_BCT: Tensor) -> Tensor:
+        """Logits float [B, T] for windows float [B, 19, T] of any length T >= 1."""
+        samples = x_BCT.shape[-1]
+        stride = math.prod(STRIDES)
+        padded = (samples + stride - 1) // stride * stride
+        features = functional.pad(x_BCT, (0, padded - samples))
+        skips = []
+        for down in self.down:
+            features = down(features)
+            skips.append(features)
+        features = self.norm(self.context(features.transpose(1, 2))).transpose(1, 2)
+        for up, skip in zip(self.up, skips[-2::-1], strict=True):
+            features = up(features, skip)
+        logits = functional.interpolate(self.head(features), size=padded, mode="linear", align_corners=False)
+        return logits[:, 0, :samples]
+
+
+def build(config: Config | ModelConfig, seizure_ratio: float = 0.1) -> Detector:
     """Builds the detector that a configuration asks for, with fresh parameters from torch's default generator.
 
     Args:
@@ -15,8 +123,29 @@ def build(config: Config | ModelConfig, seizure_ratio: float = 0.1) -> ConvUNet:
 
     Returns:
         A module from windows float32 [B, 19, T] to logits [B, T], for any T of 1 or more.
+
+    Raises:
+        ConfigError: the last of ``model.widths`` is not made of whole heads.
     """
     if not 0.0 < seizure_ratio < 1.0:
         raise ValueError(f"seizure_ratio: found {seizure_ratio}, wanted a share between 0 and 1")
     model = config.model if isinstance(config, Config) else config
-    return ConvUNet(model.widths, model.blocks, model.dropout, seizure_ratio)
+    return Detector(_size(model), model.d_conv, model.dropout, seizure_ratio)
+
+
+def _size(model: ModelConfig) -> Size:
+    """The named size, with what the configuration puts in its place."""
+    named = SIZES[model.size]
+    size = Size(
+        model.widths or named.widths,
+        model.blocks or named.blocks,
+        model.layers or named.layers,
+        model.headdim or named.headdim,
+        model.d_state or named.d_state,
+    )
+    if EXPAND * size.widths[-1] % size.headdim:
+        raise ConfigError(
+            f"model.widths: found {size.widths[-1]} features at 16 Hz, so {EXPAND * size.widths[-1]} channels of "
+            f"Mamba-2, wanted a multiple of model.headdim {size.headdim}"
+        )
+    return size

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seizurekit import ops
-from seizurekit.models.norm import GatedRMSNorm
+from seizurekit.models.norm import RMSNorm
 
 _WIDTHS = (2, 3, 4)
 _ALIGNED = 8
@@ -130,7 +130,7 @@ class Mamba2(nn.Module):
         for name in _NOT_DECAYED:
             setattr(getattr(self, name), "_no_weight_decay", True)  # noqa: B010 - as mamba_ssm marks them
         if rmsnorm:
-            self.norm = GatedRMSNorm(self.d_ssm, ngroups, 1e-5, norm_before_gate, device, dtype)
+            self.norm = RMSNorm(self.d_ssm, ngroups, norm_before_gate, device=device, dtype=dtype)
         self.out_proj = nn.Linear(self.d_inner, d_model, bias=bias, device=device, dtype=dtype)
 
     def forward(
@@ -226,13 +226,14 @@ class Mamba2(nn.Module):
         Args:
             batch_size: B.
             max_seqlen: not used; the states do not grow.
-            dtype: of both; None for the parameters'.
+            dtype: of both; None for the parameters', but float32 at least for the scan's, which sums over all time.
             kwargs: accepted for compatibility.
         """
         weight = self.conv1d.weight
         conv_state = weight.new_zeros((batch_size, self.d_conv, self.conv_dim), dtype=dtype).transpose(1, 2)
         shape = (batch_size, self.nheads, self.headdim, self.d_state)
-        return conv_state, self.in_proj.weight.new_zeros(shape, dtype=dtype)
+        wide = torch.float64 if weight.dtype == torch.float64 else torch.float32
+        return conv_state, weight.new_zeros(shape, dtype=dtype or wide)
 
     def _projected(self, u: Tensor) -> tuple[Tensor, ...]:
         """z0 and x0 of the gated MLP, z, [x, B, C] and dt, of every sample."""

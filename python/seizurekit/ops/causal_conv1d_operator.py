@@ -183,7 +183,7 @@ class _CausalConv1d(torch.autograd.Function):
 
 
 def _with_autograd(*arguments: Any) -> Any:
-    return _CausalConv1d.apply(*arguments)
+    return _CausalConv1d.apply(*arguments)  # type: ignore[no-untyped-call]
 
 
 _register_fake = getattr(torch.library, "register_fake", None) or torch.library.impl_abstract

@@ -154,22 +154,27 @@ def _only(operation: Operation, requested: str | None) -> str | None:
     return REFERENCE
 
 
-def _tried(operation: Operation, name: str, case: Case) -> str | None:
+def why_not_here(operation: Operation, name: str, device: torch.device) -> str | None:
+    """Why a back end does not even claim to work on a device, or None."""
     try:
-        backend = load(operation, name)
-        reason: str | None = backend.why_not(case.device)
+        reason: str | None = load(operation, name).why_not(device)
     except ModuleNotFoundError as error:
         return f"not installed (no module {error.name})"
     except Exception as error:  # a broken package may raise anything when imported; all of it becomes the reason
         return f"fails to import: {described(error)}"
+    return reason
+
+
+def _tried(operation: Operation, name: str, case: Case) -> str | None:
+    reason = why_not_here(operation, name, case.device)
     if reason is None:
-        reason = operation.trial.refusal(backend, case)
+        reason = operation.trial.refusal(load(operation, name), case)
     if reason is not None:
         return reason
     if case.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
         raise BackendError(f"{operation.name}: {name} was never tried for {case}; run it once before capturing a graph")
     try:
-        worst = max(deviations(operation, backend, case), key=lambda deviation: deviation.share)
+        worst = max(deviations(operation, load(operation, name), case), key=lambda deviation: deviation.share)
     except Exception as error:  # whatever a kernel's compiler, loader or driver raises is the reason
         return described(error)
     return f"wrong numbers: {worst}" if worst.share > 1 else None

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from seizurekit.kernels.ssd_scan.step import step
-from seizurekit.ops import ssd_operator as ssd_operator  # registers the operators
 from seizurekit.ops.ssd_checks import check_scan, check_step
+from seizurekit.ops.ssd_operator import SSD_SCAN as SSD_SCAN  # and registers the operators
 
 _NO_LIMIT = (0.0, float("inf"))
 

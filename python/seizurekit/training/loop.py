@@ -23,6 +23,7 @@ from seizurekit.recordings.corpus import check_patients
 from seizurekit.signal.chain import Chain
 from seizurekit.training.augment import augment
 from seizurekit.training.checkpoint import Checkpoint, save_checkpoint
+from seizurekit.training.device import pick_device
 from seizurekit.training.log import TrainingLog
 from seizurekit.training.loss import positive_weight, seizure_loss
 from seizurekit.training.recordings import cached_recordings, curve_of
@@ -70,7 +71,7 @@ def train(config: Config, run_dir: Path | None = None) -> TrainingResult:
     """
     began = time.monotonic()
     seed_everything(config.seed)
-    device = pick_device(config.training.device)
+    device = pick_device(config.training.device, "training.device")
     run_dir = run_dir or Path("runs") / config.name
 
     windows, dev = open_data(config)
@@ -98,7 +99,7 @@ def train(config: Config, run_dir: Path | None = None) -> TrainingResult:
                     group["lr"] = lr
                 loss = seizure_loss(model(augment(x_BCT.to(device))), y_BT.to(device), weight)
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.grad_clip)
                 check_finite(loss, norm, step + 1, loader.current.tolist())
                 optimizer.step()
@@ -122,17 +123,6 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is CUDA where it is there, else the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    there = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[device.type]
-    if (device.index or 0) >= there:
-        raise ConfigError(f"training.device: found {name}, which this machine does not have; wanted auto or cpu")
-    return device
 
 
 def open_data(config: Config) -> tuple[BalancedSeizureDataset, Cache]:

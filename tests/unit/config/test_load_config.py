@@ -52,11 +52,18 @@ def test_no_workers_go_with_any_other_setting_of_theirs(config: Path) -> None:
 
 
 def test_an_override_replaces_the_files_value_and_is_yaml(config: Path) -> None:
-    loaded = load_config(config, ["training.lr=1e-3", "model.widths=[8, 16]", "detection.threshold=null", "name=b"])
+    loaded = load_config(config, ["training.lr=1e-3", "model.widths=[8, 16, 32]", "detection.threshold=null", "name=b"])
     assert loaded.training.lr == 0.001
-    assert loaded.model.widths == (8, 16)
+    assert loaded.model.widths == (8, 16, 32)
     assert loaded.detection.threshold is None
     assert loaded.name == "b"
+
+
+@pytest.mark.parametrize("taps", [1, 5, -3])
+def test_taps_that_there_is_no_kernel_for_become_4_with_one_warning(config: Path, taps: int) -> None:
+    with pytest.warns(UserWarning, match=f"model.d_conv: found {taps}, wanted 2, 3 or 4") as said:
+        assert load_config(config, [f"model.d_conv={taps}"]).model.d_conv == 4
+    assert len(said) == 1
 
 
 def test_the_last_of_several_overrides_of_a_key_counts(config: Path) -> None:
@@ -76,7 +83,7 @@ def test_a_configuration_cannot_be_changed(config: Path) -> None:
         ("lr", "did you mean training.lr?"),
         ("loader.batchsize", "did you mean loader.batch_size?"),
         ("cache.windows", "did you mean cache.window?"),
-        ("model.frobnicate", "known are name, widths, blocks, dropout"),
+        ("model.frobnicate", "known are size, widths, blocks, layers"),
     ],
 )
 def test_an_unknown_key_is_answered_with_the_nearest_right_one(config: Path, key: str, right: str) -> None:
@@ -101,9 +108,9 @@ def test_an_unknown_key_is_placed_in_its_file_and_line(config: Path) -> None:
         ("training.epochs=2.5", ("training.epochs", "2.5", "integer")),
         ("training.epochs=true", ("training.epochs", "True", "integer")),
         ("training.device=tpu", ("training.device", "tpu")),
-        ("model.name=resnet", ("model.name", "resnet", "conv_unet")),
-        ("model.widths=[8]", ("model.widths", "[8]", "at least 2")),
-        ("model.widths=[8, 0]", ("model.widths.1", "0")),
+        ("model.size=huge", ("model.size", "huge", "tiny")),
+        ("model.widths=[8]", ("model.widths.1", "wanted a value")),
+        ("model.widths=[8, 0, 8]", ("model.widths.1", "0")),
         ("cache.dir=null", ("cache.dir", "None", "string")),
         ("cache=3", ("cache", "3", "section")),
         ("cache.stride=61", ("cache.stride", "61", "at most cache.window 60")),

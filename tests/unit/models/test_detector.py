@@ -1,30 +1,60 @@
-"""The detector: shapes, start, stability, and that every parameter takes part."""
+"""The detector: shapes, start, stability, precision, and that every parameter takes part."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import seizurekit as sk
 from seizurekit.config import Config, ModelConfig
+from seizurekit.errors import ConfigError
+from seizurekit.models.detector import SIZES
 
-SMALL = ModelConfig(widths=(8, 12, 16), blocks=2, dropout=0.0)
+SMALL = ModelConfig(widths=(8, 8, 16), layers=1, headdim=4, d_state=8, dropout=0.0)
 
 
-@pytest.mark.parametrize("samples", [1, 3, 4, 5, 63, 64, 65, 1000, 1024, 7680])
-@pytest.mark.parametrize("widths", [(8, 12), (8, 12, 16), (4, 4, 4, 4)], ids=str)
-def test_a_window_of_any_length_gives_a_logit_for_every_sample(widths: tuple[int, ...], samples: int) -> None:
-    model = sk.models.build(ModelConfig(widths=widths)).eval()
-    logits = model(torch.randn(2, 19, samples))
+@pytest.mark.parametrize("samples", [1, 3, 15, 16, 17, 63, 65, 1000, 1024, 7680])
+def test_a_window_of_any_length_gives_a_logit_for_every_sample(samples: int) -> None:
+    logits = sk.models.build(SMALL).eval()(torch.randn(2, 19, samples))
     assert logits.shape == (2, samples)
     assert torch.isfinite(logits).all()
 
 
+def test_the_encoder_strides_by_16_overall() -> None:
+    model = sk.models.build(SMALL).eval()
+    seen: list[torch.Size] = []
+    model.context.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
+    model(torch.randn(1, 19, 15360))
+    assert seen == [(1, 960, 16)]
+
+
+@pytest.mark.parametrize(("size", "millions"), [("tiny", (0.1, 0.4)), ("small", (3, 6)), ("base", (22, 28))])
+def test_the_sizes_have_the_parameters_that_they_are_said_to_have(size: str, millions: tuple[float, float]) -> None:
+    with torch.device("meta"):
+        model = sk.models.build(ModelConfig(size=size))
+    count = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert millions[0] < count < millions[1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_sizes_suit_the_fused_kernels(size: str) -> None:
+    with torch.device("meta"):
+        sk.models.build(ModelConfig(size=size))  # a warning, of widths that are no multiples of 8, would be an error
+
+
 def test_a_whole_configuration_builds_what_its_section_says() -> None:
-    config = Config.model_validate({"name": "a", "cache": {"dir": "b"}, "model": {"widths": [8, 12], "blocks": 1}})
-    names = sk.models.build(config).state_dict().keys()
-    assert names == sk.models.build(config.model).state_dict().keys()
+    section = {"widths": [8, 12, 16], "layers": 1, "headdim": 4, "d_conv": 3}
+    config = Config.model_validate({"name": "a", "cache": {"dir": "b"}, "model": section})
+    model = sk.models.build(config)
+    assert model.state_dict().keys() == sk.models.build(config.model).state_dict().keys()
+    assert len(model.context) == 1
+    assert model.context[0].mixer.forwards.conv1d.weight.shape[-1] == 3
+
+
+def test_a_width_that_is_not_made_of_whole_heads_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"model.widths: found 12 features .* multiple of model.headdim 16"):
+        sk.models.build(ModelConfig(widths=(8, 8, 12)))
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.22, 0.9])
@@ -40,14 +70,66 @@ def test_a_seizure_ratio_that_is_no_share_is_refused(ratio: float) -> None:
         sk.models.build(SMALL, ratio)
 
 
-@pytest.mark.parametrize("level", [0.0, 10.0, -10.0])
+def dead_channels(batch: int) -> Tensor:
+    x = torch.randn(batch, 19, 512)
+    x[:, ::2] = 0.0
+    return x
+
+
+WINDOWS = {
+    "zeros": torch.zeros(2, 19, 512),
+    "at the clip": torch.full((2, 19, 512), -10.0),
+    "dead channels": dead_channels(2),
+    "clipped noise": (30 * torch.randn(2, 19, 512)).clamp(-10, 10),
+    "batch of one": dead_channels(1),
+}
+
+
+@pytest.mark.parametrize("windows", WINDOWS)
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("training", [True, False])
-def test_constant_windows_give_finite_logits_and_gradients(level: float, training: bool) -> None:
+def test_logits_and_gradients_are_finite(windows: str, precision: torch.dtype, training: bool) -> None:
     model = sk.models.build(SMALL).train(training)
-    logits = model(torch.full((2, 19, 512), level))
-    logits.sum().backward()
+    with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+        logits = model(WINDOWS[windows])
+    logits.float().mean().backward()
     assert torch.isfinite(logits).all()
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_the_whole_model_runs_in_bfloat16() -> None:
+    model = sk.models.build(SMALL).bfloat16()
+    logits = model(dead_channels(2).bfloat16())
+    assert logits.dtype == torch.bfloat16
+    logits.float().square().mean().backward()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_float16_trains_with_a_loss_scaler() -> None:
+    torch.manual_seed(0)
+    model = sk.models.build(SMALL)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    scaler = torch.amp.GradScaler("cpu")
+    before = [p.clone() for p in model.parameters()]
+    for _ in range(3):
+        with torch.autocast("cpu", torch.float16):
+            logits = model(torch.randn(2, 19, 512))
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), torch.zeros(2, 512))
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    assert scaler.get_scale() == 65536.0  # nothing overflowed
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_it_compiles_without_a_break_and_computes_the_same() -> None:
+    torch.manual_seed(0)
+    model = sk.models.build(SMALL).eval()
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    for samples in (512, 768):
+        x = torch.randn(2, 19, samples)
+        torch.testing.assert_close(compiled(x), model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_every_parameter_takes_part() -> None:
@@ -58,6 +140,14 @@ def test_every_parameter_takes_part() -> None:
     model(torch.randn(2, 19, 512)).square().sum().backward()
     unused = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert unused == []
+
+
+def test_the_middle_looks_in_both_directions() -> None:
+    model = sk.models.build(SMALL).eval()
+    u = torch.randn(1, 40, 16, requires_grad=True)
+    model.context(u)[0, 20].sum().backward()
+    assert u.grad is not None
+    assert (u.grad[0].abs().sum(-1) > 0).all()
 
 
 def test_windows_of_a_batch_do_not_mix() -> None:

@@ -1,0 +1,82 @@
+"""``seizurekit selftest``: every back end against the reference, before money is spent."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from seizurekit.selftest import Check
+
+
+class Part(enum.StrEnum):
+    """What is tested."""
+
+    kernels = "kernels"
+
+
+def selftest(
+    part: Annotated[Part, typer.Argument(help="What to test.")] = Part.kernels,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …; auto: a GPU where there is one.")] = "auto",
+    require: Annotated[
+        str, typer.Option(help="Back ends that must be there and right, e.g. triton,mamba-ssm.", metavar="NAMES")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with every check.")] = False,
+) -> None:
+    """Compares every back end with the reference in float64, forward and backward, then trains one step.
+
+    Exit code 1 if one that claims to work is wrong or fails, or if a required one is missing.
+    Example: seizurekit selftest kernels --device cuda --require triton,mamba-ssm
+    """
+    from seizurekit.selftest import FAILED, WRONG, check_kernels, missing
+    from seizurekit.training.device import pick_device
+
+    checks = list(check_kernels(pick_device(device, "--device")))
+    lacking = missing(checks, [name.strip() for name in require.split(",") if name.strip()])
+    if as_json:
+        _print_json(checks, lacking)
+    else:
+        _print_table(checks, lacking)
+    if lacking or any(check.verdict in (WRONG, FAILED) for check in checks):
+        raise typer.Exit(1)
+
+
+def _print_json(checks: Iterable[Check], lacking: list[str]) -> None:
+    import json
+    from dataclasses import asdict
+
+    # JSON has no infinity, and an error may be one.
+    rows = [asdict(check) | {"error": check.error if check.error < float("inf") else None} for check in checks]
+    typer.echo(json.dumps({"checks": rows, "missing": lacking}, indent=2))
+
+
+def _print_table(checks: list[Check], lacking: list[str]) -> None:
+    """A line a back end and precision, with the first of its checks that is not ok."""
+    from seizurekit.selftest import ABSENT, OK
+
+    rows = [("operation", "back end", "precision", "checks", "error/tolerance", "seconds", "verdict")]
+    groups: dict[tuple[str, str, str], list[Check]] = {}
+    for check in checks:
+        groups.setdefault((check.operation, check.backend, check.precision), []).append(check)
+    for names, group in groups.items():
+        if group[0].verdict == ABSENT:
+            rows.append((*names, "", "", "", f"not here: {group[0].reason}"))
+            continue
+        bad = [check for check in group if check.verdict != OK]
+        worst = max((check.error / check.tolerance for check in group if check.tolerance), default=float("nan"))
+        verdict = f"{len(bad)} {bad[0].verdict.upper()}, first: {bad[0].case}: {bad[0].reason}" if bad else OK
+        seconds = sum(check.seconds for check in group)
+        rows.append((*names, str(len(group)), f"{worst:.2g}", f"{seconds:.2f}", verdict))
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
+    for *cells, verdict in rows:
+        typer.echo("  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), verdict]))
+    for name in lacking:
+        typer.echo(f"required, but not here or not right: {name}")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(selftest)
