@@ -194,9 +194,7 @@ class Mamba2(nn.Module):
             ValueError: the block is anti-causal, or a shape does not fit.
         """
         if self.reverse:
-            raise ValueError(
-                "step: an anti-causal Mamba2 (reverse=True) cannot stream: its first output needs the last input"
-            )
+            raise ValueError("step: a Mamba2 with reverse=True cannot stream: its first output needs the last input")
         if hidden_states.shape[1:] != (1, self.d_model):
             raise ValueError(f"hidden_states: found shape {tuple(hidden_states.shape)}, wanted [B, 1, {self.d_model}]")
         z0, x0, z, xBC, dt = (t[:, 0] for t in self._projected(hidden_states))
@@ -243,7 +241,8 @@ class Mamba2(nn.Module):
 
     def _convolved(self, xBC: Tensor, state: Tensor | None) -> Tensor:
         """[B, L, channels] to the same; the state is brought up to date."""
-        before = None if state is None else state[..., 1:].to(xBC.dtype)
+        # A copy, as of the scan's state: it is overwritten while the backward pass still needs what it was.
+        before = None if state is None else state[..., 1:].to(xBC.dtype, copy=True)
         y = ops.causal_conv1d(
             xBC.transpose(1, 2),
             self.conv1d.weight[:, 0],
@@ -271,7 +270,6 @@ class Mamba2(nn.Module):
             D=self._D(),
             z=None if self.rmsnorm else _divided(z, self.nheads, self.headdim),
             dt_bias=self.dt_bias,
-            # A copy: the state is overwritten when the backward pass still needs what it was.
             initial_states=None if state is None else state.clone(),
             dt_softplus=True,
             dt_limit=self.dt_limit,

@@ -43,6 +43,7 @@ def serve_mamba_ssm() -> tuple[str, ...]:
     Raises:
         BackendError: mamba-ssm is not installed, or fails to import; names the reason.
     """
+    _imported("mamba_ssm")
     modules = [_imported(name) for name in _NEEDED]
     for name in _OTHERS:
         # Mamba-1 needs mamba-ssm's own extension: where it is not built, there is nothing to serve.
