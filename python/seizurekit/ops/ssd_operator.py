@@ -99,7 +99,7 @@ class _SsdScan(torch.autograd.Function):
 
 
 def _with_autograd(*arguments: Any) -> Any:
-    return _SsdScan.apply(*arguments)
+    return _SsdScan.apply(*arguments)  # type: ignore[no-untyped-call]
 
 
 _register_fake = getattr(torch.library, "register_fake", None) or torch.library.impl_abstract
