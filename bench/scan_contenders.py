@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.timing import medians
 from seizurekit.kernels.ssd_scan import reference
+from seizurekit.kernels.ssd_scan.arguments import ScanInputs, ScanOptions
 from seizurekit.models.detector import EXPAND, SIZES
 from seizurekit.ops import ssd_scan
 from seizurekit.ops.dispatch import why_not
@@ -47,7 +48,7 @@ def scan_rows(device: torch.device, rounds: int, skipped: dict[str, str]) -> lis
         shape = (BATCH, LENGTH, inner // size.headdim, size.headdim, 1, size.d_state)
         arguments = _arguments(shape, device)
         for mode in ("forward", "both"):
-            calls = {SEQUENTIAL: _call(reference.scan, mode, arguments)} | {
+            calls = {SEQUENTIAL: _call(_sequential, mode, arguments)} | {
                 name: _call(_of_backend(name), mode, arguments) for name in names
             }
             found = medians(calls, rounds, device, repeats=5)
@@ -67,6 +68,11 @@ def _arguments(shape: tuple[int, ...], device: torch.device) -> list[Tensor]:
         torch.randn(*step, groups, states),
     ]
     return [tensor.to(device).requires_grad_() for tensor in tensors]
+
+
+def _sequential(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+    found: tuple[Tensor, Tensor] = reference.forward(ScanInputs(*tensors), ScanOptions())
+    return found
 
 
 def _of_backend(name: str) -> Callable[..., object]:
