@@ -4,58 +4,78 @@
 namespace seizurekit::ops::SEIZUREKIT_ISA {
 namespace {
 
+constexpr std::int64_t kLanes = 16;
+
+template <typename Real>
+struct Vector {
+  using Type [[gnu::vector_size(kLanes * sizeof(Real))]] = Real;
+};
+
+/// Channels that are computed side by side.
+template <typename Real>
+using Lanes = typename Vector<Real>::Type;
+
+template <typename Real>
+inline Lanes<Real> lanes(const Real* x) {
+  Lanes<Real> loaded;
+  __builtin_memcpy(&loaded, x, sizeof loaded);
+  return loaded;
+}
+
+template <typename Values, typename Real>
+inline void put(Values x, Real* out) {
+  __builtin_memcpy(out, &x, sizeof x);
+}
+
 inline double exponential(double x) { return __builtin_exp(x); }
+
+inline Lanes<double> exponential(Lanes<double> x) {
+  for (int i = 0; i < kLanes; ++i) {
+    x[i] = __builtin_exp(x[i]);
+  }
+  return x;
+}
 
 // e^x within 2 units in the last place: 2^n e^r with |r| <= ln 2 / 2 and a polynomial of degree 6 (Cephes, Moshier
 // 1989).
-inline float exponential(float x) {
+template <typename Floats, typename Bits>
+inline Floats exponential_of(Floats x) {
   constexpr float to_integer = 12582912.0F;  // 1.5 * 2^23: adding it leaves no bits for a fraction
-  const float above = x < -87.0F ? -87.0F : x;
-  const float within = above > 88.0F ? 88.0F : above;
-  const float shifted = within * 1.44269504F + to_integer;
-  const float n = shifted - to_integer;
-  const float r = (within - n * 0.693359375F) - n * -2.12194440e-4F;
-  float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
+  const Floats lowest = Floats{} - 87.0F;
+  const Floats highest = Floats{} + 88.0F;
+  const Floats above = x < lowest ? lowest : x;
+  const Floats within = above > highest ? highest : above;
+  const Floats shifted = within * 1.44269504F + to_integer;
+  const Floats n = shifted - to_integer;
+  const Floats r = (within - n * 0.693359375F) - n * -2.12194440e-4F;
+  Floats p = 1.9875691500e-4F * r + 1.3981999507e-3F;
   p = p * r + 8.3334519073e-3F;
   p = p * r + 4.1665795894e-2F;
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * (r * r) + r + 1.0F;
-  std::uint32_t bits;
-  std::uint32_t exponent;
+  Bits bits;
+  Bits exponent;
   __builtin_memcpy(&bits, &p, sizeof bits);
   __builtin_memcpy(&exponent, &shifted, sizeof exponent);
-  bits += exponent << 23U;  // the low bits of `shifted` are n
-  float scaled;
+  bits += exponent << 23;  // the low bits of `shifted` are n
+  Floats scaled;
   __builtin_memcpy(&scaled, &bits, sizeof scaled);
   return scaled;
 }
 
-template <typename Real>
-inline Real sigmoid(Real x) {
-  return Real{1} / (Real{1} + exponential(-x));
+inline float exponential(float x) { return exponential_of<float, std::uint32_t>(x); }
+inline Lanes<float> exponential(Lanes<float> x) { return exponential_of<Lanes<float>, Lanes<std::uint32_t>>(x); }
+
+template <typename Values>
+inline Values silu_of(Values x) {
+  return x / (exponential(-x) + 1);
 }
 
-template <typename Real>
-inline Real silu_of(Real x) {
-  return x / (Real{1} + exponential(-x));
-}
-
-template <typename Real>
-inline Real silu_derivative(Real x) {
-  const Real s = sigmoid(x);
-  return s * (Real{1} + x * (Real{1} - s));
-}
-
-template <int width, typename Real>
-inline Real row_sum(const Real* const* rows, const Real* taps, const Real* bias, std::int64_t channels,
-                    std::int64_t d) {
-  Real sum = bias == nullptr ? Real{0} : bias[d];
-  for (int k = 0; k < width; ++k) {
-    sum += taps[k * channels + d] * rows[k][d];
-  }
-  return sum;
+template <typename Values>
+inline Values silu_derivative(Values x) {
+  const Values s = 1 / (exponential(-x) + 1);
+  return s * (x * (1 - s) + 1);
 }
 
 template <int width, typename Real>
@@ -67,21 +87,72 @@ inline Real line_sum(const Real* __restrict x, const Real* taps, Real bias, std:
   return sum;
 }
 
+/// The sums of `kLanes` channels, one time after the other: taps, bias and the rows seen last stay in registers.
+template <int width, typename Real>
+class LaneSums {
+ public:
+  LaneSums(const Real* const* rows, const Real* taps, const Real* bias, std::int64_t channels, std::int64_t begin)
+      : rows_(rows), begin_(begin) {
+    for (int k = 0; k < width; ++k) {
+      taps_[k] = lanes(taps + k * channels + begin);
+    }
+    bias_ = bias == nullptr ? Lanes<Real>{} : lanes(bias + begin);
+    for (int k = 1; k < width; ++k) {
+      seen_[k] = lanes(rows[k - 1] + begin);
+    }
+  }
+
+  Lanes<Real> next(std::int64_t t) {
+    for (int k = 1; k < width; ++k) {
+      seen_[k - 1] = seen_[k];
+    }
+    seen_[width - 1] = lanes(rows_[t + width - 1] + begin_);
+    Lanes<Real> sum = bias_;
+    for (int k = 0; k < width; ++k) {
+      sum += taps_[k] * seen_[k];
+    }
+    return sum;
+  }
+
+ private:
+  const Real* const* rows_;
+  std::int64_t begin_;
+  Lanes<Real> taps_[width];
+  Lanes<Real> bias_;
+  Lanes<Real> seen_[width];
+};
+
+/// Of the channels that do not fill all lanes.
+template <int width, typename Real>
+inline Real row_sum(const Real* const* rows, const Real* taps, const Real* bias, std::int64_t channels,
+                    std::int64_t d) {
+  Real sum = bias == nullptr ? Real{0} : bias[d];
+  for (int k = 0; k < width; ++k) {
+    sum += taps[k * channels + d] * rows[k][d];
+  }
+  return sum;
+}
+
 template <int width, typename Real>
 void filter_rows_of(const Real* const* rows, const Real* taps, const Real* bias, std::int64_t channels,
                     std::int64_t count, bool silu, Real* const* out) {
-  for (std::int64_t t = 0; t < count; ++t) {
-    Real* __restrict y = out[t];
+  std::int64_t begin = 0;
+  for (; begin + kLanes <= channels; begin += kLanes) {
+    LaneSums<width, Real> sums(rows, taps, bias, channels, begin);
     if (silu) {
-#pragma GCC ivdep
-      for (std::int64_t d = 0; d < channels; ++d) {
-        y[d] = silu_of(row_sum<width>(rows + t, taps, bias, channels, d));
+      for (std::int64_t t = 0; t < count; ++t) {
+        put(silu_of(sums.next(t)), out[t] + begin);
       }
     } else {
-#pragma GCC ivdep
-      for (std::int64_t d = 0; d < channels; ++d) {
-        y[d] = row_sum<width>(rows + t, taps, bias, channels, d);
+      for (std::int64_t t = 0; t < count; ++t) {
+        put(sums.next(t), out[t] + begin);
       }
+    }
+  }
+  for (std::int64_t t = 0; t < count; ++t) {
+    for (std::int64_t d = begin; d < channels; ++d) {
+      const Real sum = row_sum<width>(rows + t, taps, bias, channels, d);
+      out[t][d] = silu ? silu_of(sum) : sum;
     }
   }
 }
@@ -103,12 +174,16 @@ void filter_line_of(const Real* __restrict x, const Real* taps, Real bias, std::
 template <int width, typename Real>
 void silu_backward_rows_of(const Real* const* rows, const Real* taps, const Real* bias, std::int64_t channels,
                            std::int64_t count, const Real* const* dy, Real* const* out) {
+  std::int64_t begin = 0;
+  for (; begin + kLanes <= channels; begin += kLanes) {
+    LaneSums<width, Real> sums(rows, taps, bias, channels, begin);
+    for (std::int64_t t = 0; t < count; ++t) {
+      put(lanes(dy[t] + begin) * silu_derivative(sums.next(t)), out[t] + begin);
+    }
+  }
   for (std::int64_t t = 0; t < count; ++t) {
-    const Real* __restrict gradient = dy[t];
-    Real* __restrict result = out[t];
-#pragma GCC ivdep
-    for (std::int64_t d = 0; d < channels; ++d) {
-      result[d] = gradient[d] * silu_derivative(row_sum<width>(rows + t, taps, bias, channels, d));
+    for (std::int64_t d = begin; d < channels; ++d) {
+      out[t][d] = dy[t][d] * silu_derivative(row_sum<width>(rows + t, taps, bias, channels, d));
     }
   }
 }

@@ -15,7 +15,8 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """See `seizurekit.kernels.causal_conv1d.reference.forward`."""
     if x_BDL.numel() == 0:
-        return reference.forward(x_BDL, weight_DW, bias_D, initial_BDS, silu, reverse)
+        nothing: tuple[Tensor, Tensor] = reference.forward(x_BDL, weight_DW, bias_D, initial_BDS, silu, reverse)
+        return nothing
     weight, bias = _to_sum(weight_DW, x_BDL), _to_sum(bias_D, x_BDL)
     y_BDL = empty_like_layout(x_BDL)
     final_BDS = torch.empty((*x_BDL.shape[:2], weight_DW.shape[1] - 1), dtype=x_BDL.dtype)
@@ -44,9 +45,10 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
     """See `seizurekit.kernels.causal_conv1d.reference.backward`; always deterministic."""
     if x_BDL.numel() == 0:
-        return reference.backward(
+        zeros: tuple[Tensor, Tensor, Tensor | None, Tensor | None] = reference.backward(
             dy_BDL, x_BDL, weight_DW, bias_D, initial_BDS, dfinal_BDS, silu, reverse, deterministic
         )
+        return zeros
     if channels_last(dy_BDL) != channels_last(x_BDL) or dy_BDL.stride(1 if channels_last(x_BDL) else 2) != 1:
         dy_BDL = empty_like_layout(x_BDL).copy_(dy_BDL)
     weight, bias = _to_sum(weight_DW, x_BDL), _to_sum(bias_D, x_BDL)

@@ -1,4 +1,4 @@
-"""The network's operations on the CPU; tensors are addresses, and for sequences (address, strides of B, D, L in elements)."""
+"""The network's operations on the CPU; tensors are addresses, sequences (address, strides of B, D, L in elements)."""
 
 _Strided = tuple[int, int, int, int]
 
