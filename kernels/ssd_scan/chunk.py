@@ -73,7 +73,7 @@ class Chunk:
 
     def outputs(self, state_BHPN: Tensor) -> Tensor:
         """y [B, Q, H, P] without the skip, of the dtype of sums."""
-        weight_BHQQ = (self._by_group(self._between()) * self._scores()[:, :, None]).flatten(1, 2)
+        weight_BHQQ = self._by_group(self._between()).mul_(self._scores()[:, :, None]).flatten(1, 2)
         within_BHQP = weight_BHQQ.to(self.product) @ self.scaled_BQHP.to(self.product).transpose(1, 2)
         entered_BQHP = self._entered(self.C_BGQN, state_BHPN)
         return torch.addcmul(within_BHQP.to(self.sums).transpose(1, 2), entered_BQHP, self._from_start()[..., None])
