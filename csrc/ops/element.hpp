@@ -29,7 +29,7 @@ struct Computed<double> {
 };
 
 template <typename Element>
-using RealOf = typename Computed<Element>::Real;
+using RealOf = Computed<Element>::Real;
 
 /// Whether elements can be computed with where they lie.
 template <typename Element>

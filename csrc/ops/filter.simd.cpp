@@ -13,7 +13,7 @@ struct Vector {
 
 /// Channels that are computed side by side.
 template <typename Real>
-using Lanes = typename Vector<Real>::Type;
+using Lanes = Vector<Real>::Type;
 
 template <typename Real>
 inline Lanes<Real> lanes(const Real* x) {
@@ -273,6 +273,7 @@ LineSums<Real> products_line_of(const Real* __restrict x, const Real* __restrict
       return function##_of<4>(__VA_ARGS__); \
   }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): the argument is a type
 #define SEIZUREKIT_FOR(Real)                                                                                          \
   void filter_rows(const Real* const* rows, const Real* taps, const Real* bias, int width, std::int64_t channels,     \
                    std::int64_t count, bool silu, Real* const* out) {                                                 \
@@ -295,6 +296,8 @@ LineSums<Real> products_line_of(const Real* __restrict x, const Real* __restrict
       products_line(const Real* x, const Real* dpre, int width, std::int64_t count) {                                 \
     SEIZUREKIT_BY_WIDTH(products_line, x, dpre, count)                                                                \
   }
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 SEIZUREKIT_FOR(float)
 SEIZUREKIT_FOR(double)

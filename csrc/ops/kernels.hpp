@@ -14,6 +14,7 @@ struct LineSums {
 
 // Rows: `channels` neighbouring channels at one time; rows[t + k] lies under tap k of time t, taps[k * channels + d].
 // Lines: one channel at `count` neighbouring times; x[t + k] lies under tap k of time t.
+// NOLINTBEGIN(bugprone-macro-parentheses): the argument is a type
 #define SEIZUREKIT_OPS_KERNELS_OF(Real)                                                                              \
   /* out[t] = bias + sum of taps times rows, and SiLU of it where wanted; bias may be null. */                       \
   void filter_rows(const Real* const* rows, const Real* taps, const Real* bias, int width, std::int64_t channels,    \
@@ -28,6 +29,8 @@ struct LineSums {
   void add_products_rows(const Real* const* rows, const Real* const* dpre, int width, std::int64_t channels,         \
                          std::int64_t count, Real* tap_sums, Real* bias_sums);                                       \
   LineSums<Real> products_line(const Real* x, const Real* dpre, int width, std::int64_t count);
+
+// NOLINTEND(bugprone-macro-parentheses)
 
 #define SEIZUREKIT_OPS_KERNELS(isa)                                                      \
   namespace isa {                                                                        \
