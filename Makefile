@@ -61,6 +61,8 @@ bench: .venv/.dev
 	$(BIN)/python -m bench.loader
 	$(BIN)/python -m bench.loader --source s3 --step-ms 150
 	$(BIN)/python -m bench.opening
+	$(BIN)/python -m bench.kernels
+	$(BIN)/python -m bench.train
 
 fuzz: .venv/.dev
 	$(BIN)/python tests/fuzz/run.py --seconds 600

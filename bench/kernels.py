@@ -1,7 +1,7 @@
 """How fast the causal convolution and Mamba-2's scan are, by every back end, on the CPU or on a GPU.
 
-Example: ``python -m bench.kernels``, ``python -m bench.kernels --device cuda --json``. A back end whose numbers are wrong
-is not timed. GB/s counts what must be moved: x and y, and backward dy, x and dx.
+Example: ``python -m bench.kernels``, ``python -m bench.kernels --device cuda --json``. A back end whose numbers are
+wrong is not timed. GB/s counts what must be moved: x and y, and backward dy, x and dx.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -19,8 +18,9 @@ from rich.table import Table
 from torch import Tensor
 
 from bench.kernel_contenders import CONV1D, PACKAGE, Convolution, Shape, contenders
-from bench.measure import time_in_turn, this_machine
-from bench.scan_contenders import scan_rows
+from bench.measure import this_machine
+from bench.scan_contenders import ScanRow, scan_rows
+from bench.timing import medians
 from seizurekit.models.detector import EXPAND, SIZES
 
 COPY = "copy of the tensor"
@@ -78,13 +78,21 @@ def _shapes(options: argparse.Namespace, device: torch.device) -> list[Shape]:
     """The design's, each detector size's own at 60 s, and the sweep."""
     dtype = getattr(torch, options.dtype or ("bfloat16" if device.type == "cuda" else "float32"))
     if options.shape:
-        sizes = [tuple(map(int, text.split(","))) for text in options.shape]
+        sizes = [_numbers(text) for text in options.shape]
     else:
         sizes = [(4, 1152, 960)]
-        sizes += [(8, EXPAND * size.widths[-1] + 2 * size.d_state, 960) for size in SIZES.values()]
+        sizes += [(4, EXPAND * size.widths[-1] + 2 * size.d_state, 960) for size in SIZES.values()]
     if options.sweep:
         sizes += [(4, 1152, 2**power) for power in range(6, 15)]
-    return [Shape(*size, 4, dtype, last, device) for size in sizes for last in (True, False)]
+    return [Shape(b, d, length, 4, dtype, last, device) for b, d, length in sizes for last in (True, False)]
+
+
+def _numbers(text: str) -> tuple[int, int, int]:
+    parts = text.split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() and int(part) for part in parts):
+        raise SystemExit(f"--shape: found {text!r}, wanted B,D,L, e.g. 4,1152,960")
+    batch, channels, length = map(int, parts)
+    return batch, channels, length
 
 
 def _rows(shape: Shape, rounds: int, skipped: dict[str, str]) -> list[Row]:
@@ -96,8 +104,8 @@ def _rows(shape: Shape, rounds: int, skipped: dict[str, str]) -> list[Row]:
     for mode, moved in MODES.items():
         calls: dict[str, Callable[[], object]] = {COPY: _copy(x)}
         calls |= {name: _call(function, mode, (x, weight, bias)) for name, function in functions.items()}
-        medians = _medians(calls, rounds, shape.device)
-        rows += [_row(shape, mode, moved, name, medians) for name in calls]
+        found = medians(calls, rounds, shape.device)
+        rows += [_row(shape, mode, moved, name, found) for name in calls]
     return rows
 
 
@@ -120,37 +128,18 @@ def _call(function: Convolution, mode: str, leaves: tuple[Tensor, Tensor, Tensor
     return lambda: torch.autograd.grad(function(*leaves), leaves, dy)
 
 
-def _medians(calls: dict[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, float]:
-    """Seconds a call; on a GPU so many calls at once that launching them does not count."""
-    if device.type != "cuda":
-        return {name: timing.median for name, timing in time_in_turn(calls, rounds).items()}
-    repeats = 50
-
-    def repeated(call: Callable[[], object]) -> Callable[[], None]:
-        def run() -> None:
-            torch.cuda.synchronize(device)
-            for _ in range(repeats):
-                call()
-            torch.cuda.synchronize(device)
-
-        return run
-
-    timings = time_in_turn({name: repeated(call) for name, call in calls.items()}, rounds)
-    return {name: timing.median / repeats for name, timing in timings.items()}
-
-
-def _row(shape: Shape, mode: str, moved: int, name: str, medians: dict[str, float]) -> Row:
-    seconds = medians[name]
+def _row(shape: Shape, mode: str, moved: int, name: str, found: dict[str, float]) -> Row:
+    seconds = found[name]
     speed = (2 if name == COPY else moved) * shape.bytes / seconds
-    package = medians.get(PACKAGE)
+    package = found.get(PACKAGE)
     return Row(
         str(shape),
         mode,
         name,
         seconds * 1e3,
         speed / 1e9,
-        speed / (2 * shape.bytes / medians[COPY]),
-        medians[CONV1D] / seconds,
+        speed / (2 * shape.bytes / found[COPY]),
+        found[CONV1D] / seconds,
         None if package is None else package / seconds,
     )
 
@@ -175,7 +164,7 @@ def _report(
     options: argparse.Namespace,
     device: torch.device,
     rows: Sequence[Row],
-    scans: Sequence[Any],
+    scans: Sequence[ScanRow],
     skipped: dict[str, str],
 ) -> None:
     where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {options.threads} threads"
@@ -193,7 +182,7 @@ def _report(
         }
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 130)
     for shape in dict.fromkeys(row.shape for row in rows):
         console.print(_table(f"causal_conv1d + SiLU {shape}", [row for row in rows if row.shape == shape]))
     if scans:
@@ -218,7 +207,7 @@ def _table(title: str, rows: Sequence[Row]) -> Table:
     return table
 
 
-def _scan_table(rows: Sequence[Any]) -> Table:
+def _scan_table(rows: Sequence[ScanRow]) -> Table:
     table = Table(title="ssd_scan", title_justify="left", title_style="bold")
     for heading in ("shape", "mode", "contender", "median ms", "x sequential"):
         table.add_column(heading)

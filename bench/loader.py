@@ -11,8 +11,8 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from bench.gpu import gpu_utilisation
 from bench.loader_contenders import Batch, Contenders
 from bench.loader_corpus import Corpus, make_corpus
 from bench.local_s3 import local_s3, variables
@@ -161,7 +162,7 @@ def _timed(
                 load(batches[0])
     seconds = []
     cpu = time.process_time() + _children_s()
-    with _gpu() as percents:
+    with gpu_utilisation() as percents:
         for numbers in batches:
             before()
             time.sleep(step)
@@ -187,36 +188,6 @@ def _rss_mb() -> float:
 
     process = psutil.Process()
     return float(sum(each.memory_info().rss for each in (process, *process.children(recursive=True)))) / 1e6
-
-
-@contextmanager
-def _gpu() -> Iterator[list[float]]:
-    """Utilisation of the first GPU while the block runs, in per cent; empty where there is none."""
-    import threading
-
-    found: list[float] = []
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-    except Exception:  # no package, no driver, no GPU: all are the same answer
-        yield found
-        return
-    stop = threading.Event()
-
-    def sample() -> None:
-        while not stop.wait(0.1):
-            found.append(float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        thread.join()
-        pynvml.nvmlShutdown()
 
 
 def _dropper(corpus: Corpus) -> Callable[[], None]:

@@ -10,5 +10,6 @@ void register_edf(pybind11::module_& module);
 void register_edf_repair(pybind11::module_& module);
 void register_signal(pybind11::module_& module);
 void register_cache(pybind11::module_& module);
+void register_ops(pybind11::module_& module);
 
 }  // namespace seizurekit::python

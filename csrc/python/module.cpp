@@ -7,9 +7,11 @@ PYBIND11_MODULE(_core, module) {
   auto edf = module.def_submodule("edf");
   auto signal = module.def_submodule("signal");
   auto cache = module.def_submodule("cache");
+  auto ops = module.def_submodule("ops");
   seizurekit::python::register_support(support);
   seizurekit::python::register_edf(edf);
   seizurekit::python::register_edf_repair(edf);
   seizurekit::python::register_signal(signal);
   seizurekit::python::register_cache(cache);
+  seizurekit::python::register_ops(ops);
 }

@@ -1,172 +1,115 @@
-"""The state-space scan as products of matrices, a chunk of steps at a time, in plain torch: the back end ``torch``.
+"""The scan by chunks of matrix products in plain torch, on any device: the back end ``torch``.
 
-Within a chunk the steps act on one another through a Q x Q matrix a head; from chunk to chunk only the states go on
-(Dao and Gu 2024, section 6). Sums and exponentials are of float32, so that bfloat16 inputs lose nothing but their own
-rounding; memory grows in line with the length. The shapes' letters are in the package's docstring.
+One chunk (`seizurekit.kernels.ssd_scan.chunk`) is computed after the other: what it needs stays in the processor's
+cache. Beside inputs and results, memory holds one state, and in the backward pass one for each chunk.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
-from seizurekit.kernels.ssd_scan.reference import discretised, gated
+from seizurekit.kernels.ssd_scan.arguments import Gradients, ScanInputs, ScanOptions
+from seizurekit.kernels.ssd_scan.chunk import Chunk
+from seizurekit.kernels.ssd_scan.reference import like_inputs
+from seizurekit.kernels.ssd_scan.reference import why_not as why_not
+from seizurekit.kernels.ssd_scan.reference import why_not_call as why_not_call
+from seizurekit.kernels.ssd_scan.step_sizes import by_channel, step_sizes, step_sizes_backward
 
-CHUNK = {"cpu": 32, "cuda": 128}
-"""Steps a chunk: more make the matrices larger, fewer the chain of states longer."""
-
-
-def scan(
-    x_BLHP: Tensor,
-    dt_BLH: Tensor,
-    A_H: Tensor,
-    B_BLGN: Tensor,
-    C_BLGN: Tensor,
-    chunk_size: int | None = None,
-    D: Tensor | None = None,
-    z_BLHP: Tensor | None = None,
-    dt_bias_H: Tensor | None = None,
-    initial_BHPN: Tensor | None = None,
-    dt_softplus: bool = False,
-    dt_limit: tuple[float, float] = (0.0, float("inf")),
-    reverse: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """y [B, L, H, P] of x's dtype and the final state [B, H, P, N], float32 (float64 for float64).
-
-    `chunk_size` is the largest that is taken; no result depends on it but by rounding.
-    """
-    fitting = CHUNK.get(x_BLHP.device.type, 64)
-    size = fitting if chunk_size is None else min(chunk_size, fitting)
-    with torch.autocast(x_BLHP.device.type, enabled=False):
-        wide = torch.float64 if x_BLHP.dtype == torch.float64 else torch.float32
-        dt = discretised(dt_BLH, dt_bias_H, dt_softplus, dt_limit, wide)
-        x = x_BLHP.to(wide)
-        initial = None if initial_BHPN is None else initial_BHPN.to(wide)
-        y, final = _scanned(x, dt, A_H.to(wide), B_BLGN.to(wide), C_BLGN.to(wide), initial, size, reverse)
-        return gated(y, x, D, z_BLHP).to(x_BLHP.dtype), final
+_CPU_CHUNK, _DEVICE_CHUNK = 64, 256
 
 
-def why_not(device: torch.device) -> str | None:
-    """Plain torch runs wherever torch does."""
-    return None
+def forward(inputs: ScanInputs, options: ScanOptions) -> tuple[Tensor, Tensor]:
+    """See `seizurekit.kernels.ssd_scan.reference.forward`."""
+    state_BHPN = _initial_state(inputs)
+    y_BLHP = torch.empty(inputs.x_BLHP.shape, dtype=inputs.x_BLHP.dtype, device=inputs.x_BLHP.device)
+    D = None if inputs.D is None else by_channel(inputs.D.to(inputs.sums))
+    chunks = _Chunks(inputs, options)
+    for part in chunks.parts:
+        chunk = chunks[part]
+        y_BQHP = chunk.outputs(state_BHPN)
+        if D is not None:
+            y_BQHP = torch.addcmul(y_BQHP, inputs.x_BLHP[:, part].to(inputs.sums), D)
+        y_BLHP[:, part] = y_BQHP
+        state_BHPN = chunk.next_state(state_BHPN)
+    return y_BLHP, state_BHPN.clone()
 
 
-def why_not_call(x_BLHP: Tensor, B_BLGN: Tensor, initial_BHPN: Tensor | None, reverse: bool) -> str | None:
-    """Everything is served."""
-    return None
+def backward(dy_BLHP: Tensor, dfinal_BHPN: Tensor | None, inputs: ScanInputs, options: ScanOptions) -> Gradients:
+    """See `seizurekit.kernels.ssd_scan.reference.backward`."""
+    sums = inputs.sums
+    state_BHPN = _initial_state(inputs)
+    entering = []
+    chunks = _Chunks(inputs, options)
+    for part in chunks.parts:
+        entering.append(state_BHPN)
+        state_BHPN = chunks[part].next_state(state_BHPN)
+
+    D = None if inputs.D is None else by_channel(inputs.D.to(sums))
+    dD_HP = torch.zeros(inputs.x_BLHP.shape[2:], dtype=sums, device=dy_BLHP.device)
+    dx, dB, dC = (torch.empty_like(t) for t in (inputs.x_BLHP, inputs.B_BLGN, inputs.C_BLGN))
+    ddt_BLH = torch.empty(inputs.dt_BLH.shape, dtype=sums, device=dy_BLHP.device)
+    dA_H = torch.zeros(inputs.A_H.shape, dtype=sums, device=dy_BLHP.device)
+    dstate_BHPN = torch.zeros_like(state_BHPN) if dfinal_BHPN is None else dfinal_BHPN.to(sums)
+    for part in reversed(chunks.parts):
+        dy_BQHP, x_BQHP = dy_BLHP[:, part].to(sums), inputs.x_BLHP[:, part].to(sums)
+        of_chunk = chunks[part].gradients(dy_BQHP, dstate_BHPN, entering.pop())
+        dx_BQHP = of_chunk.dx_BQHP
+        if D is not None:
+            dx_BQHP = torch.addcmul(dx_BQHP, dy_BQHP, D)
+            dD_HP += (dy_BQHP * x_BQHP).sum((0, 1))
+        dx[:, part], dB[:, part], dC[:, part] = dx_BQHP, of_chunk.dB_BQGN, of_chunk.dC_BQGN
+        ddt_BLH[:, part] = of_chunk.ddt_BQH
+        dA_H += of_chunk.dA_H
+        dstate_BHPN = of_chunk.dstate_BHPN
+
+    ddt_BLH = step_sizes_backward(ddt_BLH, inputs, options)
+    dD = dD_HP.sum(1) if inputs.D is not None and inputs.D.ndim == 1 else dD_HP
+    return like_inputs((dx, ddt_BLH, dA_H, dB, dC, dD, ddt_BLH.sum((0, 1)), dstate_BHPN), inputs)
 
 
-def _scanned(
-    x_BLHP: Tensor,
-    dt_BLH: Tensor,
-    A_H: Tensor,
-    B_BLGN: Tensor,
-    C_BLGN: Tensor,
-    initial_BHPN: Tensor | None,
-    size: int,
-    reverse: bool,
-) -> tuple[Tensor, Tensor]:
-    batch, length, heads, channels = x_BLHP.shape
-    groups, states = B_BLGN.shape[2:]
-    padding = (length + size - 1) // size * size - length
-    # Steps of no duration: what is padded changes no state. It lies where the scan ends, or backwards begins.
-    side = (padding, 0) if reverse else (0, padding)
-    dt_BKQH = functional.pad(dt_BLH, (0, 0, *side)).unflatten(1, (-1, size))
-    u_BKQHP = functional.pad(x_BLHP * dt_BLH[..., None], (0, 0, 0, 0, *side)).unflatten(1, (-1, size))
-    B_BKGQN, C_BKGQN = (
-        functional.pad(part, (0, 0, 0, 0, *side)).unflatten(1, (-1, size)).transpose(2, 3) for part in (B_BLGN, C_BLGN)
-    )
-    log_decay_BKHQ = (dt_BKQH * A_H).transpose(2, 3)
-    since_start = _sums_up_to(log_decay_BKHQ, reverse)
-    whole_BKH1 = since_start[..., :1] if reverse else since_start[..., -1:]
+class _Chunks:
+    """The chunks of a scan, each made when it is asked for.
 
-    u_BKHQP = u_BKQHP.transpose(2, 3)
-    # A compiler derives a backward of its own, and fuses what is written here step by step.
-    within_chunk = _within_chunk if torch.compiler.is_compiling() else _WithinChunk.apply
-    within: Tensor = within_chunk(since_start, C_BKGQN, B_BKGQN, u_BKHQP, reverse)
-
-    left_BKHQP = u_BKHQP * torch.exp(whole_BKH1 - since_start)[..., None]
-    added = _by_group(left_BKHQP, groups).transpose(-1, -2) @ B_BKGQN
-    added_BKHPN = added.reshape(batch, -1, heads, channels, states)
-    before_BKHPN, final = _chained(added_BKHPN, torch.exp(whole_BKH1)[..., None], initial_BHPN, reverse)
-    carried = C_BKGQN @ before_BKHPN.reshape(batch, -1, groups, heads // groups * channels, states).transpose(-1, -2)
-    carried_BKHQP = carried.unflatten(-1, (-1, channels)).transpose(3, 4).reshape(u_BKHQP.shape)
-
-    y_BKHQP = within + carried_BKHQP * torch.exp(since_start)[..., None]
-    y_BLHP = y_BKHQP.transpose(2, 3).flatten(1, 2)
-    return y_BLHP[:, padding:] if reverse else y_BLHP[:, :length], final
-
-
-def _sums_up_to(terms: Tensor, reverse: bool) -> Tensor:
-    """Along the last dimension, from its beginning or its end, each term included."""
-    if not reverse:
-        return terms.cumsum(-1)
-    return terms.sum(-1, keepdim=True) - terms.cumsum(-1) + terms
-
-
-def _by_group(part_BKHQP: Tensor, groups: int) -> Tensor:
-    """[B, K, G, Q, R P]: the channels of a group's heads side by side."""
-    batch, chunks, heads, steps, channels = part_BKHQP.shape
-    split = part_BKHQP.reshape(batch, chunks, groups, heads // groups, steps, channels)
-    return split.transpose(3, 4).reshape(batch, chunks, groups, steps, heads // groups * channels)
-
-
-def _chained(
-    added_BKHPN: Tensor, decay_BKH11: Tensor, initial_BHPN: Tensor | None, reverse: bool
-) -> tuple[Tensor, Tensor]:
-    """The state before each chunk, and the one after all."""
-    state = torch.zeros_like(added_BKHPN[:, 0]) if initial_BHPN is None else initial_BHPN
-    before = []
-    chunks = range(added_BKHPN.shape[1])
-    for chunk in reversed(chunks) if reverse else chunks:
-        before.append(state)
-        state = torch.addcmul(added_BKHPN[:, chunk], state, decay_BKH11[:, chunk])
-    return torch.stack(before[::-1] if reverse else before, dim=1), state
-
-
-def _within_chunk(s_BKHQ: Tensor, C_BKGQN: Tensor, B_BKGQN: Tensor, u_BKHQP: Tensor, reverse: bool) -> Tensor:
-    """``y_i = sum over j of exp(s_i - s_j) (C_i . B_j) u_j``, j up to i, or from i on where reversed."""
-    decays = _decays(s_BKHQ, C_BKGQN.shape[2], reverse)
-    y: Tensor = (decays * (C_BKGQN @ B_BKGQN.transpose(-1, -2))[:, :, :, None]).flatten(2, 3) @ u_BKHQP
-    return y
-
-
-class _WithinChunk(torch.autograd.Function):
-    """The same with a backward of its own.
-
-    Autograd would keep five matrices of Q x Q for every head; this keeps the arguments, and works in place.
+    Attributes:
+        parts: where they lie along L, in the order of the scan.
     """
 
-    @staticmethod
-    def forward(ctx: Any, s_BKHQ: Tensor, C_BKGQN: Tensor, B_BKGQN: Tensor, u_BKHQP: Tensor, reverse: bool) -> Tensor:
-        ctx.save_for_backward(s_BKHQ, C_BKGQN, B_BKGQN, u_BKHQP)
-        ctx.reverse = reverse
-        return _within_chunk(s_BKHQ, C_BKGQN, B_BKGQN, u_BKHQP, reverse)
+    def __init__(self, inputs: ScanInputs, options: ScanOptions) -> None:
+        self.inputs, self.reverse = inputs, options.reverse
+        self.dt_BLH = step_sizes(inputs, options)
+        self.A_H = inputs.A_H.to(inputs.sums)
+        self.runs_BL = None if inputs.seq_idx_BL is None else _runs(inputs.seq_idx_BL, options.reverse)
+        most = _CPU_CHUNK if inputs.x_BLHP.device.type == "cpu" else _DEVICE_CHUNK
+        size, length = min(options.chunk_size or most, most), inputs.x_BLHP.shape[1]
+        parts = [slice(start, min(start + size, length)) for start in range(0, length, size)]
+        self.parts = parts[::-1] if options.reverse else parts
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy_BKHQP: Tensor) -> tuple[Tensor | None, ...]:
-        s_BKHQ, C_BKGQN, B_BKGQN, u_BKHQP = ctx.saved_tensors
-        groups = C_BKGQN.shape[2]
-        decays = _decays(s_BKHQ, groups, ctx.reverse)
-        products = (C_BKGQN @ B_BKGQN.transpose(-1, -2))[:, :, :, None]
-        du = (decays * products).flatten(2, 3).transpose(-1, -2) @ dy_BKHQP
-        dweights = (dy_BKHQP @ u_BKHQP.transpose(-1, -2)).unflatten(2, (groups, -1)).mul_(decays)
-        dproducts = dweights.sum(3)
-        dexponent = dweights.mul_(products).flatten(2, 3)
-        ds = dexponent.sum(-1) - dexponent.sum(-2)
-        return ds, dproducts @ B_BKGQN, dproducts.transpose(-1, -2) @ C_BKGQN, du, None
+    def __getitem__(self, part: slice) -> Chunk:
+        x, B, C = self.inputs.x_BLHP[:, part], self.inputs.B_BLGN[:, part], self.inputs.C_BLGN[:, part]
+        return Chunk(x, self.dt_BLH[:, part], self.A_H, B, C, self._runs_since(part), self.reverse)
+
+    def _runs_since(self, part: slice) -> Tensor | None:
+        if self.runs_BL is None:
+            return None
+        beside = part.stop if self.reverse else part.start - 1
+        before = self.runs_BL[:, beside, None] if 0 <= beside < self.runs_BL.shape[1] else 0
+        return self.runs_BL[:, part] - before
 
 
-def _decays(s_BKHQ: Tensor, groups: int, reverse: bool) -> Tensor:
-    """``exp(s_i - s_j)`` for the steps j that act on i and 0 for the others, [B, K, G, R, Q, Q]."""
-    exponent = (s_BKHQ[..., :, None] - s_BKHQ[..., None, :]).unflatten(2, (groups, -1))
-    steps = torch.ones(exponent.shape[-2:], dtype=torch.bool, device=exponent.device)
-    later = steps.tril(-1) if reverse else steps.triu(1)
-    # Masked before the exponential, which would be infinite there.
-    decays: Tensor = exponent.masked_fill_(later, float("-inf")).exp_()
-    return decays
+def _runs(seq_idx_BL: Tensor, reverse: bool) -> Tensor:
+    """How often the sequence has changed up to each sample, in the order of the scan; number 0 is before it."""
+    zero = torch.zeros_like(seq_idx_BL[:, :1])
+    before_BL = torch.cat((seq_idx_BL[:, 1:], zero) if reverse else (zero, seq_idx_BL[:, :-1]), dim=1)
+    change_BL = (seq_idx_BL != before_BL).long()
+    count_BL = change_BL.cumsum(dim=1)
+    return count_BL[:, -1:] - count_BL + change_BL if reverse else count_BL
+
+
+def _initial_state(inputs: ScanInputs) -> Tensor:
+    if inputs.initial_BHPN is not None:
+        initial_BHPN: Tensor = inputs.initial_BHPN.to(inputs.sums)
+        return initial_BHPN
+    batch, _, heads, channels = inputs.x_BLHP.shape
+    shape = (batch, heads, channels, inputs.B_BLGN.shape[3])
+    return torch.zeros(shape, dtype=inputs.sums, device=inputs.x_BLHP.device)

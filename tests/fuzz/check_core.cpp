@@ -54,6 +54,7 @@ void check_that_loops_nest() {
 
 }  // namespace
 
+void check_ops();
 void check_reading();
 void check_signal();
 
@@ -63,6 +64,7 @@ int main() {
   check_that_loops_nest();
   for (const seizurekit::Isa isa : seizurekit::available_isas()) {
     seizurekit::use_isa(isa);
+    check_ops();
     check_reading();
     check_signal();
   }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from seizurekit.models.bimamba2 import BiMamba2 as BiMamba2
 from seizurekit.models.detector import build as build
-from seizurekit.models.mamba2 import BiMamba2 as BiMamba2
 from seizurekit.models.mamba2 import Mamba2 as Mamba2
 
 __all__ = ["BiMamba2", "Mamba2", "build"]

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from seizurekit.config import Config, ModelConfig
 from seizurekit.errors import ConfigError
-from seizurekit.models.mamba2 import BiMamba2
+from seizurekit.models.bimamba2 import BiMamba2
 from seizurekit.models.norm import RMSNorm
 from seizurekit.models.unet import Down, Up
 

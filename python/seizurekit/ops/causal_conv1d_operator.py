@@ -109,7 +109,9 @@ def _backward(
     x, weight, bias, initial = _dense(x), weight.contiguous(), _contiguous(bias), _contiguous(initial)
     module = _backend(x, weight, bias, initial, silu, reverse, backend)
     deterministic = torch.are_deterministic_algorithms_enabled()
-    dx, dweight, dbias, dinitial = module.backward(dy, x, weight, bias, initial, dfinal, silu, reverse, deterministic)
+    dx, dweight, dbias, dinitial = module.backward(
+        dy, x, weight, bias, initial, _contiguous(dfinal), silu, reverse, deterministic
+    )
     return dx, dweight, _or_nothing(dbias, weight), _or_nothing(dinitial, x)
 
 

@@ -181,15 +181,15 @@ def _tried(operation: Operation, name: str, case: Case) -> str | None:
 
 
 def _tell(operation: Operation, case: Case, name: str, reasons: Mapping[str, str]) -> None:
-    """Logs a choice the first time that it is made on a device; the plain fallback as a warning."""
-    why = "SEIZURE_MAMBA_FORCE_FALLBACK is set" if force_fallback() else _listed(reasons)
-    line = f"{operation.name} on {case.device}: {name}" + (f" ({why})" if why else "")
+    """Logs the first time that a back end is taken on a device; the plain fallback as a warning."""
+    choice = f"{operation.name} on {case.device}: {name}"
     with _lock:
-        if line in _told:
+        if choice in _told:
             return
-        _told.add(line)
+        _told.add(choice)
+    why = "SEIZURE_MAMBA_FORCE_FALLBACK is set" if force_fallback() else _listed(reasons)
     fallback = name == REFERENCE and name != operation.order(case.device)[0]
-    _log.log(logging.WARNING if fallback else logging.INFO, "%s", line)
+    _log.log(logging.WARNING if fallback else logging.INFO, "%s%s", choice, f" ({why})" if why else "")
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

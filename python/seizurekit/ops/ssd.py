@@ -1,32 +1,22 @@
-"""Mamba-2's chunked state-space scan, forwards or backwards in time, and its single step for streaming.
+"""Mamba-2's state-space scan, forwards or backwards in time, and its single step for streaming.
 
-Source: Dao and Gu 2024, "Transformers are SSMs"; the arguments are those of mamba-ssm's ``mamba_chunk_scan_combined``.
-Shapes: B batch, L length, H heads of P channels, G groups of heads that share B and C, N states.
+Source: Dao and Gu 2024 ("Transformers are SSMs"), as mamba-ssm's ``mamba_chunk_scan_combined`` and
+``selective_state_update`` compute it. Shapes: B batch, L length, H heads, P channels a head, G groups, N states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal, overload
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from seizurekit.kernels.ssd_scan import chunked, reference
-from seizurekit.ops import ssd_trial
-from seizurekit.ops.dispatch import Operation, choose, load
-from seizurekit.ops.ssd_trial import ScanCase
+from seizurekit.kernels.ssd_scan.step import step
+from seizurekit.ops.ssd_checks import check_scan, check_step
+from seizurekit.ops.ssd_operator import SSD_SCAN as SSD_SCAN  # and registers the operators
 
-_FOLDER = "seizurekit.kernels.ssd_scan"
-_INFINITE = float("inf")
-
-SSD_SCAN = Operation(
-    "ssd_scan",
-    {"mamba-ssm": f"{_FOLDER}.package", "torch": f"{_FOLDER}.chunked"},
-    {"cuda": ("mamba-ssm", "torch"), "cpu": ("torch",)},
-    ssd_trial,
-)
-"""What each back end needs: the package mamba-ssm; nothing."""
+_NO_LIMIT = (0.0, float("inf"))
 
 
 @overload
@@ -41,8 +31,9 @@ def ssd_scan(
     z: Tensor | None = None,
     dt_bias: Tensor | None = None,
     initial_states: Tensor | None = None,
+    seq_idx: Tensor | None = None,
     dt_softplus: bool = False,
-    dt_limit: tuple[float, float] = (0.0, _INFINITE),
+    dt_limit: tuple[float, float] = _NO_LIMIT,
     return_final_states: Literal[False] = False,
     reverse: bool = False,
     backend: str | None = None,
@@ -59,8 +50,9 @@ def ssd_scan(
     z: Tensor | None = None,
     dt_bias: Tensor | None = None,
     initial_states: Tensor | None = None,
+    seq_idx: Tensor | None = None,
     dt_softplus: bool = False,
-    dt_limit: tuple[float, float] = (0.0, _INFINITE),
+    dt_limit: tuple[float, float] = _NO_LIMIT,
     *,
     return_final_states: Literal[True],
     reverse: bool = False,
@@ -77,44 +69,68 @@ def ssd_scan(
     z: Tensor | None = None,
     dt_bias: Tensor | None = None,
     initial_states: Tensor | None = None,
+    seq_idx: Tensor | None = None,
     dt_softplus: bool = False,
-    dt_limit: tuple[float, float] = (0.0, _INFINITE),
+    dt_limit: tuple[float, float] = _NO_LIMIT,
     return_final_states: bool = False,
     reverse: bool = False,
     backend: str | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    """The scan ``state = exp(dt A) state + dt x B^T``, ``y = state C + D x``, times SiLU(z).
+    """Every head's linear recurrence over time, computed by chunks.
+
+    ``state[t] = exp(dt[t] * A) * state[t - 1] + dt[t] * x[t] (outer) B[t]``; ``y[t] = state[t] @ C[t] + D * x[t]``,
+    times SiLU of z. To dt, dt_bias is added, then softplus is taken, then it is clamped. dt, A, the sums over time and
+    the states are float32 (float64 for float64), whatever the inputs and autocast are.
 
     Args:
         x: [B, L, H, P] float32, bfloat16, float16 or float64.
-        dt: [B, L, H], step sizes before bias, softplus and limits.
-        A: [H], negative.
-        B: [B, L, G, N]; H is a multiple of G.
-        C: [B, L, G, N].
-        chunk_size: steps a chunk at most; None leaves it to the back end. No result depends on it but by rounding.
-        D: [H] or [H, P]; None for 0.
-        z: [B, L, H, P]; None for no gate.
-        dt_bias: [H], added to dt.
-        initial_states: [B, H, P, N]; None for 0.
-        dt_softplus: whether softplus is taken of dt and its bias.
-        dt_limit: dt is clamped to this range after it.
-        return_final_states: also return the states after the last step.
-        reverse: from the end to the beginning. Exactly: x, dt, B, C and z flipped along L, and y flipped back, with the
-            states of the flipped sequence.
+        dt: [B, L, H], step sizes, of x's dtype or float32.
+        A: [H], negative: the rates at which states decay.
+        B: [B, L, G, N] of x's dtype; H is a multiple of G, and heads next to each other share a group.
+        C: as B.
+        chunk_size: samples computed at once; a matter of speed only. None takes what suits the device; a back end may
+            take less.
+        D: [H] or [H, P], the skip past the recurrence.
+        z: as x, the gate.
+        dt_bias: [H].
+        initial_states: [B, H, P, N], the state before the first sample; zeros where there is none.
+        seq_idx: [B, L] integers: the number of the sequence that a sample belongs to, where several are packed into a
+            row. The state is forgotten where it changes; `initial_states` belong to number 0.
+        dt_softplus: whether dt goes through softplus.
+        dt_limit: the least and the largest dt.
+        return_final_states: also return the state after the last sample.
+        reverse: anti-causal. Exactly the scan of everything flipped along L, flipped back; the states are those of the
+            flipped sequence, and ``torch`` flips nothing in memory.
         backend: the only back end to take, ``mamba-ssm`` or ``torch``; None takes the best that works.
 
     Returns:
-        y [B, L, H, P] of x's dtype; with `return_final_states` also the states [B, H, P, N], float32 or
-        float64.
+        y [B, L, H, P] of x's dtype; with `return_final_states` also the final state [B, H, P, N], float32 (float64 for
+        float64).
 
     Raises:
-        ValueError: a shape does not fit; names the argument, what was found and what was wanted.
+        ValueError: a shape, dtype or device does not fit; names the argument, what was found and what was wanted.
         BackendError: `backend` cannot serve; names the reason.
     """
-    _check(x, dt, A, B, C, {"D": D, "z": z, "dt_bias": dt_bias, "initial_states": initial_states})
-    name = _backend(x.device, x.dtype, reverse, D is not None or z is not None, 0 in x.shape, backend)
-    scan: Callable[..., tuple[Tensor, Tensor]] = chunked.scan if name == "torch" else load(SSD_SCAN, name).scan
-    y, final = scan(x, dt, A, B, C, chunk_size, D, z, dt_bias, initial_states, dt_softplus, tuple(dt_limit), reverse)
+    check_scan(x, dt, A, B, C, chunk_size, D, z, dt_bias, initial_states, seq_idx, dt_limit)
+    y, final = torch.ops.seizurekit.ssd_scan(
+        x,
+        dt,
+        A,
+        B,
+        C,
+        D,
+        dt_bias,
+        initial_states,
+        seq_idx,
+        chunk_size or 0,
+        dt_softplus,
+        float(dt_limit[0]),
+        float(dt_limit[1]),
+        reverse,
+        backend or "",
+    )
+    if z is not None:
+        y = _gated(y, z)
     return (y, final) if return_final_states else y
 
 
@@ -129,61 +145,35 @@ def ssd_step(
     z: Tensor | None = None,
     dt_bias: Tensor | None = None,
     dt_softplus: bool = False,
-    dt_limit: tuple[float, float] = (0.0, _INFINITE),
+    dt_limit: tuple[float, float] = _NO_LIMIT,
 ) -> Tensor:
-    """One step of the scan, for streaming.
+    """One more sample of the recurrence, for streaming; plain torch on any device, not differentiable.
 
     Args:
-        state: [B, H, P, N], changed in place.
+        state: [B, H, P, N], any floating dtype; changed in place.
         x: [B, H, P].
         dt: [B, H].
         A: [H].
         B: [B, G, N].
-        C: [B, G, N].
+        C: as B.
         D: as for `ssd_scan`.
-        z: [B, H, P] or None.
+        z: as x.
         dt_bias: as for `ssd_scan`.
         dt_softplus: as for `ssd_scan`.
         dt_limit: as for `ssd_scan`.
 
     Returns:
         y [B, H, P] of x's dtype.
+
+    Raises:
+        ValueError: a shape, dtype or device does not fit.
     """
-    wide = torch.float64 if x.dtype == torch.float64 else torch.float32
-    steps = reference.discretised(dt, dt_bias, dt_softplus, tuple(dt_limit), wide)
-    after, y = reference.step(state.to(wide), x.to(wide), steps, A.to(wide), B.to(wide), C.to(wide))
-    state.copy_(after)
-    out: Tensor = reference.gated(y, x.to(wide), D, z).to(x.dtype)
-    return out
+    check_step(state, x, dt, A, B, C, D, z, dt_bias, dt_limit)
+    y = step(state, x, dt, A, B, C, D, dt_bias, dt_softplus, (float(dt_limit[0]), float(dt_limit[1])))
+    return y if z is None else _gated(y, z)
 
 
-@torch.compiler.assume_constant_result
-def _backend(
-    device: torch.device, dtype: torch.dtype, reverse: bool, extras: bool, empty: bool, requested: str | None
-) -> str:
-    """The name of the back end to call; chosen while tracing where torch compiles."""
-    module = choose(SSD_SCAN, ScanCase(device, dtype, reverse, extras), requested=requested)
-    return next(name for name, path in SSD_SCAN.backends.items() if path == module.__name__)
-
-
-def _check(x: Tensor, dt: Tensor, A: Tensor, B: Tensor, C: Tensor, others: dict[str, Tensor | None]) -> None:
-    if x.ndim != 4:
-        raise ValueError(f"x: found shape {tuple(x.shape)}, wanted [B, L, H, P]")
-    batch, length, heads, channels = x.shape
-    if B.ndim != 4 or B.shape[2] == 0 or heads % B.shape[2]:
-        raise ValueError(f"B: found shape {tuple(B.shape)}, wanted [{batch}, {length}, G, N], G a divisor of {heads}")
-    wanted: dict[str, tuple[Tensor | None, list[tuple[int, ...]]]] = {
-        "dt": (dt, [(batch, length, heads)]),
-        "A": (A, [(heads,)]),
-        "B": (B, [(batch, length, *B.shape[2:])]),
-        "C": (C, [tuple(B.shape)]),
-        "D": (others["D"], [(heads,), (heads, channels)]),
-        "z": (others["z"], [tuple(x.shape)]),
-        "dt_bias": (others["dt_bias"], [(heads,)]),
-        "initial_states": (others["initial_states"], [(batch, heads, channels, B.shape[3])]),
-    }
-    for name, (tensor, shapes) in wanted.items():
-        if tensor is not None and tuple(tensor.shape) not in shapes:
-            raise ValueError(
-                f"{name}: found shape {tuple(tensor.shape)}, wanted {' or '.join(str(list(s)) for s in shapes)}"
-            )
+def _gated(y: Tensor, z: Tensor) -> Tensor:
+    if y.dtype in (torch.float32, torch.float64):
+        return y * functional.silu(z)
+    return (y.float() * functional.silu(z.float())).to(y.dtype)

@@ -170,3 +170,23 @@ def test_the_small_detector_learns_to_tell_a_rhythm_from_noise() -> None:
         optimizer.step()
     logits = model.eval()(torch.randn(8, 19, 1024) + rhythm)
     assert ((logits > 0) == (y > 0)).float().mean() > 0.9
+
+
+@pytest.mark.slow
+def test_hundreds_of_random_steps_meet_nothing_that_is_not_finite() -> None:
+    """Labels of chance, large steps, and the worst of windows in turn."""
+    torch.manual_seed(0)
+    model = sk.models.build(SMALL)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    worst = [window[:1] for window in WINDOWS.values()]
+    for step in range(300):
+        x = worst[step % len(worst)] * torch.rand(())
+        with torch.autocast("cpu", torch.bfloat16, enabled=step % 2 == 0):
+            logits = model(x)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), torch.rand(1, 512).round())
+        optimizer.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        assert torch.isfinite(loss)
+        assert torch.isfinite(norm)
+        optimizer.step()

@@ -1,0 +1,168 @@
+#include "ops/causal_conv1d.hpp"
+
+#include <algorithm>
+#include <type_traits>
+#include <vector>
+
+#include "ops/element.hpp"
+#include "ops/lines.hpp"
+#include "ops/rows.hpp"
+#include "support/thread_pool.hpp"
+
+namespace seizurekit::ops {
+namespace {
+
+/// Below so many elements a second thread costs more than it saves.
+constexpr std::int64_t kElementsAThread = 1 << 16;
+
+template <typename Work>
+void with_element(Number number, Work&& work) {
+  switch (number) {
+    case Number::float32:
+      return work(float{});
+    case Number::float64:
+      return work(double{});
+    case Number::bfloat16:
+      return work(BFloat16{});
+    case Number::float16:
+      return work(Float16{});
+  }
+}
+
+/// How the work is cut: the same for any number of threads, so that sums are added in the same order.
+struct Cut {
+  std::int64_t items, blocks, stretches, channels_a_block, times_a_stretch;
+
+  std::int64_t units() const { return items * blocks * stretches; }
+};
+
+struct Unit {
+  std::int64_t item, channel, begin, end, stretch;
+};
+
+template <typename Element>
+Cut cut(const Convolution& problem, bool rows) {
+  const std::int64_t channels = rows ? RowBlock<Element>::kChannels : 1;
+  const std::int64_t times = rows ? RowBlock<Element>::kTimes : Line<Element>::kTimes;
+  return {problem.batch, (problem.channels + channels - 1) / channels, (problem.length + times - 1) / times, channels,
+          times};
+}
+
+Unit unit(const Convolution& problem, const Cut& cut, std::int64_t number) {
+  const std::int64_t stretch = number % cut.stretches;
+  const std::int64_t block = number / cut.stretches % cut.blocks;
+  const std::int64_t item = number / cut.stretches / cut.blocks;
+  const std::int64_t begin = stretch * cut.times_a_stretch;
+  return {item, block * cut.channels_a_block, begin, std::min(begin + cut.times_a_stretch, problem.length), stretch};
+}
+
+template <typename Work>
+void for_each_unit(const Convolution& problem, const Cut& cut, Work&& work) {
+  const std::int64_t elements = problem.batch * problem.channels * problem.length;
+  const auto useful = static_cast<std::size_t>(elements / kElementsAThread + 1);
+  // Units are handed out in runs, since some are short.
+  const std::int64_t runs = std::min(cut.units(), std::int64_t{64});
+  parallel_for(static_cast<std::size_t>(runs), std::min(problem.threads, useful), [&](std::size_t run) {
+    const auto i = static_cast<std::int64_t>(run);
+    for (std::int64_t number = cut.units() * i / runs; number < cut.units() * (i + 1) / runs; ++number) {
+      work(unit(problem, cut, number));
+    }
+  });
+}
+
+bool channels_innermost(const Sequence& x) { return x.channel_stride == 1 && x.time_stride != 1; }
+
+/// The last samples of the state and the sequence after it, in the order of processing.
+template <typename Element>
+void copy_final_state(const Convolution& problem, const Sequence& x, const void* initial, void* out) {
+  const std::int64_t states = problem.width - 1;
+  const auto* edge = static_cast<const Element*>(initial);
+  auto* final_state = static_cast<Element*>(out);
+  for (std::int64_t row = 0; row < problem.batch * problem.channels; ++row) {
+    const std::int64_t item = row / problem.channels;
+    const Element* line =
+        static_cast<const Element*>(x.data) + item * x.batch_stride + row % problem.channels * x.channel_stride;
+    for (std::int64_t s = 0; s < states; ++s) {
+      const std::int64_t t = problem.length - states + s;
+      if (t >= 0) {
+        final_state[row * states + s] = line[(problem.reverse ? problem.length - 1 - t : t) * x.time_stride];
+      } else {
+        final_state[row * states + s] = edge == nullptr ? Element{} : edge[row * states + t + states];
+      }
+    }
+  }
+}
+
+template <typename Element>
+void forward_of(const Convolution& problem, const Sequence& x, const Filter& filter, const Sequence& y) {
+  const bool rows = channels_innermost(x);
+  for_each_unit(problem, cut<Element>(problem, rows), [&](const Unit& part) {
+    if (rows) {
+      RowBlock<Element>(problem, filter, part.item, part.channel).forward(x, y, part.begin, part.end);
+    } else {
+      Line<Element>(problem, filter, part.item, part.channel).forward(x, y, part.begin, part.end);
+    }
+  });
+}
+
+/// Adds the sums of all items and stretches, always in the same order, in double.
+template <typename Real>
+void add_up(const Convolution& problem, const std::vector<Real>& sums, bool rows, std::int64_t parts,
+            const Gradients& gradients) {
+  const std::int64_t entries = problem.width + 1;
+  for (std::int64_t d = 0; d < problem.channels; ++d) {
+    for (std::int64_t k = 0; k < entries; ++k) {
+      double total = 0;
+      const std::int64_t place = rows ? k * problem.channels + d : d * entries + k;
+      for (std::int64_t part = 0; part < parts; ++part) {
+        total += sums[static_cast<std::size_t>(part * entries * problem.channels + place)];
+      }
+      if (k < problem.width) {
+        static_cast<Real*>(gradients.weight)[d * problem.width + k] = static_cast<Real>(total);
+      } else {
+        static_cast<Real*>(gradients.bias)[d] = static_cast<Real>(total);
+      }
+    }
+  }
+}
+
+template <typename Element>
+void backward_of(const Convolution& problem, const Sequence& dy, const Sequence& x, const Filter& filter,
+                 const void* final_gradient, const Gradients& gradients) {
+  using Real = RealOf<Element>;
+  const bool rows = channels_innermost(x);
+  const Cut parts = cut<Element>(problem, rows);
+  const std::int64_t entries = problem.width + 1;
+  std::vector<Real> sums(static_cast<std::size_t>(problem.batch * parts.stretches * entries * problem.channels));
+  for_each_unit(problem, parts, [&](const Unit& part) {
+    Real* own = sums.data() + (part.item * parts.stretches + part.stretch) * entries * problem.channels;
+    if (rows) {
+      RowBlock<Element>(problem, filter, part.item, part.channel)
+          .backward(dy, x, final_gradient, gradients, part.begin, part.end, own);
+    } else {
+      Line<Element>(problem, filter, part.item, part.channel)
+          .backward(dy, x, final_gradient, gradients, part.begin, part.end, own + part.channel * entries);
+    }
+  });
+  add_up(problem, sums, rows, problem.batch * parts.stretches, gradients);
+}
+
+}  // namespace
+
+void forward(const Convolution& problem, const Sequence& x, const Filter& filter, const Sequence& y,
+             void* final_state) {
+  with_element(problem.number, [&](auto element) {
+    using Element = decltype(element);
+    forward_of<Element>(problem, x, filter, y);
+    copy_final_state<Element>(problem, x, filter.initial, final_state);
+  });
+}
+
+void backward(const Convolution& problem, const Sequence& dy, const Sequence& x, const Filter& filter,
+              const void* final_gradient, const Gradients& gradients) {
+  with_element(problem.number, [&](auto element) {
+    backward_of<decltype(element)>(problem, dy, x, filter, final_gradient, gradients);
+  });
+}
+
+}  // namespace seizurekit::ops

@@ -1,0 +1,76 @@
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+
+#include "ops/causal_conv1d.hpp"
+#include "python/bindings.hpp"
+
+namespace py = pybind11;
+
+namespace seizurekit::python {
+namespace {
+
+using Address = std::uintptr_t;
+/// Of the first element, and the strides of batch, channels and time in elements.
+using Strided = std::tuple<Address, std::int64_t, std::int64_t, std::int64_t>;
+
+void* pointer(Address address) {
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr): tensors hand out integers
+}
+
+ops::Sequence sequence(const Strided& tensor) {
+  return {pointer(std::get<0>(tensor)), std::get<1>(tensor), std::get<2>(tensor), std::get<3>(tensor)};
+}
+
+ops::Number number(const std::string& name) {
+  constexpr std::array names = {"float32", "float64", "bfloat16", "float16"};
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (name == names[i]) {
+      return static_cast<ops::Number>(i);
+    }
+  }
+  throw std::invalid_argument("dtype: found " + name + ", wanted float32, float64, bfloat16 or float16");
+}
+
+ops::Convolution problem(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width, bool silu,
+                         bool reverse, std::size_t threads) {
+  return {number(dtype), shape[0], shape[1], shape[2], width, silu, reverse, threads};
+}
+
+void forward(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width, bool silu, bool reverse,
+             std::size_t threads, const Strided& x, Address weight, Address bias, Address initial, const Strided& y,
+             Address final_state) {
+  const auto asked = problem(dtype, shape, width, silu, reverse, threads);
+  const py::gil_scoped_release unlocked;
+  ops::forward(asked, sequence(x), {pointer(weight), pointer(bias), pointer(initial)}, sequence(y),
+               pointer(final_state));
+}
+
+void backward(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width, bool silu, bool reverse,
+              std::size_t threads, const Strided& dy, const Strided& x, Address weight, Address bias, Address initial,
+              Address dfinal, const Strided& dx, Address dweight, Address dbias, Address dinitial) {
+  const auto asked = problem(dtype, shape, width, silu, reverse, threads);
+  const py::gil_scoped_release unlocked;
+  ops::backward(asked, sequence(dy), sequence(x), {pointer(weight), pointer(bias), pointer(initial)}, pointer(dfinal),
+                {sequence(dx), pointer(dweight), pointer(dbias), pointer(dinitial)});
+}
+
+}  // namespace
+
+void register_ops(py::module_& module) {
+  module.def("causal_conv1d_forward", &forward, py::arg("dtype"), py::arg("shape"), py::arg("width"), py::arg("silu"),
+             py::arg("reverse"), py::arg("threads"), py::arg("x"), py::arg("weight"), py::arg("bias"),
+             py::arg("initial"), py::arg("y"), py::arg("final"));
+  module.def("causal_conv1d_backward", &backward, py::arg("dtype"), py::arg("shape"), py::arg("width"), py::arg("silu"),
+             py::arg("reverse"), py::arg("threads"), py::arg("dy"), py::arg("x"), py::arg("weight"), py::arg("bias"),
+             py::arg("initial"), py::arg("dfinal"), py::arg("dx"), py::arg("dweight"), py::arg("dbias"),
+             py::arg("dinitial"));
+}
+
+}  // namespace seizurekit::python

@@ -1,0 +1,35 @@
+"""What every back end in torch does alike before and after the recurrence: the step sizes, and the skip past it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seizurekit.kernels.ssd_scan.arguments import ScanInputs, ScanOptions
+
+
+def step_sizes(inputs: ScanInputs, options: ScanOptions) -> Tensor:
+    """dt [B, L, H] as the recurrence uses it: bias added, softplus taken, limits kept."""
+    biased_BLH = _biased(inputs)
+    dt_BLH = functional.softplus(biased_BLH) if options.dt_softplus else biased_BLH
+    return dt_BLH.clamp(*options.dt_limit)
+
+
+def step_sizes_backward(ddt_BLH: Tensor, inputs: ScanInputs, options: ScanOptions) -> Tensor:
+    """The gradient of dt as it was given, before the bias; summed over B and L it is the bias's."""
+    biased_BLH = _biased(inputs)
+    dt_BLH = functional.softplus(biased_BLH) if options.dt_softplus else biased_BLH
+    least, largest = options.dt_limit
+    ddt_BLH = ddt_BLH.masked_fill((dt_BLH < least) | (dt_BLH > largest), 0.0)
+    return ddt_BLH * torch.sigmoid(biased_BLH) if options.dt_softplus else ddt_BLH
+
+
+def by_channel(D: Tensor) -> Tensor:
+    """The skip's factors [H] or [H, P] as [H, 1] or [H, P]."""
+    return D[:, None] if D.ndim == 1 else D
+
+
+def _biased(inputs: ScanInputs) -> Tensor:
+    dt_BLH: Tensor = inputs.dt_BLH.to(inputs.sums)
+    return dt_BLH if inputs.dt_bias_H is None else dt_BLH + inputs.dt_bias_H.to(inputs.sums)

@@ -1,0 +1,120 @@
+"""The self-test finds what is wrong, and says so by its exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from seizurekit import selftest
+from seizurekit.cli.app import main
+from seizurekit.ops import dispatch
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    dispatch.forget()
+    yield
+    dispatch.forget()
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["seizurekit", "selftest", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_every_back_end_that_claims_to_work_here_is_right(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "kernels", "--device", "cpu", "--require", "native,torch", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    checks = found["checks"]
+    assert found["missing"] == []
+    assert {check["verdict"] for check in checks} == {"ok", "absent"}
+    assert all(check["reason"] for check in checks if check["verdict"] == "absent")
+    assert all(check["error"] <= check["tolerance"] for check in checks)
+    native = [check["case"] for check in checks if (check["backend"], check["verdict"]) == ("native", "ok")]
+    for word in ("float32", "bfloat16", "float16", "width 2", "width 3", "width 4", "length innermost", "reverse"):
+        assert any(word in case for case in native)
+    assert [check["precision"] for check in checks if check["operation"] == "detector"] == ["float32", "bfloat16"]
+
+
+def doubled(original: Callable[..., Any]) -> Callable[..., Any]:
+    def forward(*call: Any, **flags: Any) -> Any:
+        y, final = original(*call, **flags)
+        return 2 * y, final
+
+    return forward
+
+
+def raising(original: Callable[..., Any]) -> Callable[..., Any]:
+    def forward(*call: Any, **flags: Any) -> Any:
+        raise RuntimeError("CUDA error: an illegal memory access\nwas encountered")
+
+    return forward
+
+
+def not_a_number(original: Callable[..., Any]) -> Callable[..., Any]:
+    def forward(*call: Any, **flags: Any) -> Any:
+        y, final = original(*call, **flags)
+        return y * float("nan"), final
+
+    return forward
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "words"),
+    [
+        (doubled, "wrong", "y is off by"),
+        (raising, "failed", "RuntimeError: CUDA error: an illegal memory access"),
+        (not_a_number, "wrong", "y is off by inf"),
+    ],
+)
+def test_a_back_end_that_is_wrong_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fault: Callable[[Callable[..., Any]], Callable[..., Any]],
+    verdict: str,
+    words: str,
+) -> None:
+    from seizurekit.kernels.causal_conv1d import native
+
+    monkeypatch.setattr(native, "forward", fault(native.forward))
+    assert run(monkeypatch, "kernels", "--device", "cpu") == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if " native " in line]
+    assert len(lines) == 4
+    assert [line for line in lines if verdict.upper() not in line or words not in line] == []
+
+
+def test_a_required_back_end_that_is_not_here_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "kernels", "--device", "cpu", "--require", "mamba-ssm,native") == 1
+    assert "required, but not here or not right: mamba-ssm" in capsys.readouterr().out
+
+
+def test_a_step_with_wrong_gradients_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    step = selftest._training_step
+
+    def off(device: torch.device, precision: torch.dtype) -> dict[str, float]:
+        found = step(device, precision)
+        if precision == torch.bfloat16:
+            found["norm of the gradient"] *= 1.1
+        return found
+
+    monkeypatch.setattr(selftest, "_training_step", off)
+    checks = [check for check in selftest.check_kernels(torch.device("cpu")) if check.operation == "detector"]
+    assert [check.verdict for check in checks] == ["ok", "wrong"]
+    assert checks[1].result == "norm of the gradient"
+
+
+def test_a_device_that_is_not_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "kernels", "--device", "cuda:9") == 1
+    assert "--device: found cuda:9, which this machine does not have" in capsys.readouterr().err
