@@ -194,6 +194,8 @@ def main(part: str) -> None:
     channels_last = part == "channels last"
     for case in edges(channels_last):
         check(case)
+    with mock.patch.object(triton, "SUM_PARTS", 2):  # more parts than are added at once
+        check(Case((5, 3, 4), channels_last))
     check_empty(channels_last)
     check_large_offsets(channels_last)
 

@@ -53,7 +53,9 @@ RUN_FORWARD, RUN_BACKWARD = 8, 16
 _TILES_A_PART = 4
 """Length innermost, backward: tiles whose sums make one part."""
 
-_SUM_PARTS, _SUM_CHANNELS = 64, 32
+SUM_PARTS, SUM_CHANNELS = 64, 32
+"""What the second kernel of the weights' gradients adds at once."""
+
 _UPDATE_ELEMENTS = 1024
 _OPTIONS = {"enable_fp_fusion": True}
 """a * b + c in one instruction: Triton's own default is about to change."""
@@ -142,8 +144,8 @@ def backward(
                 *tensors, channels, length // unit, run, *strides, **flags,
                 BD=tile.channels, BC=tile.groups, V=chunk_of(x_BDL), num_warps=tile.warps, **_OPTIONS,
             )  # fmt: skip
-        causal_conv1d_bwd_sum_kernel[(triton.cdiv(channels, _SUM_CHANNELS), width + 1)](
-            partial, dweight_DW, dbias_D, parts, channels, W=width, BP=_SUM_PARTS, BD=_SUM_CHANNELS, **_OPTIONS
+        causal_conv1d_bwd_sum_kernel[(triton.cdiv(channels, SUM_CHANNELS), width + 1)](
+            partial, dweight_DW, dbias_D, parts, channels, W=width, BP=SUM_PARTS, BD=SUM_CHANNELS, **_OPTIONS
         )
     return dx_BDL, dweight_DW, dbias_D, dinitial_BDS
 
