@@ -32,7 +32,7 @@ CAUSAL_CONV1D = Operation(
     causal_conv1d_trial,
 )
 """What each back end needs: the package causal-conv1d; the package triton; the library that CMake builds where there is
-nvcc, or NVRTC; the C++ core; nothing."""
+nvcc; the C++ core; nothing."""
 
 _library = torch.library.Library("seizurekit", "DEF")
 _library.define(

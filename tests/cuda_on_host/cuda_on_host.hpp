@@ -1,0 +1,128 @@
+// CUDA's words for a compiler of the host: the threads of a block are fibers, and blocks run one after the other. A
+// barrier that some threads of a block pass and others do not reach is an error.
+#pragma once
+
+#include <ucontext.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#define __global__
+#define __device__
+#define __shared__ static
+#define __launch_bounds__(...)
+
+struct Place {
+  unsigned int x = 1, y = 1, z = 1;
+};
+inline Place blockIdx, blockDim, threadIdx;
+
+struct alignas(8) uint2 {
+  unsigned int x, y;
+};
+
+inline unsigned int __float_as_uint(float value) {
+  unsigned int bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+inline float __uint_as_float(unsigned int bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+inline float __fdividef(float a, float b) { return a / b; }
+inline float __expf(float value) { return std::exp(value); }
+using std::fmaf;
+
+inline float __half_bits_to_float(unsigned short bits) {
+  _Float16 half;
+  std::memcpy(&half, &bits, sizeof half);
+  return static_cast<float>(half);
+}
+inline unsigned short __float_to_half_bits(float value) {
+  const auto half = static_cast<_Float16>(value);
+  unsigned short bits;
+  std::memcpy(&bits, &half, sizeof bits);
+  return bits;
+}
+
+namespace cuda_on_host {
+
+/// One block: every thread runs to its next barrier, in the given order, until all have ended.
+class Block {
+ public:
+  explicit Block(unsigned int threads) : fibers_(threads) {}
+
+  /// False where some threads waited at a barrier that others never reached.
+  bool run(const std::function<void()>& kernel, bool backwards) {
+    kernel_ = &kernel;
+    current_block() = this;
+    for (auto& fiber : fibers_) {
+      start(fiber);
+    }
+    while (true) {
+      std::size_t waiting = 0;
+      for (std::size_t i = 0; i < fibers_.size(); ++i) {
+        running_ = backwards ? fibers_.size() - 1 - i : i;
+        Fiber& fiber = fibers_[running_];
+        if (!fiber.ended) {
+          threadIdx = {static_cast<unsigned int>(running_), 0, 0};
+          swapcontext(&back_, &fiber.context);
+          waiting += fiber.ended ? 0 : 1;
+        }
+      }
+      if (waiting == 0) {
+        return true;
+      }
+      if (waiting != fibers_.size()) {
+        return false;
+      }
+    }
+  }
+
+  static Block*& current_block() {
+    static Block* block = nullptr;
+    return block;
+  }
+
+  void barrier() { swapcontext(&fibers_[running_].context, &back_); }
+
+ private:
+  static constexpr std::size_t kStack = 1 << 16;
+
+  struct Fiber {
+    ucontext_t context;
+    std::unique_ptr<char[]> stack = std::make_unique<char[]>(kStack);
+    bool ended = false;
+  };
+
+  static void enter() {
+    Block* block = current_block();
+    (*block->kernel_)();
+    block->fibers_[block->running_].ended = true;
+    swapcontext(&block->fibers_[block->running_].context, &block->back_);
+  }
+
+  void start(Fiber& fiber) {
+    fiber.ended = false;
+    getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.get();
+    fiber.context.uc_stack.ss_size = kStack;
+    fiber.context.uc_link = nullptr;
+    makecontext(&fiber.context, enter, 0);
+  }
+
+  std::vector<Fiber> fibers_;
+  std::size_t running_ = 0;
+  const std::function<void()>* kernel_ = nullptr;
+  ucontext_t back_;
+};
+
+}  // namespace cuda_on_host
+
+inline void __syncthreads() { cuda_on_host::Block::current_block()->barrier(); }
