@@ -164,22 +164,36 @@ __device__ void load_columns(const Signal<T>& signal, Time time, Pack<T, Channel
   }
 }
 
+// The i-th four bytes of a pack.
+template <int Channels, typename T>
+__device__ unsigned int word_of(const Pack<T, Channels>& values, int i) {
+  if constexpr (sizeof(T) == 4) {
+    return __float_as_uint(values.at[i]);
+  } else {
+    return values.at[2 * i].bits | static_cast<unsigned int>(values.at[2 * i + 1].bits) << 16;
+  }
+}
+
+// Where accesses are wide, in so many words: the compiler would else store values that it rounded one by one, one by one.
 template <int Channels, typename T>
 __device__ void store_column(const Arguments& a, T* out, Time time, const Pack<T, Channels>& values) {
   if (time >= a.length) return;
   T* place = out + time * a.out_strides.time;
-  if constexpr (sizeof(T) == 2 && Channels == 4) {
-    const auto word = [&](int c) { return values.at[c].bits | static_cast<unsigned int>(values.at[c + 1].bits) << 16; };
 #ifdef __CUDA_ARCH__
-    // In so many words: the compiler would else store values that it rounded one by one, one by one.
-    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(place)), "r"(word(0)), "r"(word(2))
+  if constexpr (sizeof(values) == 16) {
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(place)),
+                 "r"(word_of(values, 0)), "r"(word_of(values, 1)), "r"(word_of(values, 2)), "r"(word_of(values, 3))
                  : "memory");
-#else
-    *reinterpret_cast<uint2*>(place) = uint2{word(0), word(2)};
-#endif
-  } else {
-    *reinterpret_cast<Pack<T, Channels>*>(place) = values;
+    return;
   }
+  if constexpr (sizeof(values) == 8) {
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(place)), "r"(word_of(values, 0)),
+                 "r"(word_of(values, 1))
+                 : "memory");
+    return;
+  }
+#endif
+  *reinterpret_cast<Pack<T, Channels>*>(place) = values;
 }
 
 }  // namespace seizurekit

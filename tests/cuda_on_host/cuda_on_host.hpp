@@ -21,10 +21,6 @@ struct Place {
 };
 inline Place blockIdx, blockDim, threadIdx;
 
-struct alignas(8) uint2 {
-  unsigned int x, y;
-};
-
 inline unsigned int __float_as_uint(float value) {
   unsigned int bits;
   std::memcpy(&bits, &value, sizeof bits);
