@@ -162,7 +162,8 @@ def _launch_tiles(kernel: Kernel, arguments: Arguments, x_BDL: Tensor, most_spli
 
 def _launch(name: str, arguments: Arguments, blocks: int, x: Tensor) -> None:
     device, stream = (x.device.index, torch.cuda.current_stream(x.device).cuda_stream) if x.is_cuda else (0, 0)
-    library().launch(name, arguments, blocks, THREADS, device, stream)
+    with torch.cuda.device_of(x):  # which brings torch's own device back, should it be another
+        library().launch(name, arguments, blocks, THREADS, device, stream)
 
 
 def _arguments(
