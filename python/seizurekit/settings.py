@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from seizurekit.errors import ConfigError
@@ -48,6 +50,23 @@ def aws_profile_wanted() -> bool:
     return bool(os.environ.get("AWS_PROFILE")) or Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", default)).exists()
 
 
+def mid_epoch_minutes() -> float:
+    """`BGB_MID_EPOCH_MINUTES`: minutes from one training state to the next within an epoch; 15 where it is unset."""
+    value = os.environ.get("BGB_MID_EPOCH_MINUTES", "").strip()
+    try:
+        minutes = float(value or 15.0)
+    except ValueError:
+        minutes = math.nan
+    if not 0.0 < minutes < math.inf:
+        raise ConfigError(f"environment variable BGB_MID_EPOCH_MINUTES: found {value!r}, wanted minutes above 0")
+    return minutes
+
+
+def smoke_test() -> bool:
+    """`BGB_SMOKE_TEST`: train for some steps and validate on some recordings, to see that everything works."""
+    return _flag("BGB_SMOKE_TEST")
+
+
 def force_cache_copy() -> bool:
     """`BGB_FORCE_CACHE_COPY`: copy a store anew though a complete copy is there."""
     return _flag("BGB_FORCE_CACHE_COPY")
@@ -61,3 +80,24 @@ def limit_files() -> int | None:
     if not value.isascii() or not value.isdigit() or int(value) == 0:
         raise ConfigError(f"environment variable BGB_LIMIT_FILES: found {value!r}, wanted a whole number above 0")
     return int(value)
+
+
+@dataclass(frozen=True)
+class Torchrun:
+    """What torchrun tells each process: its rank, how many there are, and its rank on this machine."""
+
+    rank: int
+    world: int
+    local: int
+
+
+def torchrun() -> Torchrun | None:
+    """`RANK`, `WORLD_SIZE` and `LOCAL_RANK`, as torchrun sets them; None where this process was not started by it."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    values = [os.environ.get(name, "") for name in names]
+    if not all(values):
+        return None
+    for name, value in zip(names, values, strict=True):
+        if not value.isascii() or not value.isdigit():
+            raise ConfigError(f"environment variable {name}: found {value!r}, wanted a whole number, as torchrun sets it")
+    return Torchrun(*map(int, values))

@@ -1,29 +1,29 @@
-"""What a configuration may say: one frozen model a section, read from YAML, with overrides from the command line.
+"""What a configuration may say: one frozen model a section.
 
 A key that is not here is refused; a key that is here is read by something.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from os import PathLike
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from seizurekit.errors import ConfigError
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Features = Annotated[int, Field(ge=1, le=1024)]
+
+LOWER_IS_BETTER = ("loss", "loss_unweighted", "brier", "calibration_error")
+"""Metrics of the validation that fall as a detector gets better; the others rise."""
+
+
+def sensitivity_at(fa_per_24h: float) -> str:
+    """Name of the metric: the share of seizures found with at most so many false alarms per 24 h."""
+    return f"sensitivity_at_{fa_per_24h:g}_fa"
 
 
 class Section(BaseModel):
@@ -54,9 +54,10 @@ class LoaderConfig(Section):
     """How batches are made.
 
     Attributes:
+        balanced: draw the balanced set; else train on every window of the split.
         kind: ``threads``: WindowLoader, which reads ahead in threads of the training process; ``torch``: torch's
             DataLoader and its worker processes.
-        batch_size: windows a batch.
+        batch_size: windows a batch of one device.
         prefetch: of ``threads``: batches that are read ahead.
         shuffle: of ``threads``: ``window``, or ``block`` for an object store that is read without `cache.local_dir`.
         on_error: of ``threads``: ``raise``, or ``skip`` windows that cannot be read.
@@ -69,6 +70,7 @@ class LoaderConfig(Section):
             without them.
     """
 
+    balanced: bool = True
     kind: Literal["threads", "torch"] = "threads"
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
     prefetch: Annotated[int, Field(ge=1, le=256)] = 4
@@ -102,6 +104,8 @@ class ModelConfig(Section):
         d_state: states a channel of Mamba-2.
         d_conv: taps of Mamba-2's convolutions; there are kernels for 2, 3 and 4, anything else becomes 4.
         dropout: probability that a feature of a residual branch is dropped in training.
+        require_kernels: do not train where an operation would fall back to plain torch, or where one of these back ends,
+            such as ``[triton, mamba-ssm]``, serves none.
     """
 
     size: Literal["tiny", "small", "base"] = "tiny"
@@ -112,6 +116,7 @@ class ModelConfig(Section):
     d_state: Annotated[int, Field(ge=1, le=256)] | None = None
     d_conv: int = 4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    require_kernels: bool | Annotated[tuple[str, ...], Field(strict=False)] = False
 
     @field_validator("d_conv")
     @classmethod
@@ -125,23 +130,129 @@ class ModelConfig(Section):
 
 
 class TrainingConfig(Section):
-    """The optimiser, AdamW with a linear warm-up and a cosine decay to 0.
+    """The loss, and the optimiser: AdamW with a linear warm-up and a cosine decay to 0.
 
     Attributes:
-        epochs: passes over the balanced set of windows.
+        epochs: passes over the set of windows.
+        max_steps: end after so many steps; null for all of the epochs. The schedule is that of the shorter run.
+        accumulate: batches whose gradients make one step.
         lr: highest learning rate, reached at the end of the warm-up.
-        weight_decay: AdamW's, of weights and not of biases or norms.
+        weight_decay: AdamW's, of weights and not of biases, norms or Mamba-2's ``A_log``, ``D`` and ``dt_bias``.
         warmup: share of all steps that the warm-up takes.
         grad_clip: largest norm of the gradient of all parameters together.
+        ema: keep a moving average of the weights, which is validated and saved; the share of itself that it keeps in a
+            step, such as 0.999; null for none.
+        loss: ``bce``, or ``focal`` (Lin et al. 2017).
+        focal_gamma: of the focal loss: how much less a sample counts that is already right.
+        pos_weight: weight of a seizure sample; null takes sqrt((1 - r) / r), r the exact ratio of the training windows.
+        augment: mirror half of the windows, and vary the size of channels.
+        precision: of the forward pass: ``float32``, or by autocast ``bfloat16`` or, with a loss scaler, ``float16``.
+        compile: compile the model with torch.compile.
+        activation_checkpointing: compute the Mamba-2 blocks anew in the backward pass, which saves their memory.
+        deterministic: only algorithms that give the same bits in every run; an error where there is none.
+        stop_after_nonfinite: steps in a row with a loss or a gradient that is not finite, after which the run ends. A
+            single one is left out and counted.
         device: ``auto`` (an accelerator where there is one), ``cpu``, ``cuda``, ``cuda:1``, …
     """
 
     epochs: Count = 10
+    max_steps: Count | None = None
+    accumulate: Annotated[int, Field(ge=1, le=4096)] = 1
     lr: Positive = 2e-3
     weight_decay: NotNegative = 0.01
     warmup: Share = 0.1
     grad_clip: Positive = 1.0
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    loss: Literal["bce", "focal"] = "bce"
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    pos_weight: Positive | None = None
+    augment: bool = True
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    compile: bool = False
+    activation_checkpointing: bool = False
+    deterministic: bool = False
+    stop_after_nonfinite: Count = 10
     device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = "auto"
+
+
+class ValidationConfig(Section):
+    """Scores on whole recordings of ``dev``, after every epoch.
+
+    Attributes:
+        false_alarm_rates: false alarms per 24 h at which the sensitivity is told, as ``sensitivity_at_10_fa``.
+        metric: that tells which epoch is best: one of those, or ``auroc``, ``loss``, ``loss_unweighted``, ``brier`` or
+            ``calibration_error``.
+        patience: end after so many epochs without a better one; null to go through all.
+        max_recordings: use no more than so many recordings, half of them with seizures; null for all.
+    """
+
+    false_alarm_rates: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] = (10.0, 5.0, 2.5, 1.0)
+    metric: str = "sensitivity_at_10_fa"
+    patience: Count | None = None
+    max_recordings: Count | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every name that `metric` may be."""
+        return (*map(sensitivity_at, self.false_alarm_rates), "auroc", *LOWER_IS_BETTER)
+
+    @field_validator("false_alarm_rates")
+    @classmethod
+    def _one_name_each(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(map(sensitivity_at, rates))) < len(rates):
+            raise ValueError(f"validation.false_alarm_rates: found {list(rates)}, wanted each rate once")
+        return rates
+
+    @model_validator(mode="after")
+    def _known_metric(self) -> ValidationConfig:
+        if self.metric not in self.metrics:
+            raise ValueError(
+                f"validation.metric: found {self.metric!r}, which is never computed; wanted one of "
+                f"{', '.join(self.metrics)}"
+            )
+        return self
+
+
+class CheckpointsConfig(Section):
+    """Training states, from which ``--resume`` goes on: at every epoch's end, and between.
+
+    Attributes:
+        keep: the newest so many are kept; the best detector is kept besides.
+        minutes: between two in an epoch; null takes the environment variable BGB_MID_EPOCH_MINUTES, else 15.
+    """
+
+    keep: Annotated[int, Field(ge=1, le=1000)] = 2
+    minutes: Positive | None = None
+
+
+class TelemetryConfig(Section):
+    """What a run tells, and where.
+
+    Attributes:
+        every: batches from one record of the training to the next.
+        tensorboard: write ``runs/<name>/tb``.
+        heartbeat_minutes: a line at least so often, whatever happens.
+    """
+
+    every: Count = 10
+    tensorboard: bool = True
+    heartbeat_minutes: Annotated[float, Field(gt=0, le=60)] = 5.0
+
+
+class WandbConfig(Section):
+    """Weights & Biases.
+
+    Attributes:
+        enabled: send records there.
+        project: they go to.
+        entity: user or team that the project is of; null for the key's own default.
+        mode: ``online``, or ``offline``: written to the run's folder, from which ``wandb sync`` sends them.
+    """
+
+    enabled: bool = False
+    project: Annotated[str, Field(min_length=1, max_length=128)] = "seizurekit"
+    entity: Annotated[str, Field(min_length=1)] | None = None
+    mode: Literal["online", "offline"] = "online"
 
 
 class DetectionConfig(Section):
@@ -173,6 +284,10 @@ class Config(Section):
     loader: LoaderConfig = LoaderConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    validation: ValidationConfig = ValidationConfig()
+    checkpoints: CheckpointsConfig = CheckpointsConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+    wandb: WandbConfig = WandbConfig()
     detection: DetectionConfig = DetectionConfig()
 
     @model_validator(mode="after")
@@ -184,147 +299,3 @@ class Config(Section):
         return self
 
 
-def load_config(path: str | PathLike[str], overrides: Sequence[str] = ()) -> Config:
-    """Reads a YAML file, puts ``section.key=value`` overrides over it, and checks the result.
-
-    Args:
-        path: the file.
-        overrides: such as ``training.lr=1e-3``; the value is YAML.
-
-    Raises:
-        ConfigError: not YAML, an unknown key (with the nearest right one), a wrong type or a value out of range; one
-            line with the file, the line where there is one, the key, what was found and what was wanted.
-        OSError: the file cannot be read.
-    """
-    path = Path(path)
-    data, lines = _parse(path)
-    origin = {key: f"{path}: line {line}" for key, line in lines.items()}
-    for override in overrides:
-        key, value = _parse_override(override)
-        _put(data, key, value, override)
-        section = key.partition(".")[0]
-        origin[key] = f"override {override}"
-        origin.setdefault(section, origin[key])
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(_explained(error, origin, str(path))) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 as PyYAML reads it, but 1e-3 is a number and a key may stand only once."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if str(key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"key {key.value} stands twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-    list("-+.0123456789"),
-)
-
-
-def _parse(path: Path) -> tuple[dict[str, Any], dict[str, int]]:
-    """The file's mapping, and the line of each dotted key."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        node = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: found a byte at {error.start} that is not UTF-8, wanted YAML") from None
-    except yaml.MarkedYAMLError as error:
-        line = f" line {error.problem_mark.line + 1}:" if error.problem_mark else ""
-        raise ConfigError(f"{path}:{line} not YAML: {error.problem}") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if data is None:
-        raise ConfigError(f"{path}: found nothing, wanted the keys {', '.join(Config.model_fields)}")
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: found {type(data).__name__}, wanted a mapping of {', '.join(Config.model_fields)}")
-    return data, dict(_key_lines(node))
-
-
-def _key_lines(node: yaml.Node | None, above: str = "") -> Iterator[tuple[str, int]]:
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for key, value in node.value:
-        name = f"{above}{key.value}"
-        yield name, key.start_mark.line + 1
-        yield from _key_lines(value, f"{name}.")
-
-
-def _parse_override(override: str) -> tuple[str, Any]:
-    key, equals, text = override.partition("=")
-    if not equals or not all(key.split(".")):
-        raise ConfigError(f"override {override!r}: wanted section.key=value, e.g. training.lr=1e-3")
-    try:
-        return key, yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError):
-        raise ConfigError(f"override {override!r}: found {text!r}, wanted a value in YAML") from None
-
-
-def _put(data: dict[str, Any], key: str, value: Any, override: str) -> None:
-    *sections, last = key.split(".")
-    place = data
-    for section in sections:
-        inner = place.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"override {override!r}: {section} is no section but {inner!r}")
-        place = inner
-    place[last] = value
-
-
-def _explained(error: ValidationError, origin: Mapping[str, str], path: str) -> str:
-    """One line about the first fault; misspelt keys come before the missing ones that follow from them."""
-    faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-    fault = faults[0]
-    names = [str(part) for part in fault["loc"]]
-    key = ".".join(names)
-    place = origin.get(key) or origin.get(".".join(names[:2])) or origin.get(names[0] if names else "") or path
-    others = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    if fault["type"] == "extra_forbidden":
-        return f"{place}: unknown key {key}{_nearest(names)}{others}"
-    if fault["type"] == "missing":
-        return f"{path}: {key}: found nothing, wanted a value{others}"
-    if fault["type"] == "value_error":
-        return f"{path}: {fault['ctx']['error']}{others}"
-    return f"{place}: {key}: found {fault['input']!r:.100}, {_wanted(fault['msg'])}{others}"
-
-
-def _wanted(message: str) -> str:
-    """Pydantic's sentence about what it would have taken, in the words of the other errors."""
-    if " or instance of " in message:
-        return "wanted a section of keys"
-    return re.sub(
-        r"^(?:Input|String|Tuple|List|Value) should (be )?", lambda m: "wanted " if m[1] else "must ", message
-    )
-
-
-def _known_keys() -> list[str]:
-    keys = []
-    for name, field in Config.model_fields.items():
-        keys.append(name)
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, Section):
-            keys += [f"{name}.{key}" for key in section.model_fields]
-    return keys
-
-
-def _nearest(names: Sequence[str]) -> str:
-    """The nearest right key: first among the same section's, then by the key's own name among all."""
-    known = _known_keys()
-    section = ".".join(names[:-1])
-    siblings = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == section]
-    close = difflib.get_close_matches(names[-1].lower(), siblings, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {'.'.join([*names[:-1], close[0]])}?"
-    elsewhere = [key for key in known if key.rpartition(".")[2] == names[-1]]
-    if elsewhere:
-        return f"; did you mean {elsewhere[0]}?"
-    return f"; known are {', '.join(siblings)}" if siblings else ""
