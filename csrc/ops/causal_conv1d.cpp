@@ -40,12 +40,20 @@ struct Unit {
   std::int64_t item, channel, begin, end, stretch;
 };
 
+std::int64_t parts(std::int64_t whole, std::int64_t size) { return (whole + size - 1) / size; }
+
 template <typename Element>
 Cut cut(const Convolution& problem, bool rows) {
-  const std::int64_t channels = rows ? RowBlock<Element>::kChannels : 1;
   const std::int64_t times = rows ? RowBlock<Element>::kTimes : Line<Element>::kTimes;
-  return {problem.batch, (problem.channels + channels - 1) / channels, (problem.length + times - 1) / times, channels,
-          times};
+  const std::int64_t stretches = parts(problem.length, times);
+  if (!rows) {
+    return {problem.batch, problem.channels, stretches, 1, times};
+  }
+  // Blocks of about the same size, of whole lines of the cache.
+  constexpr std::int64_t line = 16;
+  const std::int64_t blocks = parts(problem.channels, RowBlock<Element>::kChannels);
+  const std::int64_t channels = parts(parts(problem.channels, blocks), line) * line;
+  return {problem.batch, parts(problem.channels, channels), stretches, channels, times};
 }
 
 Unit unit(const Convolution& problem, const Cut& cut, std::int64_t number) {
@@ -96,27 +104,34 @@ void copy_final_state(const Convolution& problem, const Sequence& x, const void*
 template <typename Element>
 void forward_of(const Convolution& problem, const Sequence& x, const Filter& filter, const Sequence& y) {
   const bool rows = channels_innermost(x);
-  for_each_unit(problem, cut<Element>(problem, rows), [&](const Unit& part) {
-    if (rows) {
-      RowBlock<Element>(problem, filter, part.item, part.channel).forward(x, y, part.begin, part.end);
-    } else {
+  const Cut cuts = cut<Element>(problem, rows);
+  if (rows) {
+    const RowTaps<Element> taps(problem, filter);
+    for_each_unit(problem, cuts, [&](const Unit& part) {
+      RowBlock<Element>(problem, taps, filter.initial, part.item, part.channel, cuts.channels_a_block)
+          .forward(x, y, part.begin, part.end);
+    });
+  } else {
+    for_each_unit(problem, cuts, [&](const Unit& part) {
       Line<Element>(problem, filter, part.item, part.channel).forward(x, y, part.begin, part.end);
-    }
-  });
+    });
+  }
 }
 
 /// Adds the sums of all items and stretches, always in the same order, in double.
 template <typename Real>
-void add_up(const Convolution& problem, const std::vector<Real>& sums, bool rows, std::int64_t parts,
-            const Gradients& gradients) {
+void add_up(const Convolution& problem, const std::vector<Real>& sums, bool rows, const Gradients& gradients) {
   const std::int64_t entries = problem.width + 1;
+  const auto size = static_cast<std::size_t>(entries * problem.channels);
+  std::vector<double> totals(size);
+  for (std::size_t first = 0; first < sums.size(); first += size) {
+    for (std::size_t i = 0; i < size; ++i) {
+      totals[i] += sums[first + i];
+    }
+  }
   for (std::int64_t d = 0; d < problem.channels; ++d) {
     for (std::int64_t k = 0; k < entries; ++k) {
-      double total = 0;
-      const std::int64_t place = rows ? k * problem.channels + d : d * entries + k;
-      for (std::int64_t part = 0; part < parts; ++part) {
-        total += sums[static_cast<std::size_t>(part * entries * problem.channels + place)];
-      }
+      const double total = totals[static_cast<std::size_t>(rows ? k * problem.channels + d : d * entries + k)];
       if (k < problem.width) {
         static_cast<Real*>(gradients.weight)[d * problem.width + k] = static_cast<Real>(total);
       } else {
@@ -131,20 +146,25 @@ void backward_of(const Convolution& problem, const Sequence& dy, const Sequence&
                  const void* final_gradient, const Gradients& gradients) {
   using Real = RealOf<Element>;
   const bool rows = channels_innermost(x);
-  const Cut parts = cut<Element>(problem, rows);
+  const Cut cuts = cut<Element>(problem, rows);
   const std::int64_t entries = problem.width + 1;
-  std::vector<Real> sums(static_cast<std::size_t>(problem.batch * parts.stretches * entries * problem.channels));
-  for_each_unit(problem, parts, [&](const Unit& part) {
-    Real* own = sums.data() + (part.item * parts.stretches + part.stretch) * entries * problem.channels;
-    if (rows) {
-      RowBlock<Element>(problem, filter, part.item, part.channel)
-          .backward(dy, x, final_gradient, gradients, part.begin, part.end, own);
-    } else {
+  std::vector<Real> sums(static_cast<std::size_t>(problem.batch * cuts.stretches * entries * problem.channels));
+  const auto own = [&](const Unit& part) {
+    return sums.data() + (part.item * cuts.stretches + part.stretch) * entries * problem.channels;
+  };
+  if (rows) {
+    const RowTaps<Element> taps(problem, filter);
+    for_each_unit(problem, cuts, [&](const Unit& part) {
+      RowBlock<Element>(problem, taps, filter.initial, part.item, part.channel, cuts.channels_a_block)
+          .backward(dy, x, final_gradient, gradients, part.begin, part.end, own(part));
+    });
+  } else {
+    for_each_unit(problem, cuts, [&](const Unit& part) {
       Line<Element>(problem, filter, part.item, part.channel)
-          .backward(dy, x, final_gradient, gradients, part.begin, part.end, own + part.channel * entries);
-    }
-  });
-  add_up(problem, sums, rows, problem.batch * parts.stretches, gradients);
+          .backward(dy, x, final_gradient, gradients, part.begin, part.end, own(part) + part.channel * entries);
+    });
+  }
+  add_up(problem, sums, rows, gradients);
 }
 
 }  // namespace

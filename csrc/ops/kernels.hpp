@@ -12,22 +12,40 @@ struct LineSums {
   Real bias;
 };
 
-// Rows: `channels` neighbouring channels at one time; rows[t + k] lies under tap k of time t, taps[k * channels + d].
+/// Rows of `channels` neighbouring channels, one for each of `count` times: rows[t + k] lies under tap k of time t.
+template <typename Real>
+struct FilteredRows {
+  const Real* const* rows;
+  const Real* taps;  // [width][channels], `tap_stride` apart
+  const Real* bias;
+  std::int64_t tap_stride, channels, count;
+  int width;
+  bool silu;
+  bool stream;       // past the cache: the rows of `out` are then aligned to 64 bytes
+  Real* const* out;  // the sums, and SiLU of them where wanted
+};
+
+/// The same, backward: dx[t] is of the row that lies under the first tap of time t, since later times have no share in
+/// its gradient, and earlier ones theirs in `held`.
+template <typename Real>
+struct DifferentiatedRows {
+  FilteredRows<Real> of;  // whose `out` is dx
+  const Real* const* dy;
+  Real* held;  // [width - 1][channels]: the gradients of the sums at the latest times, the newest last
+  Real* sums;  // [width, then the bias][channels], `sum_stride` apart: what is added to the gradients of taps and bias
+  std::int64_t sum_stride;
+};
+
 // Lines: one channel at `count` neighbouring times; x[t + k] lies under tap k of time t.
 // NOLINTBEGIN(bugprone-macro-parentheses): the argument is a type
 #define SEIZUREKIT_OPS_KERNELS_OF(Real)                                                                              \
-  /* out[t] = bias + sum of taps times rows, and SiLU of it where wanted; bias may be null. */                       \
-  void filter_rows(const Real* const* rows, const Real* taps, const Real* bias, int width, std::int64_t channels,    \
-                   std::int64_t count, bool silu, Real* const* out);                                                 \
+  void filter_rows(const FilteredRows<Real>& rows);                                                                  \
+  void backward_rows(const DifferentiatedRows<Real>& rows);                                                          \
+  /* out[t] = bias + sum of taps times x, and SiLU of it where wanted. */                                            \
   void filter_line(const Real* x, const Real* taps, Real bias, int width, std::int64_t count, bool silu, Real* out); \
   /* out[t] = dy[t] times the derivative of SiLU at what it is taken of. */                                          \
-  void silu_backward_rows(const Real* const* rows, const Real* taps, const Real* bias, int width,                    \
-                          std::int64_t channels, std::int64_t count, const Real* const* dy, Real* const* out);       \
   void silu_backward_line(const Real* x, const Real* taps, Real bias, int width, std::int64_t count, const Real* dy, \
                           Real* out);                                                                                \
-  /* Adds to tap_sums[k][d] the products of dpre and the rows under tap k, to bias_sums[d] dpre. */                  \
-  void add_products_rows(const Real* const* rows, const Real* const* dpre, int width, std::int64_t channels,         \
-                         std::int64_t count, Real* tap_sums, Real* bias_sums);                                       \
   LineSums<Real> products_line(const Real* x, const Real* dpre, int width, std::int64_t count);
 
 // NOLINTEND(bugprone-macro-parentheses)

@@ -9,96 +9,124 @@
 
 namespace seizurekit::ops {
 
+/// Taps and bias with the channels innermost: made once, for all blocks.
+template <typename Element>
+struct RowTaps {
+  using Real = RealOf<Element>;
+
+  RowTaps(const Convolution& problem, const Filter& filter)
+      : taps(static_cast<std::size_t>(problem.width * problem.channels)),
+        bias(static_cast<std::size_t>(problem.channels)) {
+    const auto* weight = static_cast<const Real*>(filter.weight);
+    for (std::int64_t k = 0; k < problem.width; ++k) {
+      for (std::int64_t d = 0; d < problem.channels; ++d) {
+        taps[static_cast<std::size_t>(k * problem.channels + d)] = weight[d * problem.width + k];
+      }
+    }
+    if (filter.bias != nullptr) {
+      std::copy_n(static_cast<const Real*>(filter.bias), problem.channels, bias.data());
+    }
+  }
+
+  std::vector<Real> taps;  // [W, D]
+  std::vector<Real> bias;  // [D], zeros where there is none
+};
+
 /// A block of channels of one item of the batch, over a stretch of times. Times are counted in the order of processing.
 template <typename Element>
 class RowBlock {
  public:
   using Real = RealOf<Element>;
-  static constexpr std::int64_t kChannels = 128;
-  static constexpr std::int64_t kTimes = 512;
+  // Converted rows go through buffers, which are to stay in the cache.
+  static constexpr std::int64_t kChannels = direct<Element> ? 1024 : 512;
+  static constexpr std::int64_t kTimes = 256;
 
-  RowBlock(const Convolution& problem, const Filter& filter, std::int64_t item, std::int64_t first_channel)
+  RowBlock(const Convolution& problem, const RowTaps<Element>& filter, const void* initial, std::int64_t item,
+           std::int64_t first_channel, std::int64_t channels)
       : problem_(problem),
+        filter_(filter),
+        initial_(initial),
         item_(item),
         first_(first_channel),
-        channels_(std::min(kChannels, problem.channels - first_channel)),
-        states_(problem.width - 1),
-        has_bias_(filter.bias != nullptr) {
-    const auto* weight = static_cast<const Real*>(filter.weight);
-    for (std::int64_t d = 0; d < channels_; ++d) {
-      for (std::int64_t k = 0; k < problem.width; ++k) {
-        const Real tap = weight[(first_ + d) * problem.width + k];
-        taps_[at(k * channels_ + d)] = tap;
-        reversed_taps_[at((states_ - k) * channels_ + d)] = tap;
-      }
-      bias_[at(d)] = has_bias_ ? static_cast<const Real*>(filter.bias)[first_ + d] : Real{0};
-      for (std::int64_t s = 0; s < states_; ++s) {
-        edge_[at(s * channels_ + d)] = state_at<Element>(filter.initial, channel(d), states_, s);
-      }
-    }
-  }
+        channels_(std::min(channels, problem.channels - first_channel)),
+        states_(problem.width - 1) {}
 
   void forward(const Sequence& x, const Sequence& y, std::int64_t begin, std::int64_t end) {
+    if (begin == 0) {
+      gather_edge();
+    }
+    const bool stream = streams(y);
     for (std::int64_t t = begin; t < end; t += kTile) {
       const std::int64_t count = std::min(kTile, end - t);
       gather(x, t, count);
-      point_out(y, t, count);
-      SEIZUREKIT_DISPATCH(filter_rows, rows_.data(), taps_.data(), bias(), problem_.width, channels_, count,
-                          problem_.silu, outs_.data());
-      put_out(y, t, count);
+      point_out(y, begin, t, count);
+      SEIZUREKIT_DISPATCH(filter_rows, filtered(count, problem_.silu, stream));
+      put_out(y, begin, t, count);
     }
   }
 
-  /// Adds to tap_sums [W][channels of all] and bias_sums [channels of all] at this block's channels.
+  /// Writes the sums [W taps, then the bias][channels of all] at this block's channels.
   void backward(const Sequence& dy, const Sequence& x, const void* final_gradient, const Gradients& gradients,
                 std::int64_t begin, std::int64_t end, Real* sums) {
-    std::array<Real, std::size_t{5} * kChannels> own{};
-    for (std::int64_t t = begin; t < end; t += kTile) {
-      const std::int64_t count = std::min(kTile, end - t);
-      // What comes up to `states` later depends on these times too.
-      const std::int64_t reach = std::min(count + states_, problem_.length - t);
-      gather(x, t, reach);
-      differentiate(dy, t, reach, count + states_);
-      SEIZUREKIT_DISPATCH(add_products_rows, rows_.data(), gradients_.data(), problem_.width, channels_, count,
-                          own.data(), own.data() + std::int64_t{problem_.width} * channels_);
-      if (t == 0) {
-        initial_gradient(final_gradient, gradients.initial);
-      }
-      point_out(gradients.x, t, count);
-      SEIZUREKIT_DISPATCH(filter_rows, gradients_.data(), reversed_taps_.data(), static_cast<const Real*>(nullptr),
-                          problem_.width, channels_, count, false, outs_.data());
-      add_final(final_gradient, t, count);
-      put_out(gradients.x, t, count);
+    held_.assign(at(states_ * channels_), Real{0});
+    zeros_.assign(at(channels_), Real{0});
+    before_.resize(at(states_ * channels_));
+    if (begin == 0) {
+      gather_edge();
     }
-    for (std::int64_t k = 0; k <= problem_.width; ++k) {
-      for (std::int64_t d = 0; d < channels_; ++d) {
-        sums[k * problem_.channels + first_ + d] = own[at(k * channels_ + d)];
-      }
+    const Part part{dy, x, final_gradient, gradients.x, begin, end};
+    differentiate(part, begin, end, sums + first_, problem_.channels);
+    // What comes up to `states` later depends on these times too, but counts elsewhere.
+    std::vector<Real> elsewhere(at((states_ + 2) * channels_));
+    const std::int64_t reach = std::min(end + states_, problem_.length);
+    differentiate(part, end, reach, elsewhere.data(), channels_);
+    differentiate(part, reach, end + states_, elsewhere.data(), channels_);
+    if (begin == 0 && gradients.initial != nullptr) {
+      put_initial(final_gradient, gradients.initial);
     }
   }
 
  private:
-  static constexpr std::int64_t kTile = 64;
+  struct Part {
+    const Sequence& dy;
+    const Sequence& x;
+    const void* final_gradient;
+    const Sequence& dx;
+    std::int64_t begin, end;
+  };
+
+  static constexpr std::int64_t kTile = direct<Element> ? 64 : 16;
   static constexpr std::int64_t kMostStates = 3;
-  static constexpr std::int64_t kMostRows = kTile + 2 * kMostStates;
+  static constexpr std::int64_t kMostRows = kTile + kMostStates;
 
   static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
   std::int64_t channel(std::int64_t d) const { return item_ * problem_.channels + first_ + d; }
-  const Real* bias() const { return has_bias_ ? bias_.data() : nullptr; }
 
   Element* row_of(const Sequence& sequence, std::int64_t t) const {
     const std::int64_t time = problem_.reverse ? problem_.length - 1 - t : t;
     return static_cast<Element*>(sequence.data) + item_ * sequence.batch_stride + time * sequence.time_stride + first_;
   }
 
-  /// The row of a sequence at a time, in `buffer` where it cannot be computed with as it is.
-  const Real* read(const Sequence& sequence, std::int64_t t, Real* buffer) const {
+  /// The row of a sequence at a time, in `buffer` where it cannot be computed with as it is; zeros after the end.
+  const Real* read(const Sequence& sequence, std::int64_t t, std::vector<Real>& buffer, std::int64_t i) const {
+    if (t >= problem_.length) {
+      return zeros_.data();
+    }
     const Element* row = row_of(sequence, t);
     if constexpr (direct<Element>) {
       return row;
     } else {
-      load(row, channels_, buffer);
-      return buffer;
+      load(row, channels_, row_in(buffer, i));
+      return row_in(buffer, i);
+    }
+  }
+
+  void gather_edge() {
+    edge_.resize(at(states_ * channels_));
+    for (std::int64_t d = 0; d < channels_; ++d) {
+      for (std::int64_t s = 0; s < states_; ++s) {
+        edge_[at(s * channels_ + d)] = state_at<Element>(initial_, channel(d), states_, s);
+      }
     }
   }
 
@@ -106,85 +134,104 @@ class RowBlock {
   void gather(const Sequence& x, std::int64_t t, std::int64_t count) {
     for (std::int64_t i = 0; i < count + states_; ++i) {
       const std::int64_t time = t + i - states_;
-      rows_[at(i)] = time < 0 ? edge_.data() + (t + i) * channels_ : read(x, time, row(x_, i));
+      rows_[at(i)] = time < 0 ? edge_.data() + (t + i) * channels_ : read(x, time, x_, i);
     }
   }
 
-  /// gradients_[i] is that of the sum at time t + i; zeros from `reach` to `count`.
-  void differentiate(const Sequence& dy, std::int64_t t, std::int64_t reach, std::int64_t count) {
-    for (std::int64_t i = 0; i < reach; ++i) {
-      gradients_[at(i)] = read(dy, t + i, row(dy_, i));
-      outs_[at(i)] = row(dpre_, i);
-    }
-    if (problem_.silu) {
-      SEIZUREKIT_DISPATCH(silu_backward_rows, rows_.data(), taps_.data(), bias(), problem_.width, channels_, reach,
-                          gradients_.data(), outs_.data());
-      std::copy_n(outs_.begin(), reach, gradients_.begin());
-    }
-    std::fill(gradients_.begin() + reach, gradients_.begin() + count, zeros_.data());
+  FilteredRows<Real> filtered(std::int64_t count, bool silu, bool stream) const {
+    return {rows_.data(),
+            filter_.taps.data() + first_,
+            filter_.bias.data() + first_,
+            problem_.channels,
+            channels_,
+            count,
+            problem_.width,
+            silu,
+            stream,
+            outs_.data()};
   }
 
-  void point_out(const Sequence& sequence, std::int64_t t, std::int64_t count) {
+  /// The times from `from` to `to`: their share in the gradients of x up to then, and in `sums`.
+  void differentiate(const Part& part, std::int64_t from, std::int64_t to, Real* sums, std::int64_t sum_stride) {
+    const bool silu = problem_.silu && from < problem_.length;
+    for (std::int64_t t = from; t < to; t += kTile) {
+      const std::int64_t count = std::min(kTile, to - t);
+      gather(part.x, t, count);
+      for (std::int64_t i = 0; i < count; ++i) {
+        gradients_[at(i)] = read(part.dy, t + i, dy_, i);
+      }
+      point_out(part.dx, part.begin, t - states_, count);
+      SEIZUREKIT_DISPATCH(backward_rows, DifferentiatedRows<Real>{filtered(count, silu, false), gradients_.data(),
+                                                                  held_.data(), sums, sum_stride});
+      add_final(part, t - states_, count);
+      put_out(part.dx, part.begin, t - states_, count);
+    }
+  }
+
+  /// outs_[i] is for time t + i; those before `begin` go to before_.
+  void point_out(const Sequence& sequence, std::int64_t begin, std::int64_t t, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
-      if constexpr (direct<Element>) {
+      if (t + i < begin) {
+        outs_[at(i)] = before_.data() + (t + i - begin + states_) * channels_;
+      } else if constexpr (direct<Element>) {
         outs_[at(i)] = row_of(sequence, t + i);
       } else {
-        outs_[at(i)] = row(out_, i);
+        outs_[at(i)] = row_in(out_, i);
       }
     }
   }
 
-  void put_out(const Sequence& sequence, std::int64_t t, std::int64_t count) {
+  void put_out(const Sequence& sequence, std::int64_t begin, std::int64_t t, std::int64_t count) const {
     if constexpr (!direct<Element>) {
-      for (std::int64_t i = 0; i < count; ++i) {
+      for (std::int64_t i = std::max(std::int64_t{0}, begin - t); i < count; ++i) {
         store(outs_[at(i)], channels_, row_of(sequence, t + i));
       }
     }
   }
 
-  void add_final(const void* final_gradient, std::int64_t t, std::int64_t count) {
-    if (final_gradient == nullptr) {
+  void add_final(const Part& part, std::int64_t t, std::int64_t count) const {
+    if (part.final_gradient == nullptr) {
       return;
     }
-    for (std::int64_t i = std::max(std::int64_t{0}, problem_.length - states_ - t); i < count; ++i) {
+    for (std::int64_t i = std::max(part.begin, problem_.length - states_) - t; i < count; ++i) {
       for (std::int64_t d = 0; d < channels_; ++d) {
-        outs_[at(i)][d] += state_at<Element>(final_gradient, channel(d), states_, t + i + states_ - problem_.length);
+        outs_[at(i)][d] +=
+            state_at<Element>(part.final_gradient, channel(d), states_, t + i + states_ - problem_.length);
       }
     }
   }
 
-  void initial_gradient(const void* final_gradient, void* out) {
-    if (out == nullptr) {
-      return;
-    }
+  /// before_ has what the first sums owe to the state, which goes through to the final one where L is short.
+  void put_initial(const void* final_gradient, void* out) const {
     for (std::int64_t d = 0; d < channels_; ++d) {
       for (std::int64_t s = 0; s < states_; ++s) {
-        Real sum =
-            s < problem_.length ? Real{0} : state_at<Element>(final_gradient, channel(d), states_, s - problem_.length);
-        for (std::int64_t k = 0; k <= s; ++k) {
-          sum += taps_[at(k * channels_ + d)] * gradients_[at(s - k)][d];
+        Real sum = before_[at(s * channels_ + d)];
+        if (s >= problem_.length) {
+          sum += state_at<Element>(final_gradient, channel(d), states_, s - problem_.length);
         }
         store(&sum, 1, static_cast<Element*>(out) + channel(d) * states_ + s);
       }
     }
   }
 
-  Real* row(std::vector<Real>& buffer, std::int64_t i) {
+  /// Whether a result is better written past the cache: it does not fit, and rows are aligned to 64 bytes.
+  bool streams(const Sequence& y) const { return false; }
+
+  Real* row_in(std::vector<Real>& buffer, std::int64_t i) const {
     if (buffer.empty()) {
-      buffer.resize(at(kMostRows * kChannels));
+      buffer.resize(at(kMostRows * channels_));
     }
-    return buffer.data() + i * kChannels;
+    return buffer.data() + i * channels_;
   }
 
   const Convolution& problem_;
+  const RowTaps<Element>& filter_;
+  const void* initial_;
   std::int64_t item_, first_, channels_, states_;
-  bool has_bias_;
-  std::array<Real, std::size_t{4} * kChannels> taps_{};
-  std::array<Real, std::size_t{4} * kChannels> reversed_taps_{};
-  std::array<Real, std::size_t{3} * kChannels> edge_{};
-  std::array<Real, kChannels> bias_{};
-  std::array<Real, kChannels> zeros_{};
-  std::vector<Real> x_, dy_, dpre_, out_;
+  std::vector<Real> edge_;    // [S, channels]: the initial state
+  std::vector<Real> before_;  // [S, channels]: gradients of what comes before the stretch
+  std::vector<Real> held_, zeros_;
+  std::vector<Real> x_, dy_, out_;  // rows as they are computed with
   std::array<const Real*, kMostRows> rows_{};
   std::array<const Real*, kMostRows> gradients_{};
   std::array<Real*, kMostRows> outs_{};
