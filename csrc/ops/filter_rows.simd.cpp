@@ -6,8 +6,9 @@ namespace seizurekit::ops::SEIZUREKIT_ISA {
 namespace {
 
 /// Times whose sums are taken together before the next channels' are: memory is then read in few long lines, and what
-/// neighbouring times share is loaded once.
+/// neighbouring times share is loaded once. Backward there are three tensors' lines.
 constexpr int kTogether = 8;
+constexpr int kBackwardTogether = 4;
 
 template <int width, typename Real>
 inline Lanes<Real> weighted(const Lanes<Real> (&taps)[width], Lanes<Real> bias, const Lanes<Real>* samples) {
@@ -19,7 +20,8 @@ inline Lanes<Real> weighted(const Lanes<Real> (&taps)[width], Lanes<Real> bias, 
 
 /// `count` channels from `first` on at `times` times.
 template <int width, int times, bool silu, bool whole, typename Real>
-inline void filter_tile(const FilteredRows<Real>& r, std::int64_t t, std::int64_t first, int count) {
+[[gnu::always_inline]] inline void filter_tile(const FilteredRows<Real>& r, std::int64_t t, std::int64_t first,
+                                               int count) {
   Lanes<Real> taps[width];
   for (int k = 0; k < width; ++k) {
     taps[k] = load<whole>(r.taps + k * r.tap_stride + first, count);
@@ -29,16 +31,13 @@ inline void filter_tile(const FilteredRows<Real>& r, std::int64_t t, std::int64_
   for (int i = 0; i < times + width - 1; ++i) {
     x[i] = load<whole>(r.rows[t + i] + first, count);
   }
+#pragma GCC unroll 8
   for (int i = 0; i < times; ++i) {
     Lanes<Real> y = weighted<width, Real>(taps, bias, x + i);
     if constexpr (silu) {
       y *= sigmoid(y);
     }
-    if (whole && r.stream) {
-      stream(y, r.out[t + i] + first);
-    } else {
-      store<whole>(y, count, r.out[t + i] + first);
-    }
+    store<whole>(y, count, r.out[t + i] + first);
   }
 }
 
@@ -66,7 +65,8 @@ void filter_rows_of(const FilteredRows<Real>& r) {
 
 /// As filter_tile.
 template <int width, int times, bool silu, bool whole, typename Real>
-inline void backward_tile(const DifferentiatedRows<Real>& r, std::int64_t t, std::int64_t first, int count) {
+[[gnu::always_inline]] inline void backward_tile(const DifferentiatedRows<Real>& r, std::int64_t t, std::int64_t first,
+                                                 int count) {
   constexpr int states = width - 1;
   const FilteredRows<Real>& of = r.of;
   Lanes<Real> taps[width];
@@ -84,6 +84,7 @@ inline void backward_tile(const DifferentiatedRows<Real>& r, std::int64_t t, std
   for (int k = 0; k <= width; ++k) {
     sums[k] = load<whole>(r.sums + k * r.sum_stride + first, count);
   }
+#pragma GCC unroll 8
   for (int i = 0; i < times; ++i) {
     for (int s = 0; s < states; ++s) {
       x[s] = x[s + 1];
@@ -105,11 +106,7 @@ inline void backward_tile(const DifferentiatedRows<Real>& r, std::int64_t t, std
     for (int k = 1; k < width; ++k) {
       dx += taps[k] * dpre[states - k];
     }
-    if (whole && of.stream) {
-      stream(dx, of.out[t + i] + first);
-    } else {
-      store<whole>(dx, count, of.out[t + i] + first);
-    }
+    store<whole>(dx, count, of.out[t + i] + first);
   }
   for (int s = 0; s < states; ++s) {
     store<whole>(dpre[s + 1], count, r.held + s * of.channels + first);
@@ -133,8 +130,8 @@ inline void backward_times(const DifferentiatedRows<Real>& r, std::int64_t t) {
 template <int width, bool silu, typename Real>
 void backward_rows_of(const DifferentiatedRows<Real>& r) {
   std::int64_t t = 0;
-  for (; t + kTogether <= r.of.count; t += kTogether) {
-    backward_times<width, kTogether, silu>(r, t);
+  for (; t + kBackwardTogether <= r.of.count; t += kBackwardTogether) {
+    backward_times<width, kBackwardTogether, silu>(r, t);
   }
   for (; t < r.of.count; ++t) {
     backward_times<width, 1, silu>(r, t);

@@ -21,7 +21,6 @@ struct FilteredRows {
   std::int64_t tap_stride, channels, count;
   int width;
   bool silu;
-  bool stream;       // past the cache: the rows of `out` are then aligned to 64 bytes
   Real* const* out;  // the sums, and SiLU of them where wanted
 };
 

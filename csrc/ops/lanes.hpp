@@ -55,21 +55,6 @@ inline void store(Lanes<Real> values, int count, Real* out) {
   }
 }
 
-/// Past the cache; `out` is aligned to the size of a register.
-inline void stream(Lanes<float> values, float* out) {
-#if defined(__AVX512F__)
-  _mm512_stream_ps(out, values);
-#elif defined(__AVX2__)
-  _mm256_stream_ps(out, values);
-#elif defined(__SSE2__)
-  _mm_stream_ps(out, values);
-#else
-  store<true>(values, kLanes, out);
-#endif
-}
-
-inline void stream(Lanes<double> values, double* out) { store<true>(values, kLanes, out); }
-
 inline Lanes<double> sigmoid(Lanes<double> x) {
   for (int i = 0; i < kLanes; ++i) {
     x[i] = 1 / (1 + __builtin_exp(-x[i]));
@@ -103,7 +88,7 @@ inline Lanes<float> scaled(Lanes<float> p, Lanes<float> shifted) {
 inline Lanes<float> sigmoid(Lanes<float> x) {
   constexpr float to_integer = 12582912.0F;  // 1.5 * 2^23: adding it leaves no bits for a fraction
   const Lanes<float> limit = Lanes<float>{} + 87;
-  const Lanes<float> within = x > limit ? limit : x;  // so that infinity less infinity does not come about
+  const Lanes<float> within = limit < x ? limit : x;  // so that infinity less infinity does not come about
   const Lanes<float> shifted = within * -1.44269504F + to_integer;
   const Lanes<float> n = shifted - to_integer;
   const Lanes<float> r = (-within - n * 0.693359375F) - n * -2.12194440e-4F;  // ln 2 in two parts, the first exact

@@ -55,12 +55,11 @@ class RowBlock {
     if (begin == 0) {
       gather_edge();
     }
-    const bool stream = streams(y);
     for (std::int64_t t = begin; t < end; t += kTile) {
       const std::int64_t count = std::min(kTile, end - t);
       gather(x, t, count);
       point_out(y, begin, t, count);
-      SEIZUREKIT_DISPATCH(filter_rows, filtered(count, problem_.silu, stream));
+      SEIZUREKIT_DISPATCH(filter_rows, filtered(count, problem_.silu));
       put_out(y, begin, t, count);
     }
   }
@@ -138,7 +137,7 @@ class RowBlock {
     }
   }
 
-  FilteredRows<Real> filtered(std::int64_t count, bool silu, bool stream) const {
+  FilteredRows<Real> filtered(std::int64_t count, bool silu) const {
     return {rows_.data(),
             filter_.taps.data() + first_,
             filter_.bias.data() + first_,
@@ -147,7 +146,6 @@ class RowBlock {
             count,
             problem_.width,
             silu,
-            stream,
             outs_.data()};
   }
 
@@ -161,7 +159,7 @@ class RowBlock {
         gradients_[at(i)] = read(part.dy, t + i, dy_, i);
       }
       point_out(part.dx, part.begin, t - states_, count);
-      SEIZUREKIT_DISPATCH(backward_rows, DifferentiatedRows<Real>{filtered(count, silu, false), gradients_.data(),
+      SEIZUREKIT_DISPATCH(backward_rows, DifferentiatedRows<Real>{filtered(count, silu), gradients_.data(),
                                                                   held_.data(), sums, sum_stride});
       add_final(part, t - states_, count);
       put_out(part.dx, part.begin, t - states_, count);
@@ -213,9 +211,6 @@ class RowBlock {
       }
     }
   }
-
-  /// Whether a result is better written past the cache: it does not fit, and rows are aligned to 64 bytes.
-  bool streams(const Sequence& y) const { return false; }
 
   Real* row_in(std::vector<Real>& buffer, std::int64_t i) const {
     if (buffer.empty()) {
