@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from seizurekit.kernels.causal_conv1d import reference
-from seizurekit.kernels.causal_conv1d.cuda_library import Arguments, Strides, library
+from seizurekit.kernels.causal_conv1d.cuda_arguments import Arguments, Launcher, Strides
+from seizurekit.kernels.causal_conv1d.cuda_driver import driver
+from seizurekit.kernels.causal_conv1d.cuda_library import library
 from seizurekit.kernels.causal_conv1d.reference import channels_last, empty_like_layout
 
 THREADS = 128
@@ -130,7 +132,7 @@ def why_not(device: torch.device) -> str | None:
         return f"runs on CUDA devices only, not on {device.type}"
     try:
         _loaded_onto(torch.cuda.current_device() if device.index is None else device.index)
-    except (OSError, RuntimeError) as error:
+    except RuntimeError as error:
         return str(error)
     return None
 
@@ -145,8 +147,17 @@ def why_not_call(x_BDL: Tensor, weight_DW: Tensor, initial_BDS: Tensor | None, r
 
 
 @cache
-def _loaded_onto(device: int) -> None:
-    library().load_onto(device)
+def _loaded_onto(device: int) -> Launcher:
+    """The library, or where it cannot serve this device, kernels compiled for it now."""
+    reasons = []
+    for what, launcher in (("", library), ("compiled now: ", driver)):
+        try:
+            found: Launcher = launcher()
+            found.load_onto(device)
+            return found
+        except (OSError, RuntimeError) as error:
+            reasons.append(f"{what}{error}")
+    raise RuntimeError("; ".join(reasons))
 
 
 def _launch_tiles(kernel: Kernel, arguments: Arguments, x_BDL: Tensor, most_splits: int | None) -> None:
@@ -161,9 +172,12 @@ def _launch_tiles(kernel: Kernel, arguments: Arguments, x_BDL: Tensor, most_spli
 
 
 def _launch(name: str, arguments: Arguments, blocks: int, x: Tensor) -> None:
-    device, stream = (x.device.index, torch.cuda.current_stream(x.device).cuda_stream) if x.is_cuda else (0, 0)
+    if not x.is_cuda:  # in tests, which compile the library for the host
+        library().launch(name, arguments, blocks, THREADS, 0, 0)
+        return
+    device, stream = x.device.index, torch.cuda.current_stream(x.device).cuda_stream
     with torch.cuda.device_of(x):  # which brings torch's own device back, should it be another
-        library().launch(name, arguments, blocks, THREADS, device, stream)
+        _loaded_onto(device).launch(name, arguments, blocks, THREADS, device, stream)
 
 
 def _arguments(

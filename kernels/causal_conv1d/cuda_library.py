@@ -7,27 +7,9 @@ import importlib.metadata
 from functools import cache
 from pathlib import Path
 
+from seizurekit.kernels.causal_conv1d.cuda_arguments import Arguments
+
 NAME = "libseizurekit_cuda.so"
-_I64, _I32 = ctypes.c_longlong, ctypes.c_int
-
-
-class Strides(ctypes.Structure):
-    """As in cuda_arguments.cuh: in elements."""
-
-    _fields_ = (("batch", _I64), ("channel", _I64), ("time", _I64))
-
-
-class Arguments(ctypes.Structure):
-    """As in cuda_arguments.cuh; a null pointer stands for what is not there."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("x", "weight", "bias", "initial", "dy", "dfinal", "out", "states")),
-        *((name, ctypes.c_void_p) for name in ("partial", "dweight", "dbias")),
-        *((name, _I64) for name in ("batch", "channels")),
-        *((f"{name}_strides", Strides) for name in ("x", "initial", "dy", "out", "state")),
-        *((name, _I64) for name in ("state_columns", "tiles", "splits")),
-        *((name, _I32) for name in ("length", "run", "width", "silu", "reverse", "weight_is_float", "channel_lanes")),
-    )
 
 
 class Library:
@@ -57,15 +39,11 @@ class Library:
             )
 
     def load_onto(self, device: int) -> None:
-        """Loads every kernel onto a device, so that none is loaded while a graph is captured.
-
-        Raises:
-            RuntimeError: with CUDA's own words, e.g. that the library has nothing for this architecture.
-        """
+        """See `seizurekit.kernels.causal_conv1d.cuda_arguments.Launcher`."""
         self._check(self._library.seizurekit_load(device))
 
     def launch(self, name: str, arguments: Arguments, blocks: int, threads: int, device: int, stream: int) -> None:
-        """Starts a kernel; raises RuntimeError with CUDA's own words."""
+        """See `seizurekit.kernels.causal_conv1d.cuda_arguments.Launcher`."""
         self._check(
             self._library.seizurekit_launch(name.encode(), ctypes.byref(arguments), blocks, threads, device, stream)
         )

@@ -99,5 +99,13 @@ def torchrun() -> Torchrun | None:
         return None
     for name, value in zip(names, values, strict=True):
         if not value.isascii() or not value.isdigit():
-            raise ConfigError(f"environment variable {name}: found {value!r}, wanted a whole number, as torchrun sets it")
+            raise ConfigError(
+                f"environment variable {name}: found {value!r}, wanted a whole number, as torchrun sets it"
+            )
     return Torchrun(*map(int, values))
+
+
+def user_cache() -> Path:
+    """`XDG_CACHE_HOME`: the folder for what can be made again, else ``~/.cache``; a relative one counts as unset."""
+    value = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return value if value.is_absolute() else Path.home() / ".cache"

@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from seizurekit.kernels.causal_conv1d import cuda, cuda_library, reference
+from seizurekit.kernels.causal_conv1d import cuda, cuda_driver, cuda_library, reference
+from seizurekit.kernels.causal_conv1d.cuda_driver import Driver
 from seizurekit.kernels.causal_conv1d.cuda_library import Library
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,7 +40,7 @@ def host_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-fno-strict-aliasing",
     ]
     flags += ["-fsanitize=undefined", "-fno-sanitize-recover=all", f"-I{ROOT / 'kernels' / 'causal_conv1d'}"]
-    source = ROOT / "tests" / "cuda_on_host" / "causal_conv1d.cpp"
+    source = ROOT / "tests" / "cuda_on_host" / "driver.cpp"
     subprocess.run([compiler, *flags, "-o", str(library), str(source)], check=True)
     return library
 
@@ -163,16 +164,60 @@ def test_an_error_of_cuda_is_told_in_its_own_words(on_host: None) -> None:
         cuda_library.library().launch("no_such_kernel", cuda_library.Arguments(), 1, 1, 0, 0)
 
 
+@pytest.fixture
+def through_the_driver(host_library: Path, on_host: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No library serves; the driver's functions are those of tests/cuda_on_host, and start the kernels on the host."""
+    made = Driver(ctypes.CDLL(str(host_library)), lambda capability: f"an image for {capability}".encode())
+    monkeypatch.setattr(cuda, "driver", lambda: made)
+    cuda._loaded_onto.cache_clear()
+    launcher = cuda._loaded_onto(1)  # which the library of the tests refuses
+    assert launcher is made
+    monkeypatch.setattr(cuda, "library", lambda: _OnDevice1(made))
+    yield
+    cuda._loaded_onto.cache_clear()
+
+
+class _OnDevice1:
+    """Tensors of the CPU are launched for as if they were of device 1."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+
+    def launch(self, name: str, arguments: object, blocks: int, threads: int, device: int, stream: int) -> None:
+        self.driver.launch(name, arguments, blocks, threads, 1, stream)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES)
+def test_kernels_started_through_the_driver_equal_the_reference(dtype: torch.dtype, through_the_driver: None) -> None:
+    for flags in (0b111011, 0b111111):
+        check((2, 16, 32), 4, dtype, flags)
+
+
+def test_the_drivers_errors_are_told_in_its_own_words(host_library: Path) -> None:
+    library = ctypes.CDLL(str(host_library))
+    with pytest.raises(RuntimeError, match=r"^CUDA driver: invalid device ordinal$"):
+        Driver(library, lambda capability: b"").load_onto(2)
+    with pytest.raises(RuntimeError, match=r"^CUDA driver: no kernel image is available$"):
+        Driver(library, lambda capability: b"something else").load_onto(0)
+    # The context was given back, or this would fail.
+    Driver(library, lambda capability: b"an image for 90").load_onto(0)
+
+
 def test_why_it_cannot_serve_is_told(on_host: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert cuda.why_not(torch.device("cpu")) == "runs on CUDA devices only, not on cpu"
+    cuda_driver.driver.cache_clear()
+    monkeypatch.setattr(cuda_driver, "LIBRARY", "libno_such_driver.so.1")
+    no_driver = "compiled now: no NVIDIA driver: libno_such_driver.so.1: cannot open shared object file"
     cuda._loaded_onto.cache_clear()
-    assert cuda.why_not(torch.device("cuda", 5)) == (
-        "CUDA error: no kernel image is available for execution on the device"
-    )
+    reason = cuda.why_not(torch.device("cuda", 5))
+    assert reason is not None
+    assert reason.startswith(f"CUDA error: no kernel image is available for execution on the device; {no_driver}")
     cuda_library.library.cache_clear()
     monkeypatch.setattr(cuda_library, "path", lambda: tmp_path / cuda_library.NAME)
     reason = cuda.why_not(torch.device("cuda", 0))
-    assert reason == "libseizurekit_cuda.so: not built (no nvcc when seizurekit was installed)"
+    assert reason is not None
+    not_built = "libseizurekit_cuda.so: not built (no nvcc when seizurekit was installed)"
+    assert reason.startswith(f"{not_built}; {no_driver}")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,54 @@
+"""What the CUDA kernels are called and given, and what starts them: the library, or an image compiled here."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Protocol
+
+_I64, _I32 = ctypes.c_longlong, ctypes.c_int
+DTYPES = ("float32", "bfloat16", "float16")
+KERNELS = (
+    *(
+        f"{operation}_{dtype}_{inner}_{access}"
+        for operation in ("forward", "backward")
+        for dtype in DTYPES
+        for inner in ("rows", "channels")
+        for access in ("vector", "scalar")
+    ),
+    *(f"{operation}_{dtype}" for operation in ("add_partial_sums", "initial_gradient", "update") for dtype in DTYPES),
+)
+"""The names in cuda_kernels.cuh."""
+
+
+class Strides(ctypes.Structure):
+    """As in cuda_arguments.cuh: in elements."""
+
+    _fields_ = (("batch", _I64), ("channel", _I64), ("time", _I64))
+
+
+class Arguments(ctypes.Structure):
+    """As in cuda_arguments.cuh; a null pointer stands for what is not there."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("x", "weight", "bias", "initial", "dy", "dfinal", "out", "states")),
+        *((name, ctypes.c_void_p) for name in ("partial", "dweight", "dbias")),
+        *((name, _I64) for name in ("batch", "channels")),
+        *((f"{name}_strides", Strides) for name in ("x", "initial", "dy", "out", "state")),
+        *((name, _I64) for name in ("state_columns", "tiles", "splits")),
+        *((name, _I32) for name in ("length", "run", "width", "silu", "reverse", "weight_is_float", "channel_lanes")),
+    )
+
+
+class Launcher(Protocol):
+    """Kernels that can be started by their names."""
+
+    def load_onto(self, device: int) -> None:
+        """Loads every kernel onto a device, so that none is loaded while a graph is captured.
+
+        Raises:
+            OSError: something that this needs is not installed.
+            RuntimeError: with CUDA's own words, e.g. that there is nothing for this architecture.
+        """
+
+    def launch(self, name: str, arguments: Arguments, blocks: int, threads: int, device: int, stream: int) -> None:
+        """Starts a kernel on a stream of a device; raises RuntimeError with CUDA's own words."""
