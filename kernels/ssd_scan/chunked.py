@@ -129,7 +129,8 @@ class _Chunks:
 
     def count(self, part: slice) -> int:
         """How many chunks a group is made of."""
-        return max(1, (part.stop - part.start) // self.size)
+        length: int = part.stop - part.start
+        return max(1, length // self.size)
 
     def __getitem__(self, part: slice) -> Chunk:
         tensors = (self.inputs.x_BLHP, self.dt_BLH, self.inputs.B_BLGN, self.inputs.C_BLGN)
