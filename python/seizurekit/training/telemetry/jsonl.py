@@ -45,7 +45,7 @@ class JsonlSink:
         self._path = path
         self._keep = keep
         self._file: int | None = None
-        self._bytes = 0
+        self._bytes = keep or 0
         self._step = step
         self._waiting: list[bytes] = []
         self._left_out = 0
@@ -69,7 +69,7 @@ class JsonlSink:
         if self._keep is None or stands == self._keep:
             return None
         return (
-            f"{self._path}: found {found} bytes, wanted the {self._keep} that it had when the training state was saved; "
+            f"{self._path}: found {found} bytes, wanted the {self._keep} of when the training state was saved; "
             f"going on after the {stands} that are whole lines"
         )
 

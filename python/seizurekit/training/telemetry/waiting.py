@@ -73,9 +73,8 @@ class Waiting:
         self._wait_s = self._compute_s = 0.0
         if share > SHARE:
             self._told = True
-            self._say(
-                f"{share:.0%} of the last {together:.0f} s went into waiting for data: {likely_reason(self._facts, self._load())}"
-            )
+            reason = likely_reason(self._facts, self._load())
+            self._say(f"{share:.0%} of the last {together:.0f} s went into waiting for data: {reason}")
 
 
 def likely_reason(facts: LoaderFacts, load: float) -> str:
