@@ -11,6 +11,7 @@ from typing import Any
 
 from seizurekit.training.telemetry.records import Ended, Notice, Record, Saved, Started, Trained, Validated, scalars
 
+_JSON = json.JSONEncoder(allow_nan=False)
 _MOST_KEPT = 10_000
 """Lines kept in memory while the file cannot be written; some megabytes, and hours of training."""
 
@@ -95,8 +96,7 @@ class JsonlSink:
         """
         if not isinstance(record, Started | Notice):
             self._step = record.step
-        line = json.dumps(without_nan(self._values(record)), allow_nan=False) + "\n"
-        self._waiting.append(line.encode())
+        self._waiting.append(_line(self._values(record)))
         if len(self._waiting) > _MOST_KEPT:
             del self._waiting[0]
             self._left_out += 1
@@ -149,6 +149,14 @@ class JsonlSink:
                 told = {"name": record.name, "steps": record.steps, "resumed_step": record.resumed_step}
                 values["step"] = record.resumed_step or 0
                 return {**values, "kind": "started", **told, "facts": record.facts, "config": record.config}
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    try:
+        text = _JSON.encode(values)
+    except ValueError:  # a NaN; looking for one each time would double the cost of a line
+        text = _JSON.encode(without_nan(values))
+    return f"{text}\n".encode()
 
 
 def _whole_lines(file: int, size: int) -> int:
