@@ -120,15 +120,17 @@ class JsonlSink:
         Raises:
             OSError: lines that waited could not be written.
         """
-        if self._file is None:
-            return
         file, self._file = self._file, None
-        try:
+        lost = f"{self._path}: the last {len(self._waiting)} lines could not be written"
+        if file is None:
             if self._waiting:
-                content = b"".join(self._waiting)
-                if os.write(file, content) < len(content):
-                    os.ftruncate(file, self._bytes)
-                    raise OSError(f"{self._path}: found no room for the last {len(self._waiting)} lines")
+                raise OSError(lost)
+            return
+        try:
+            content = b"".join(self._waiting)
+            if content and os.write(file, content) < len(content):
+                os.ftruncate(file, self._bytes)
+                raise OSError(lost)
         finally:
             os.close(file)
 

@@ -52,7 +52,9 @@ def test_without_an_entity_the_keys_default_is_taken(server: FakeWandb) -> None:
 @pytest.mark.parametrize("entity", ["grace", "surgery"])
 def test_an_entity_of_others_is_refused_with_those_that_are_allowed(server: FakeWandb, entity: str) -> None:
     server.knows("ada", teams=("sleep", "neurology"), entity="neurology")
-    with pytest.raises(ConfigError, match=f"wandb.entity: found '{entity}'.*the user ada, the team neurology, the team"):
+    with pytest.raises(
+        ConfigError, match=f"wandb.entity: found '{entity}'.*the user ada, the team neurology, the team"
+    ):
         check_wandb(asked(entity=entity))
 
 
