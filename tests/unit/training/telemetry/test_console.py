@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_a_plain_line_comes_every_ten_seconds_and_not_with_every_record(
         if capsys.readouterr().err:
             said.append(clock.now)
     sink.close()
-    gaps = [after - before for before, after in zip(said, said[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(said)]
     assert said[0] == 0.0
     assert max(gaps) <= max(10.0, seconds)
     assert min(gaps) >= min(10.0 - seconds, seconds)
