@@ -96,7 +96,7 @@ def _settings() -> Any:
             "checkout, or pip install 'wandb>=0.27'"
         ) from None
     try:
-        return setup().settings
+        return setup(wandb.Settings(silent=True)).settings  # our own lines are the ones that are shown
     except (ValueError, wandb.Error) as error:  # what the environment says is not what it takes
         reason = " ".join(str(error).split())
         raise ConfigError(f"wandb.enabled: W&B's own settings are not usable: {_without_key(reason)}") from None

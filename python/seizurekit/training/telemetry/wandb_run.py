@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from seizurekit.config import Config
 from seizurekit.training.telemetry.records import FINISHED, Ended, Record, Started, scalars
@@ -89,11 +89,7 @@ class WandbSink:
                 self._say("W&B takes the records too slowly: some are left out there; metrics.jsonl has them all")
 
     def close(self) -> None:
-        """Ends the run within the time limit and says where it is, or how to send the rest.
-
-        Raises:
-            Exception: what W&B raised.
-        """
+        """Ends the run within the time limit and says where it is, or how to send the rest."""
         how = f"send it with: wandb sync {self._folder}"
         try:
             self._records.put(None, timeout=self._finish_s)
@@ -104,7 +100,7 @@ class WandbSink:
         if self._thread.is_alive() or isinstance(self._error, TimeoutError):
             self._say(f"W&B: it did not take the whole run within {self._finish_s:.0f} s; {how}")
         elif self._error is not None:
-            raise self._error
+            self._say(f"W&B: {type(self._error).__name__}: {self._error}; {how}")
         elif self._offline:
             self._say(f"W&B: the run is in {self._folder}; {how}")
         elif self.url:
@@ -113,7 +109,7 @@ class WandbSink:
     def _begun(self, plan: WandbPlan, config: Config, run_dir: Path, run_id: str | None) -> Any:
         import wandb
 
-        def begin(mode: str) -> Any:
+        def begin(mode: Literal["online", "offline"]) -> Any:
             return wandb.init(
                 project=plan.project,
                 entity=plan.entity,
@@ -122,7 +118,7 @@ class WandbSink:
                 dir=str(run_dir),
                 id=run_id,
                 resume="allow",
-                mode=mode,  # type: ignore[arg-type]
+                mode=mode,
                 settings=wandb.Settings(
                     silent=True,  # ours are the lines that are shown
                     console="off",
