@@ -90,11 +90,14 @@ def _settings() -> Any:
         import wandb
 
         setup = wandb.setup  # a folder called wandb, which W&B makes where it runs, can be imported too
+        known = hasattr(wandb.Settings, "model_fields") and "finish_timeout" in wandb.Settings.model_fields
     except (ImportError, AttributeError):
         raise ConfigError(
             "wandb.enabled: found no package wandb, wanted that of the extra wandb: pip install -e '.[wandb]' in the "
             "checkout, or pip install 'wandb>=0.27'"
         ) from None
+    if not known:  # the end of a run would have no time limit
+        raise ConfigError(f"wandb.enabled: found wandb {wandb.__version__}, wanted 0.27 or newer")
     try:
         return setup(wandb.Settings(silent=True)).settings  # our own lines are the ones that are shown
     except (ValueError, wandb.Error) as error:  # what the environment says is not what it takes

@@ -138,3 +138,11 @@ def test_without_the_package_its_extra_is_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setitem(sys.modules, "wandb", installed)
     with pytest.raises(ConfigError, match=r"no package wandb.*\.\[wandb\]"):
         check_wandb(asked(mode="offline"))
+
+
+def test_a_package_too_old_to_end_in_time_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = ModuleType("wandb")
+    vars(old).update(setup=None, Settings=object, __version__="0.18.0")
+    monkeypatch.setitem(sys.modules, "wandb", old)
+    with pytest.raises(ConfigError, match=r"found wandb 0\.18\.0, wanted 0\.27 or newer"):
+        check_wandb(asked())
