@@ -63,6 +63,7 @@ bench: .venv/.dev
 	$(BIN)/python -m bench.opening
 	$(BIN)/python -m bench.kernels
 	$(BIN)/python -m bench.train
+	$(BIN)/python -m bench.telemetry
 
 fuzz: .venv/.dev
 	$(BIN)/python tests/fuzz/run.py --seconds 600

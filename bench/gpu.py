@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from seizurekit.training.telemetry.gpu import GpuMeter
 
 
 @contextmanager
 def gpu_utilisation() -> Iterator[list[float]]:
-    """Utilisation of the first GPU while the block runs, in per cent; empty where there is none."""
+    """Utilisation of the first GPU while the block runs, in per cent; empty where there is none. Read it afterwards."""
     found: list[float] = []
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-    except Exception:  # no package, no driver, no GPU: all are the same answer
+    with GpuMeter(0, every_s=0.1) as meter:
         yield found
-        return
-    stop = threading.Event()
-
-    def sample() -> None:
-        while not stop.wait(0.1):
-            found.append(float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu))
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield found
-    finally:
-        stop.set()
-        thread.join()
-        pynvml.nvmlShutdown()
+    found += meter.utilisation

@@ -50,6 +50,16 @@ def aws_profile_wanted() -> bool:
     return bool(os.environ.get("AWS_PROFILE")) or Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", default)).exists()
 
 
+def wandb_api_key() -> str | None:
+    """`WANDB_API_KEY`: of Weights & Biases, which reads its other variables itself; None where it is unset or empty."""
+    return os.environ.get("WANDB_API_KEY") or None
+
+
+def netrc_file() -> Path:
+    """`NETRC`, else ``~/.netrc``: where `wandb login` leaves a key."""
+    return Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
+
+
 def mid_epoch_minutes() -> float:
     """`BGB_MID_EPOCH_MINUTES`: minutes from one training state to the next within an epoch; 15 where it is unset."""
     value = os.environ.get("BGB_MID_EPOCH_MINUTES", "").strip()

@@ -22,8 +22,8 @@ from seizurekit.scoring.overlap import Score, score_by_overlap
 from seizurekit.scoring.plot import write_curve
 from seizurekit.signal.chain import Chain
 from seizurekit.training.checkpoint import Checkpoint
-from seizurekit.training.log import without_nan
 from seizurekit.training.recordings import Recording, bounds, cached_recordings, corpus_recordings, probability_of
+from seizurekit.training.telemetry.jsonl import without_nan
 
 SCORER = f"seizurekit {__version__}, events by any overlap"
 CURVE_RATES = (1.0, 5.0, 10.0, 24.0)

@@ -1,0 +1,122 @@
+"""Progress for people, on stderr: a bar with lines above it on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from seizurekit.config import Config
+from seizurekit.config.sections import LOWER_IS_BETTER, sensitivity_at
+from seizurekit.settings import plain_progress
+from seizurekit.training.telemetry.records import Ended, Notice, Record, Saved, Started, Trained, Validated
+
+_PLAIN_SECONDS = 10.0
+
+
+class ConsoleSink:
+    """Shows a run of so many steps; the bar is only on a terminal, and not where `BGB_DISABLE_TQDM` is set."""
+
+    name = "the console"
+    lasting = False
+
+    def __init__(self, config: Config, steps: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._epochs = config.training.epochs
+        self._told = _told_metrics(config)
+        self._steps = steps
+        self._clock = clock
+        self._last_line = self._last_trained = -1e9
+        self._losses: list[float] = []
+        self._shown = sys.stderr.isatty() and not plain_progress()
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._shown)
+        self._task = self._bar.add_task("steps", total=steps)
+        self._bar.start()
+
+    def write(self, record: Record) -> None:
+        """Shows a record.
+
+        Raises:
+            OSError: stderr is closed.
+        """
+        match record:
+            case Trained():
+                self._trained(record)
+            case Validated():
+                self._line(self._validated(record))
+            case Notice():
+                self._line(f"seizurekit: warning: {record.text}" if record.warning else record.text)
+            case Started():
+                self._bar.update(self._task, completed=record.resumed_step or 0)
+                if record.resumed_step is not None:
+                    self._line(f"{record.name}: going on after step {record.resumed_step} of {record.steps}")
+            case Saved():
+                self._line(f"saved {record.path} after step {record.step} in {record.seconds:.1f} s")
+            case Ended():
+                self._line(f"{record.reason} after step {record.step} of {self._steps}")
+
+    def close(self) -> None:
+        """Takes the bar away."""
+        self._bar.stop()
+
+    def _trained(self, record: Trained) -> None:
+        self._losses.append(record.loss)
+        if self._shown:
+            self._bar.update(self._task, completed=record.step, description=f"loss {record.loss:.3f}")
+            return
+        now = self._clock()
+        # The next record would come too late, so this one is shown.
+        if now - self._last_line + (now - self._last_trained) > _PLAIN_SECONDS:
+            self._last_line = now
+            self._line(self._plain(record))
+        self._last_trained = now
+
+    def _plain(self, record: Trained) -> str:
+        batch_ms = record.wait_ms + record.compute_ms
+        waiting = record.wait_ms / batch_ms if batch_ms > 0 else 0.0
+        parts = [
+            f"loss {record.loss:.4f}",
+            f"lr {record.lr:.1e}",
+            f"{record.samples_per_s:.0f} windows/s",
+            f"waiting {100 * waiting:.0f} %",
+        ]
+        if record.gpu is not None and record.gpu.utilisation is not None:
+            parts.append(f"GPU {record.gpu.utilisation:.0f} %")
+        if record.skipped:
+            parts.append(f"{record.skipped} skipped")
+        return f"step {record.step} of {self._steps}, epoch {record.epoch}: {', '.join(parts)}"
+
+    def _validated(self, record: Validated) -> str:
+        loss = f" loss {sum(self._losses) / len(self._losses):.4f};" if self._losses else ""
+        self._losses.clear()
+        told = [text for name, tell in self._told if (text := tell(record.metrics.get(name)))]
+        best = "; the best so far" if record.best else ""
+        return f"epoch {record.epoch} of {self._epochs}:{loss} dev: {', '.join(told)}{best}"
+
+    def _line(self, line: str) -> None:
+        if self._shown:
+            self._console.print(line, markup=False)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+
+def _told_metrics(config: Config) -> list[tuple[str, Callable[[float | None], str]]]:
+    """The metrics of the line about an epoch, each with its words: the sensitivity, the AUROC, and what is best by."""
+    rates = {sensitivity_at(rate): rate for rate in config.validation.false_alarm_rates}
+    metric = config.validation.metric
+    shown = metric if metric in rates else next(iter(rates))
+
+    def sensitivity(value: float | None) -> str:
+        return "" if value is None else f"sensitivity {value:.1%} at {rates[shown]:g} false alarms in 24 h"
+
+    def auroc(value: float | None) -> str:
+        return "" if value is None else f"AUROC {value:.3f}"
+
+    def other(value: float | None) -> str:
+        return "" if value is None else f"{metric.replace('_', ' ')} {value:.4f}"
+
+    return [(shown, sensitivity), ("auroc", auroc), *([(metric, other)] if metric in LOWER_IS_BETTER else [])]

@@ -1,0 +1,121 @@
+"""What a run shows where there is no terminal, and where there is one."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+
+import pytest
+
+from seizurekit.config import Config
+from seizurekit.training.telemetry.console import ConsoleSink
+from seizurekit.training.telemetry.records import Ended, GpuLoad, Notice, Saved, Started, Trained, Validated
+
+
+def trained(step: int, skipped: int = 0, gpu: GpuLoad | None = None) -> Trained:
+    return Trained(step, 1, 0.4312, 1e-3, 2.0, 812.0, 0.1, 9.9, skipped, gpu)
+
+
+def validated(best: bool = True, **metrics: float) -> Validated:
+    return Validated(20, 2, {"sensitivity_at_10_fa": 0.979, "auroc": 0.934, **metrics}, 0.4, 3.0, best)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_plain_line_has_the_figures_of_the_batches(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    sink = ConsoleSink(config, 4000)
+    sink.write(trained(120, gpu=GpuLoad(93.0, 11.0)))
+    sink.close()
+    assert capsys.readouterr() == (
+        "",
+        "step 120 of 4000, epoch 1: loss 0.4312, lr 1.0e-03, 812 windows/s, waiting 1 %, GPU 93 %\n",
+    )
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 12.0])
+def test_a_plain_line_comes_every_ten_seconds_and_not_with_every_record(
+    config: Config, capsys: pytest.CaptureFixture[str], seconds: float
+) -> None:
+    clock = Clock()
+    sink = ConsoleSink(config, 4000, clock)
+    said = []
+    for step in range(100):
+        clock.now = step * seconds
+        sink.write(trained(step))
+        if capsys.readouterr().err:
+            said.append(clock.now)
+    sink.close()
+    gaps = [after - before for before, after in pairwise(said)]
+    assert said[0] == 0.0
+    assert max(gaps) <= max(10.0, seconds)
+    assert min(gaps) >= min(10.0 - seconds, seconds)
+
+
+def test_an_epochs_line_has_its_loss_and_its_scores(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    sink = ConsoleSink(config, 4000)
+    sink.write(trained(10))
+    capsys.readouterr()
+    sink.write(validated())
+    sink.write(validated(best=False))
+    sink.close()
+    scores = "dev: sensitivity 97.9% at 10 false alarms in 24 h, AUROC 0.934"
+    assert capsys.readouterr().err.splitlines() == [
+        f"epoch 2 of 6: loss 0.4312; {scores}; the best so far",
+        f"epoch 2 of 6: {scores}",
+    ]
+
+
+def test_the_metric_that_is_best_by_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    validation = {"metric": "calibration_error", "false_alarm_rates": [2.5]}
+    made = Config.model_validate({"name": "a", "cache": {"dir": "b"}, "validation": validation})
+    sink = ConsoleSink(made, 10)
+    sink.write(validated(calibration_error=0.0312, **{"sensitivity_at_2.5_fa": 0.25}))
+    sink.close()
+    said = capsys.readouterr().err
+    assert "sensitivity 25.0% at 2.5 false alarms in 24 h, AUROC 0.934, calibration error 0.0312" in said
+
+
+def test_the_rest_of_a_runs_life_is_a_line_each(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    sink = ConsoleSink(config, 40)
+    sink.write(Started("tiny", {}, {}, 40, resumed_step=12))
+    sink.write(Notice("a line"))
+    sink.write(Notice("a warning", warning=True))
+    sink.write(Saved(20, "runs/tiny/state", 0.25))
+    sink.write(Ended(21, "stopped by SIGTERM"))
+    sink.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "tiny: going on after step 12 of 40",
+        "a line",
+        "seizurekit: warning: a warning",
+        "saved runs/tiny/state after step 20 in 0.2 s",
+        "stopped by SIGTERM after step 21 of 40",
+    ]
+
+
+def test_steps_that_were_left_out_are_counted(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    sink = ConsoleSink(config, 40)
+    sink.write(trained(1, skipped=3))
+    sink.close()
+    assert capsys.readouterr().err.endswith(", 3 skipped\n")
+
+
+@pytest.mark.parametrize("plain", ["0", "1"])
+def test_a_terminal_has_a_bar_unless_it_is_not_wanted(
+    config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, plain: str
+) -> None:
+    monkeypatch.setenv("BGB_DISABLE_TQDM", plain)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    sink = ConsoleSink(config, 40)
+    sink.write(trained(10))
+    sink.write(Notice("a [line] in brackets"))
+    sink.close()
+    said = capsys.readouterr().err
+    assert "a [line] in brackets" in said
+    assert ("step 10 of 40, epoch 1" in said) == (plain == "1")
+    assert ("10/40" in said) == (plain == "0")

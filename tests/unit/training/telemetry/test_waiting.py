@@ -1,0 +1,64 @@
+"""Training that waits for its data says so, once, with the likely reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from seizurekit.training.telemetry.waiting import LoaderFacts, Waiting, likely_reason
+
+LOCAL = LoaderFacts(remote=False, local_dir=False, processors=16)
+REMOTE = replace(LOCAL, remote=True)
+TORCH = replace(LOCAL, kind="torch", num_workers=8)
+
+
+def test_it_is_said_once_that_more_than_a_tenth_of_a_minute_was_waited() -> None:
+    said: list[str] = []
+    waiting = Waiting(LOCAL, said.append, load=lambda: 1.0)
+    for _ in range(59):
+        waiting.add(0.25, 0.75)
+    assert said == []
+    for _ in range(600):
+        waiting.add(0.25, 0.75)
+    assert len(said) == 1
+    assert said[0].startswith("25% of the last 60 s went into waiting for data: the disk is too slow")
+
+
+def test_a_tenth_is_not_worth_a_line() -> None:
+    said: list[str] = []
+    waiting = Waiting(LOCAL, said.append, load=lambda: 1.0)
+    for _ in range(600):
+        waiting.add(0.09, 0.91)
+    assert said == []
+
+
+def test_waiting_that_begins_late_is_not_outweighed_by_what_went_before() -> None:
+    said: list[str] = []
+    waiting = Waiting(LOCAL, said.append, after_s=2.0, load=lambda: 1.0)
+    for _ in range(10_000):
+        waiting.add(0.0, 1.0)
+    for _ in range(4):
+        waiting.add(0.5, 0.5)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "load", "reason"),
+    [
+        (replace(TORCH, workers_ended=lambda: True), 1.0, "workers were ended"),
+        (REMOTE, 1.0, "an object store is read directly: set cache.local_dir or loader.shuffle=block"),
+        (replace(REMOTE, shuffle="block"), 1.0, "set cache.local_dir, or raise loader.prefetch"),
+        (replace(REMOTE, local_dir=True), 1.0, "still being fetched into cache.local_dir"),
+        (replace(TORCH, num_workers=0), 1.0, "loader.num_workers is 0"),
+        (TORCH, 1.0, "the disk"),
+        (LOCAL, 30.0, "a load of 30.0 on 16 processors"),
+        (replace(LOCAL, processors=2), 2.5, "2 processors both to read and to train"),
+        (replace(LOCAL, processors=1), 1.0, "one processor both to read and to train"),
+        (LOCAL, 16.0, "the disk is too slow"),
+    ],
+)
+def test_the_likely_reason_follows_from_the_loader_and_the_machine(
+    facts: LoaderFacts, load: float, reason: str
+) -> None:
+    assert reason in likely_reason(facts, load)

@@ -1,0 +1,222 @@
+"""A run at W&B: written offline and read back, kept on with the same id, and never in the way of the training."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+from wandb.proto import wandb_internal_pb2
+
+from seizurekit.config import Config
+from seizurekit.training.telemetry.records import Ended, Started, Trained, Validated
+from seizurekit.training.telemetry.telemetry import Telemetry
+from seizurekit.training.telemetry.wandb_check import WandbPlan
+from seizurekit.training.telemetry.wandb_run import WandbSink
+
+OFFLINE = WandbPlan("offline", "eeg", None, "W&B: offline, says the plan")
+
+
+def trained(step: int, loss: float = 0.5) -> Trained:
+    return Trained(step, 1, loss, 1e-3, 2.0, 800.0, 1.0, 9.0)
+
+
+def records(path: Path) -> Iterator[Any]:
+    """Of a ``.wandb`` file, which is a LevelDB log: blocks of 32 KiB, of pieces with checksum, length and kind.
+
+    W&B had a reader of it, DataStore, until it left Python for its own process.
+    """
+    content, at, whole = path.read_bytes(), 7, b""
+    while at + 7 <= len(content):
+        length, kind = struct.unpack("<HB", content[at + 4 : at + 7])
+        if kind == 0:  # the rest of a block
+            at += 32768 - at % 32768
+            continue
+        whole += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+        if kind in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(whole)
+            yield record
+            whole = b""
+
+
+def written(run_dir: Path) -> tuple[Path, list[Any]]:
+    folders = sorted((run_dir / "wandb").glob("offline-run-*"))
+    (file,) = folders[-1].glob("run-*.wandb")
+    return folders[-1], list(records(file))
+
+
+def history(found: list[Any]) -> list[dict[str, Any]]:
+    rows = (record.history.item for record in found if record.WhichOneof("record_type") == "history")
+    return [{item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row} for row in rows]
+
+
+def test_an_offline_run_is_read_back_with_the_values_that_were_told(
+    config: Config, own_wandb: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Telemetry.opened(tmp_path, config, 40, wandb=OFFLINE) as run:
+        run.emit(Started("tiny", {}, {"windows": 7}, 40))
+        run.emit(trained(10))
+        run.emit(trained(20, loss=0.25))
+        run.emit(Validated(20, 1, {"auroc": 0.75}, 0.4, 3.0, True))
+        run.emit(Ended(20, "finished"))
+        assert run.url is None
+    folder, found = written(tmp_path)
+    rows = history(found)
+    assert [(row["step"], row.get("train/loss"), row.get("val/auroc")) for row in rows] == [
+        (10, 0.5, None),
+        (20, 0.25, None),
+        (20, None, 0.75),
+    ]
+    defined = [record.metric for record in found if record.WhichOneof("record_type") == "metric"]
+    assert any(metric.glob_name == "*" and metric.step_metric == "step" for metric in defined)
+    (begun,) = [record.run for record in found if record.WhichOneof("record_type") == "run"]
+    assert (begun.project, begun.display_name) == ("eeg", "tiny")
+    said = capfd.readouterr()
+    assert said.err.splitlines()[-1] == f"W&B: the run is in {folder}; send it with: wandb sync {folder}"
+    assert said.err.count("W&B: offline, says the plan") == 1
+    assert "wandb:" not in said.err + said.out
+
+
+def test_a_resumed_run_goes_on_in_the_same_run(config: Config, own_wandb: None, tmp_path: Path) -> None:
+    with Telemetry.opened(tmp_path, config, 40, wandb=OFFLINE) as run:
+        run.emit(trained(10))
+        state = run.state()
+        run.emit(trained(20))
+    assert state["wandb_run"]
+    with Telemetry.opened(tmp_path, config, 40, resumed=state, wandb=OFFLINE) as run:
+        run.emit(trained(20))
+        assert run.state()["wandb_run"] == state["wandb_run"]
+    assert [row["step"] for row in history(written(tmp_path)[1])] == [20]
+
+
+class FakeRun:
+    """A run of a W&B that does as it is told."""
+
+    def __init__(self, url: str = "https://wandb.test/run") -> None:
+        self.id, self.url = "abc", url
+        self.settings = type("Settings", (), {"_offline": False, "sync_dir": "/runs/wandb/run-abc"})()
+        self.config: dict[str, Any] = {}
+        self.blocked = threading.Event()
+        self.blocked.set()
+        self.rows: list[Any] = []
+        self.error: Exception | None = None
+        self.exit_code: int | None = None
+
+    def define_metric(self, *arguments: Any, **values: Any) -> None:
+        pass
+
+    def log(self, values: dict[str, Any]) -> None:
+        self.blocked.wait()
+        if self.error:
+            raise self.error
+        self.rows.append(values)
+
+    def finish(self, exit_code: int) -> None:
+        self.blocked.wait()
+        self.exit_code = exit_code
+
+
+@pytest.fixture
+def fake_run(monkeypatch: pytest.MonkeyPatch, own_wandb: None) -> FakeRun:
+    run = FakeRun()
+    monkeypatch.setattr(wandb, "init", lambda **_: run)
+    return run
+
+
+ONLINE = WandbPlan("online", "eeg", "ada")
+
+
+@pytest.mark.parametrize(("reason", "code"), [("finished", 0), ("stopped by SIGTERM", 1)])
+def test_the_url_is_said_at_the_start_and_at_the_end(
+    config: Config, fake_run: FakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], reason: str, code: int
+) -> None:
+    with Telemetry.opened(tmp_path, config, 40, wandb=ONLINE) as run:
+        assert run.url == "https://wandb.test/run"
+        run.emit(Ended(40, reason))
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == said[-1] == "W&B: https://wandb.test/run"
+    assert fake_run.exit_code == code
+
+
+def test_a_wandb_that_blocks_holds_up_neither_the_training_nor_its_end(
+    config: Config, fake_run: FakeRun, tmp_path: Path
+) -> None:
+    fake_run.blocked.clear()
+    said: list[str] = []
+    sink = WandbSink(ONLINE, config, tmp_path, None, said.append, finish_s=0.05)
+    for step in range(1100):
+        sink.write(trained(step))
+    sink._thread.join(0)
+    assert sink._left_out >= 99
+    sink.close()
+    fake_run.blocked.set()
+    assert [line for line in said if "too slowly" in line] == said[1:2]
+    assert said[-1].endswith("send it with: wandb sync /runs/wandb/run-abc")
+
+
+def test_an_end_that_takes_too_long_is_given_up_with_a_line_on_how_to_send_the_rest(
+    config: Config, fake_run: FakeRun, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    sink = WandbSink(ONLINE, config, tmp_path, None, said.append)
+    fake_run.error = TimeoutError("Timed out finishing run.")
+    sink.write(trained(1))
+    sink.close()
+    assert "did not take the whole run within 60 s; send it with: wandb sync /runs/wandb/run-abc" in said[-1]
+
+
+def test_an_error_of_wandb_is_told_once_and_the_training_goes_on(
+    config: Config, fake_run: FakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_run.error = ValueError("it is broken")
+    with Telemetry.opened(tmp_path, config, 40, wandb=ONLINE) as run:
+        run.emit(trained(1))
+        assert run._wandb is not None
+        run._wandb._thread.join(10)
+        run.emit(trained(2))
+        run.emit(trained(3))
+    assert capsys.readouterr().err.count("W&B: ValueError: it is broken; going on without it") == 1
+    steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert {1, 2, 3} <= set(steps)
+
+
+def test_a_server_that_goes_away_between_check_and_start_makes_the_run_an_offline_one(
+    config: Config, own_wandb: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = wandb.init
+
+    def init(**values: Any) -> Any:
+        if values["mode"] == "online":
+            raise wandb.errors.CommError("Run initialization has timed out")
+        return really(**values)
+
+    monkeypatch.setattr(wandb, "init", init)
+    said: list[str] = []
+    sink = WandbSink(ONLINE, config, tmp_path, None, said.append)
+    sink.write(trained(10))
+    sink.close()
+    assert said[0] == (
+        "W&B: Run initialization has timed out; the run is written offline, and how to send it is said at the end"
+    )
+    assert "wandb sync" in said[-1]
+    assert [row["step"] for row in history(written(tmp_path)[1])] == [10]
+
+
+def test_a_wandb_that_cannot_begin_at_all_is_done_without(
+    config: Config, own_wandb: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with Telemetry.opened(tmp_path, config, 40, wandb=OFFLINE) as run:
+        run.emit(trained(1))
+        assert run.state()["wandb_run"] is None
+    assert capsys.readouterr().err.count("warning: W&B: ") == 1
