@@ -20,7 +20,8 @@ from seizurekit.cache.fill import Filled
 from seizurekit.cache.layout import CHUNK_SECONDS, OK, STEP
 from seizurekit.cache.plan import Plan, PlannedRecording, places
 from seizurekit.cache.seal import seal
-from seizurekit.loading.balanced import balanced_choice, seizure_ratio
+from seizurekit.loading.balanced import balanced_choice
+from seizurekit.loading.windows import seizure_ratio
 from seizurekit.signal.chain import Chain
 from seizurekit.storage.folder import open_folder
 

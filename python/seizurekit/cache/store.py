@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cached_property
 from os import PathLike, fspath
@@ -106,9 +107,21 @@ class Cache:
         """The windows of 60 s every 10 s counted by kind; counted anew where the file is missing, stale or damaged."""
         return read_manifest(self)
 
-    def windows(self, window: float = 60.0, stride: float = 10.0) -> Windows:
-        """Windows of `window` seconds, one every `stride` seconds; a recording's rest that fills none is left out."""
-        return Windows(self, window, stride)
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the split holds: its chain, and every column of its recordings and events."""
+        digest = hashlib.sha256(f"{self.chain.hash} {self.step} {self.sampling_rate}".encode())
+        for table in (self.recordings, self.events):
+            for name in sorted(table):
+                digest.update(name.encode() + np.ascontiguousarray(table[name]).tobytes())
+        return digest.hexdigest()
+
+    def windows(self, window: float = 60.0, stride: float = 10.0, limit: int | None = None) -> Windows:
+        """Windows of `window` seconds, one every `stride` seconds; a recording's rest that fills none is left out.
+
+        `limit`: of the first so many recordings alone; None for all.
+        """
+        return Windows(self, window, stride, limit)
 
     def mask(self, recording: int) -> NDArray[np.uint8]:
         """Uint8 [sample] of a recording, 1 where it is annotated as seizure."""

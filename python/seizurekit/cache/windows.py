@@ -90,12 +90,13 @@ class Windows:
         stride: samples from one window's start to the next one's.
     """
 
-    def __init__(self, cache: Cache, window: float, stride: float) -> None:
+    def __init__(self, cache: Cache, window: float, stride: float, limit: int | None = None) -> None:
         self._cache = cache
         self.length = _whole_samples("window", window, cache.sampling_rate)
         self.stride = _whole_samples("stride", stride, cache.sampling_rate)
         samples = np.where(cache.usable, cache.recordings["samples"], 0)
         counts = np.maximum((samples - self.length) // self.stride + 1, 0)
+        counts[len(counts) if limit is None else limit :] = 0
         self.recording = np.repeat(np.arange(len(samples)), counts)
         ordinal = np.arange(len(self.recording)) - np.repeat(np.cumsum(counts) - counts, counts)
         self.start = ordinal * self.stride

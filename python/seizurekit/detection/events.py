@@ -36,27 +36,62 @@ def smooth(probability: Float32, seconds: float, rate: float) -> Float32:
     if half == 0 or len(probability) == 0:
         return probability
     summed = np.concatenate(([0.0], np.cumsum(probability, dtype=np.float64)))
-    at = np.arange(len(probability))
-    first, last = np.maximum(at - half, 0), np.minimum(at + half + 1, len(probability))
-    mean: Float32 = ((summed[last] - summed[first]) / (last - first)).astype(np.float32)
+    samples = len(probability)
+    half = min(half, samples)
+    to_last = np.concatenate((summed[half + 1 :], np.full(half, summed[-1])))
+    to_last[half:] -= summed[: samples - half]  # of the first `half` samples it is the sum from the beginning
+    at = np.arange(samples)
+    count = np.minimum(at + half + 1, samples) - np.maximum(at - half, 0)
+    mean: Float32 = (to_last / count).astype(np.float32)
     return mean
 
 
-def find_runs(smoothed: Float32, threshold: float, detection: DetectionConfig, rate: float) -> npt.NDArray[np.int64]:
+def find_runs(
+    smoothed: Float32,
+    threshold: float,
+    detection: DetectionConfig,
+    rate: float,
+    edges: npt.NDArray[np.int64] | None = None,
+) -> npt.NDArray[np.int64]:
     """First sample and the one after the last of each event, int64 [event, 2].
 
     An event is a run at or above ``hysteresis * threshold`` that somewhere reaches the threshold. Events closer than
     ``merge_gap`` are united, then those shorter than ``min_duration`` are dropped.
+
+    Args:
+        smoothed: probability, float32 [sample], or [step] with `edges`.
+        threshold: that an event reaches.
+        detection: how probabilities become events.
+        rate: samples a second.
+        edges: where the probability is one of `in_steps`: first sample of each step, and the end.
     """
     runs = _runs(smoothed >= np.float32(detection.hysteresis * threshold))
     reached = np.flatnonzero(smoothed >= np.float32(threshold))
     runs = runs[np.searchsorted(reached, runs[:, 1]) > np.searchsorted(reached, runs[:, 0])]
+    runs = runs if edges is None else edges[runs]
     if len(runs) > 1:
         apart = runs[1:, 0] - runs[:-1, 1] >= detection.merge_gap * rate
         starts = runs[np.concatenate(([True], apart)), 0]
         stops = runs[np.concatenate((apart, [True])), 1]
         runs = np.stack((starts, stops), axis=1)
     return runs[runs[:, 1] - runs[:, 0] >= detection.min_duration * rate]
+
+
+def in_steps(
+    smoothed: Float32, thresholds: npt.NDArray[np.float64], detection: DetectionConfig
+) -> tuple[Float32, npt.NDArray[np.int64]]:
+    """A probability in as few steps as give the same events at each of those thresholds, see `find_runs`.
+
+    Returns:
+        float32 [step], -1 where it is below all of them or NaN; and the first sample of each step and the end, int64
+        [step + 1].
+    """
+    cuts = np.unique(np.concatenate([thresholds, detection.hysteresis * thresholds]).astype(np.float32))
+    level = np.searchsorted(cuts, smoothed, side="right")
+    level[np.isnan(smoothed)] = 0  # to the search NaN is above all
+    starts = np.flatnonzero(np.concatenate(([True], level[1:] != level[:-1]))[: len(level)])
+    below = np.append(np.float32(-1.0), cuts)
+    return below[level[starts]], np.append(starts, len(level))
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

@@ -30,9 +30,6 @@ class BalancedSeizureDataset(EEGWindowDataset):
     Args:
         seed: of the draw; the same seed draws the same windows.
 
-    Attributes:
-        seizure_ratio: share of the chosen windows' samples that are seizure, counted from the labels.
-
     Raises:
         CacheError: the split has no window with a seizure; the message says what to check.
     """
@@ -48,6 +45,7 @@ class BalancedSeizureDataset(EEGWindowDataset):
         storage_options: Options | None = None,
         local_dir: str | os.PathLike[str] | None = None,
         local_dir_gb: float = DEFAULT_GB,
+        limit_recordings: int | None = None,
         seed: int = 0,
     ) -> None:
         self._seed = seed
@@ -60,8 +58,8 @@ class BalancedSeizureDataset(EEGWindowDataset):
             storage_options=storage_options,
             local_dir=local_dir,
             local_dir_gb=local_dir_gb,
+            limit_recordings=limit_recordings,
         )
-        self.seizure_ratio: float = seizure_ratio(self.windows, self.numbers)
 
     def _chosen(self, windows: Windows) -> Int64:
         return balanced_windows(windows, self._seed)
@@ -107,10 +105,3 @@ def balanced_choice(kind: npt.NDArray[np.integer], rng: np.random.Generator) -> 
 
 def _draw(rng: np.random.Generator, among: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.intp]:
     return rng.choice(among, size=min(count, len(among)), replace=False, shuffle=False)
-
-
-def seizure_ratio(windows: Windows, numbers: Int64) -> float:
-    """Share of the samples of the given windows that are seizure, exactly; NaN for no windows."""
-    if len(numbers) == 0:
-        return float("nan")
-    return int(windows.seizure_samples[numbers].sum()) / (len(numbers) * windows.length)

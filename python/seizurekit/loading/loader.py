@@ -26,10 +26,11 @@ from seizurekit.cache.blocks import BLOCK_CHUNKS, BlockCache
 from seizurekit.cache.reading import default_threads, dtype_of
 from seizurekit.cache.windows import Windows
 from seizurekit.errors import CacheError
-from seizurekit.loading.balanced import balanced_windows, seizure_ratio
+from seizurekit.loading.balanced import balanced_windows
 from seizurekit.loading.buffers import Buffers
 from seizurekit.loading.order import POOL_BLOCKS, Division, block_order, epoch_order
 from seizurekit.loading.to_device import ToDevice, host_array, tensor_of
+from seizurekit.loading.windows import seizure_ratio
 
 Int64 = npt.NDArray[np.int64]
 Batch: TypeAlias = tuple[Tensor, Tensor]
@@ -154,6 +155,11 @@ class WindowLoader:
         """Batches in a whole epoch of this rank."""
         return len(self._division(0).ends())
 
+    def remaining(self) -> list[int]:
+        """Windows that each batch has on all ranks together, of those that the next iteration goes through."""
+        done = self._done if self._resumed else 0
+        return self._division(done).sizes()
+
     def __iter__(self) -> Iterator[Batch]:
         """Goes through the current epoch from its start, or from where a loaded state stands."""
         if not self._resumed:
@@ -161,10 +167,11 @@ class WindowLoader:
         self._resumed = False
         return self._iterate(self.epoch, self._done)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Makes the next iteration that of another epoch."""
+    def set_epoch(self, epoch: int, done: int = 0) -> None:
+        """Makes the next iteration that of another epoch, less the windows that were `done` of it on all ranks."""
         _check_range("epoch", epoch, 0)
-        self.epoch, self._done, self._resumed = epoch, 0, False
+        _check_range("done", done, 0, len(self.numbers))
+        self.epoch, self._done, self._resumed = epoch, done, done > 0
 
     def state_dict(self) -> dict[str, Any]:
         """Where the loader stands: after the batch last handed out. Plain numbers and strings."""

@@ -70,6 +70,11 @@ class Division:
             ends[-1] = self.items - self.world_size
         return np.append(ends, np.int64(self.items))
 
+    def sizes(self) -> list[int]:
+        """Items of each global batch."""
+        sizes: list[int] = np.diff(self.ends(), prepend=0).tolist()
+        return sizes
+
     def of_rank(self, rank: int) -> list[slice]:
         """The slice of the order that is each of a rank's batches."""
         slices = []

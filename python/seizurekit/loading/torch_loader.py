@@ -64,13 +64,13 @@ class TorchLoader:
         timeout_s: float = 120.0,
     ) -> None:
         self._dataset, self._seed = dataset, seed
-        self._division = Division(len(dataset), batch_size, world_size, drop_last=False)
-        self._rank = rank
+        self._batch_size, self._rank, self._world = batch_size, rank, world_size
         self._pinned = pin_memory and torch.cuda.is_available()
         self._persistent, self._ahead, self._timeout = persistent_workers, prefetch_factor, timeout_s
         self._batches: list[list[int]] = []
         self._workers: Workers | None = None
         self._iteration = 0
+        self._done = 0
         self.num_workers = num_workers
         self.epoch = 0
         self.current: npt.NDArray[np.int64] = np.empty(0, np.int64)
@@ -83,17 +83,24 @@ class TorchLoader:
 
     def __len__(self) -> int:
         """Batches in an epoch of this rank."""
-        return len(self._division.ends())
+        return len(self._division(0).ends())
 
-    def set_epoch(self, epoch: int) -> None:
-        """Makes the next iteration that of another epoch."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, done: int = 0) -> None:
+        """Makes the next iteration that of another epoch, less the windows that were `done` of it on all ranks."""
+        self.epoch, self._done = epoch, done
+
+    def remaining(self) -> list[int]:
+        """Windows that each batch has on all ranks together, of those that the next iteration goes through."""
+        return self._division(self._done).sizes()
+
+    def _division(self, done: int) -> Division:
+        return Division(len(self._dataset) - done, self._batch_size, self._world, drop_last=False)
 
     def __iter__(self) -> Iterator[Batch]:
         """Goes through the next epoch; an iteration begun before ends with a RuntimeError."""
-        order = epoch_order(self._seed, self.epoch, len(self._dataset))
-        batches = [order[part].tolist() for part in self._division.of_rank(self._rank)]
-        self.epoch += 1
+        order = epoch_order(self._seed, self.epoch, len(self._dataset))[self._done :]
+        batches = [order[part].tolist() for part in self._division(self._done).of_rank(self._rank)]
+        self.epoch, self._done = self.epoch + 1, 0
         self._iteration += 1
         return self._iterate(batches, self._iteration)
 

@@ -39,6 +39,7 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
         storage_options: of an object store, see `open_cache`.
         local_dir: of an object store: where whole shards are kept, see `open_cache`.
         local_dir_gb: most that is kept there, GB.
+        limit_recordings: the windows of the first so many recordings alone; None for all.
 
     Raises:
         CacheError: no such store or split, or one of another chain.
@@ -55,9 +56,10 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
         storage_options: Options | None = None,
         local_dir: str | os.PathLike[str] | None = None,
         local_dir_gb: float = DEFAULT_GB,
+        limit_recordings: int | None = None,
     ) -> None:
         self._place = (os.fspath(cache_dir), split, storage_options, chain, local_dir, local_dir_gb)
-        self._window, self._stride = window, stride
+        self._window, self._stride, self._limit = window, stride, limit_recordings
         self._opened: tuple[int, Windows, Int64] | None = None
         self._open()
 
@@ -71,9 +73,14 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
         """For each item the number of its window in ``open_cache(…).windows(…)``, int64 [item]."""
         return self._open()[2]
 
+    @property
+    def seizure_ratio(self) -> float:
+        """Share of the items' samples that are seizure, counted from the labels; NaN without items."""
+        return seizure_ratio(self.windows, self.numbers)
+
     def _open(self) -> tuple[int, Windows, Int64]:
         if self._opened is None or self._opened[0] != os.getpid():
-            windows = open_cache(*self._place).windows(window=self._window, stride=self._stride)
+            windows = open_cache(*self._place).windows(self._window, self._stride, self._limit)
             self._opened = (os.getpid(), windows, self._chosen(windows))
         return self._opened
 
@@ -97,3 +104,10 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
+
+
+def seizure_ratio(windows: Windows, numbers: Int64) -> float:
+    """Share of the samples of the given windows that are seizure, exactly; NaN for no windows."""
+    if len(numbers) == 0:
+        return float("nan")
+    return int(windows.seizure_samples[numbers].sum()) / (len(numbers) * windows.length)

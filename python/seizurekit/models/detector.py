@@ -16,12 +16,13 @@ from typing import cast
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from seizurekit.config import Config, ModelConfig
 from seizurekit.errors import ConfigError
 from seizurekit.models.bimamba2 import BiMamba2
 from seizurekit.models.norm import RMSNorm
-from seizurekit.models.unet import Down, Up
+from seizurekit.models.unet import Down, Up, interpolated
 
 CHANNELS = 19
 STRIDES = (4, 2, 2)
@@ -79,7 +80,14 @@ class Detector(nn.Module):
         d_conv: taps of Mamba-2's convolutions, 2 to 4.
         dropout: probability that a feature of a residual branch is dropped in training.
         prior: share of seizure samples expected, which the last bias starts from.
+
+    Attributes:
+        checkpoint_activations: in training, keep only the inputs of the Mamba-2 blocks for the backward pass, which
+            computes each block anew, dropout the same: less memory for more time, and the same gradients. Not so the
+            stages of convolutions, whose batch norms would then count every batch twice in their running statistics.
     """
+
+    checkpoint_activations: bool = False
 
     def __init__(self, size: Size, d_conv: int, dropout: float, prior: float) -> None:
         super().__init__()
@@ -107,11 +115,19 @@ class Detector(nn.Module):
         for down in self.down:
             features = down(features)
             skips.append(features)
-        features = self.norm(self.context(features.transpose(1, 2))).transpose(1, 2)
+        features = self.norm(self._in_context(features.transpose(1, 2))).transpose(1, 2)
         for up, skip in zip(self.up, skips[-2::-1], strict=True):
             features = up(features, skip)
-        logits = functional.interpolate(self.head(features), size=padded, mode="linear", align_corners=False)
+        logits = interpolated(self.head(features), padded)
         return logits[:, 0, :samples]
+
+    def _in_context(self, x_BLD: Tensor) -> Tensor:
+        if not (self.checkpoint_activations and self.training):
+            y_BLD: Tensor = self.context(x_BLD)
+            return y_BLD
+        for block in self.context:
+            x_BLD = checkpoint(block, x_BLD, use_reentrant=False)
+        return x_BLD
 
 
 def build(config: Config | ModelConfig, seizure_ratio: float = 0.1) -> Detector:

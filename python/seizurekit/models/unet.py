@@ -5,6 +5,7 @@ Shapes: B windows, C features, T samples; x_BCT.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -53,6 +54,21 @@ class Up(nn.Module):
 
     def forward(self, x_BCT: Tensor, skip_BCT: Tensor) -> Tensor:
         """[B, inputs, T / stride] and [B, width, T] to [B, width, T]."""
-        wide = functional.interpolate(self.conv(x_BCT), size=skip_BCT.shape[-1], mode="linear", align_corners=False)
+        wide = interpolated(self.conv(x_BCT), skip_BCT.shape[-1])
         y: Tensor = self.blocks(wide + skip_BCT)
         return y
+
+
+def interpolated(x_BCT: Tensor, samples: int) -> Tensor:
+    """[B, C, T] to [B, C, samples], a multiple of T, linearly between the middles of samples, flat at both ends."""
+    if not torch.are_deterministic_algorithms_enabled():
+        return functional.interpolate(x_BCT, size=samples, mode="linear", align_corners=False)
+    # torch's own has no deterministic gradient on CUDA.
+    factor = samples // x_BCT.shape[-1]
+    before = torch.cat((x_BCT[..., :1], x_BCT[..., :-1]), -1)
+    after = torch.cat((x_BCT[..., 1:], x_BCT[..., -1:]), -1)
+    phases = []
+    for phase in range(factor):
+        offset = (phase + 0.5) / factor - 0.5
+        phases.append(torch.lerp(x_BCT, after if offset > 0 else before, abs(offset)))
+    return torch.stack(phases, -1).flatten(-2)

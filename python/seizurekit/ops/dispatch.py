@@ -29,7 +29,7 @@ REFERENCE = "torch"
 _log = logging.getLogger(__name__)
 _lock = threading.RLock()
 _verdicts: dict[tuple[str, str, Case], str | None] = {}
-_told: set[str] = set()
+_taken: dict[tuple[str, str, str], Choice] = {}
 
 
 class Case(Protocol):
@@ -40,6 +40,28 @@ class Case(Protocol):
         """Where the operation is to run."""
 
     def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A back end that was taken.
+
+    Attributes:
+        operation: as in `seizurekit.ops`.
+        device: where.
+        backend: its name.
+        fallback: whether it is the plain one although there are others for this device.
+        reason: why those before it were not taken; empty where none was before it.
+    """
+
+    operation: str
+    device: str
+    backend: str
+    fallback: bool
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.operation} on {self.device}: {self.backend}{f' ({self.reason})' if self.reason else ''}"
 
 
 class Trial(Protocol):
@@ -115,6 +137,12 @@ def why_not(operation: Operation, name: str, case: Case) -> str | None:
     return _verdicts[key]
 
 
+def taken() -> list[Choice]:
+    """Every back end that was taken so far, in the order in which they first were."""
+    with _lock:
+        return list(_taken.values())
+
+
 def load(operation: Operation, name: str) -> ModuleType:
     """A back end's module; raises what its import raises."""
     return importlib.import_module(operation.backends[name])
@@ -130,7 +158,7 @@ def forget() -> None:
     """Forgets every verdict, so that each back end is tried again."""
     with _lock:
         _verdicts.clear()
-        _told.clear()
+        _taken.clear()
 
 
 def described(error: BaseException) -> str:
@@ -182,14 +210,14 @@ def _tried(operation: Operation, name: str, case: Case) -> str | None:
 
 def _tell(operation: Operation, case: Case, name: str, reasons: Mapping[str, str]) -> None:
     """Logs the first time that a back end is taken on a device; the plain fallback as a warning."""
-    choice = f"{operation.name} on {case.device}: {name}"
+    key = (operation.name, str(case.device), name)
     with _lock:
-        if choice in _told:
+        if key in _taken:
             return
-        _told.add(choice)
-    why = "SEIZURE_MAMBA_FORCE_FALLBACK is set" if force_fallback() else _listed(reasons)
-    fallback = name == REFERENCE and name != operation.order(case.device)[0]
-    _log.log(logging.WARNING if fallback else logging.INFO, "%s%s", choice, f" ({why})" if why else "")
+        why = "SEIZURE_MAMBA_FORCE_FALLBACK is set" if force_fallback() else _listed(reasons)
+        fallback = name == REFERENCE and name != operation.order(case.device)[0]
+        choice = _taken[key] = Choice(*key, fallback, why)
+    _log.log(logging.WARNING if fallback else logging.INFO, "%s", choice)
 
 
 def _listed(reasons: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seizurekit.config import DetectionConfig
-from seizurekit.detection.events import find_runs, smooth
+from seizurekit.detection.events import find_runs, in_steps, smooth
 from seizurekit.scoring.overlap import Score, matched_seconds, score_by_overlap
 
 Float32 = npt.NDArray[np.float32]
@@ -72,38 +72,72 @@ class CurveBuilder:
 
     def __init__(self, detection: DetectionConfig) -> None:
         self._detection = detection
-        self._scores = [Score()] * len(THRESHOLDS)
+        self._counts = np.zeros((len(THRESHOLDS), 3), np.int64)
         self._matched = np.zeros((len(THRESHOLDS), 2))
-        self._seizure = np.zeros(_BINS, np.int64)
-        self._other = np.zeros(_BINS, np.int64)
+        self._duration = 0.0
+        self._samples = np.zeros((2, _BINS), np.int64)
+        self._undefined = 0
 
     def add(self, probability: Float32, reference: Float64, rate: float) -> None:
         """Adds one recording.
 
         Args:
-            probability: of a seizure at every sample, float32 [sample].
+            probability: of a seizure at every sample, float32 [sample]; NaN reaches no threshold, and makes the AUROC
+                NaN.
             reference: annotated seizures, start and stop in seconds, float64 [event, 2].
             rate: samples a second.
         """
         duration = len(probability) / rate
         smoothed = smooth(probability, self._detection.smoothing, rate)
-        peak, nothing = smoothed.max(initial=0.0), np.empty((0, 2))
+        steps, edges = in_steps(smoothed, THRESHOLDS, self._detection)
         for i, threshold in enumerate(THRESHOLDS):
-            events = find_runs(smoothed, threshold, self._detection, rate) / rate if threshold <= peak else nothing
-            self._scores[i] += score_by_overlap(reference, events, duration)
+            events = find_runs(steps, threshold, self._detection, rate, edges) / rate
+            score = score_by_overlap(reference, events, duration)
+            self._counts[i] += (score.tp, score.fp, score.fn)
             self._matched[i] += matched_seconds(reference, events)
-        bins = np.minimum((probability * _BINS).astype(np.int64), _BINS - 1)
+        self._duration += duration
+        defined = ~np.isnan(probability)
+        bins = np.minimum((probability[defined] * _BINS).astype(np.int64), _BINS - 1)
         inside = np.zeros(len(probability), bool)
         for start, stop in reference:
             inside[int(start * rate) : int(stop * rate)] = True
-        self._seizure += np.bincount(bins[inside], minlength=_BINS)
-        self._other += np.bincount(bins[~inside], minlength=_BINS)
+        for row, wanted in zip(self._samples, (inside[defined], ~inside[defined]), strict=True):
+            row += np.bincount(bins[wanted], minlength=_BINS)
+        self._undefined += len(probability) - len(bins)
+
+    def sums(self) -> Float64:
+        """All that was added so far, as one array, float64 [number].
+
+        The arrays of several builders, added, are that of a builder with the recordings of all of them: see `of_sums`.
+        Counts stay exact below 2**53, which is a million years of samples.
+        """
+        scalars = np.array([self._duration, self._undefined])
+        return np.concatenate([scalars, *(part.ravel() for part in (self._counts, self._matched, self._samples))])
+
+    @classmethod
+    def of_sums(cls, detection: DetectionConfig, sums: Float64) -> CurveBuilder:
+        """A builder to which everything was added that such sums are of.
+
+        Raises:
+            ValueError: another number of sums.
+        """
+        made = cls(detection)
+        wanted = made.sums().shape
+        if sums.shape != wanted:
+            raise ValueError(f"sums: found shape {sums.shape}, wanted {wanted}")
+        made._duration, made._undefined = float(sums[0]), round(sums[1])
+        at = 2
+        for part in (made._counts, made._matched, made._samples):
+            part[...] = sums[at : at + part.size].reshape(part.shape)
+            at += part.size
+        return made
 
     def curve(self) -> Curve:
         """The curve over all that was added."""
         found, finding = self._matched.T
-        auroc = auroc_of_counts(self._seizure, self._other)
-        return Curve(THRESHOLDS, tuple(self._scores), finding <= LONGEST_MATCH * found, auroc)
+        scores = tuple(Score(tp, fp, fn, self._duration) for tp, fp, fn in self._counts.tolist())
+        auroc = float("nan") if self._undefined else auroc_of_counts(*self._samples)
+        return Curve(THRESHOLDS, scores, finding <= LONGEST_MATCH * found, auroc)
 
 
 def auroc_of_counts(positive: npt.NDArray[np.int64], negative: npt.NDArray[np.int64]) -> float:

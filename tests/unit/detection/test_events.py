@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seizurekit.config import DetectionConfig
-from seizurekit.detection.events import detect_events, find_runs, smooth
+from seizurekit.detection.events import detect_events, find_runs, in_steps, smooth
 
 PLAIN = DetectionConfig(smoothing=0.0, merge_gap=0.0, min_duration=0.0, hysteresis=0.5)
 
@@ -50,6 +50,25 @@ def test_events_are_those_of_a_loop_over_the_samples(
     array = np.array(values, np.float32)
     found = [tuple(run) for run in find_runs(array, threshold, detection, 2.0).tolist()]
     assert found == by_loop(array.tolist(), threshold, detection, 2.0)
+
+
+@given(values=probabilities, hysteresis=st.sampled_from([0.25, 0.5, 1.0]), nan=st.sets(st.integers(0, 59)))
+def test_a_probability_in_steps_gives_the_same_events(values: list[float], hysteresis: float, nan: set[int]) -> None:
+    thresholds = np.array([0.3, 0.4, 0.6, 0.8])
+    detection = DetectionConfig(smoothing=0.0, merge_gap=1.0, min_duration=1.0, hysteresis=hysteresis)
+    array = np.array([np.nan if i in nan else value for i, value in enumerate(values)], np.float32)
+    steps, edges = in_steps(array, thresholds, detection)
+    assert len(edges) == len(steps) + 1
+    for threshold in thresholds:
+        wanted = find_runs(array, threshold, detection, 2.0)
+        assert find_runs(steps, threshold, detection, 2.0, edges).tolist() == wanted.tolist()
+
+
+def test_a_slow_probability_has_few_steps() -> None:
+    slow = np.linspace(0, 1, 100_000, dtype=np.float32)
+    steps, edges = in_steps(slow, np.array([0.2, 0.7]), PLAIN)
+    np.testing.assert_allclose(steps, [-1.0, 0.1, 0.2, 0.35, 0.7])
+    np.testing.assert_allclose(edges, [0, 10_000, 20_000, 35_000, 70_000, 100_000], atol=1)
 
 
 def test_an_event_starts_and_ends_at_the_lower_threshold_but_must_reach_the_upper() -> None:

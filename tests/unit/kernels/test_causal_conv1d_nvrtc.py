@@ -44,7 +44,7 @@ def test_the_kernels_names_are_those_of_the_sources() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", [80, 90, 100, 120])
+@pytest.mark.parametrize("architecture", [90, 100])  # half a minute each; nvcc builds for all of them
 def test_it_compiles_every_kernel_without_a_spill_and_within_128_registers(
     architecture: int, nvrtc: Compiler, tmp_path: Path
 ) -> None:

@@ -101,6 +101,61 @@ def test_samples_of_one_kind_have_no_auroc() -> None:
     assert math.isnan(builder.curve().auroc)
 
 
+def recordings(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(8)
+    made = []
+    for _ in range(count):
+        probability = np.repeat(rng.random(120), int(5 * RATE)).astype(np.float32)
+        start = rng.integers(0, 500, 2)
+        made.append((probability, np.stack([start, start + rng.uniform(5, 60, 2)], axis=1)))
+    return made
+
+
+def built(*added: tuple[np.ndarray, np.ndarray]) -> CurveBuilder:
+    builder = CurveBuilder(DETECTION)
+    for probability, reference in added:
+        builder.add(probability, reference, RATE)
+    return builder
+
+
+def test_sums_of_several_builders_give_the_curve_of_one() -> None:
+    some = recordings(5)
+    wanted = built(*some).curve()
+    together = built(*some[:2]).sums() + built(*some[2:]).sums() + built().sums()
+    found = CurveBuilder.of_sums(DETECTION, together).curve()
+    assert found.scores == wanted.scores
+    assert found.usable.tolist() == wanted.usable.tolist()
+    assert found.auroc == wanted.auroc
+
+
+def test_more_can_be_added_to_a_builder_made_of_sums() -> None:
+    some = recordings(3)
+    builder = CurveBuilder.of_sums(DETECTION, built(*some[:2]).sums())
+    builder.add(*some[2], RATE)
+    np.testing.assert_allclose(builder.sums(), built(*some).sums(), rtol=1e-12)
+
+
+def test_sums_of_something_else_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"sums: found shape \(3,\), wanted"):
+        CurveBuilder.of_sums(DETECTION, np.zeros(3))
+
+
+def test_a_detector_that_gives_nan_finds_nothing_and_has_no_auroc() -> None:
+    reference = np.array([[10.0, 20.0]])
+    for probability in (np.full(1600, np.nan, np.float32), np.where(np.arange(1600) < 9, np.nan, 0.1)):
+        made = built((probability.astype(np.float32), reference)).curve()
+        assert math.isnan(made.auroc)
+        assert made.sensitivity_at(10.0) == 0.0
+        assert 0.0 < made.threshold_at(10.0) < 1.0
+
+
+def test_a_curve_of_nothing_has_no_figures() -> None:
+    made = built().curve()
+    assert math.isnan(made.auroc)
+    assert math.isnan(made.sensitivity_at(10.0))
+    assert made.threshold_at(10.0) == made.thresholds[-1]
+
+
 def test_the_picture_is_a_png_of_the_curve(tmp_path: Path) -> None:
     write_curve(tmp_path / "curve.png", curve((9, 20), (8, 9), (5, 1)), (0.8, 9.0), "a title")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
