@@ -30,7 +30,7 @@ ifeq ($(DATA),build/demo/edf)
 	$(SEIZUREKIT) synth $(DATA)
 endif
 	$(SEIZUREKIT) build-cache --data-dir $(DATA) --cache-dir $(CACHE)
-	$(SEIZUREKIT) train configs/demo.yaml cache.dir=$(CACHE)
+	$(SEIZUREKIT) train configs/demo.yaml --overwrite cache.dir=$(CACHE)
 	$(SEIZUREKIT) evaluate runs/demo/best.safetensors --cache-dir $(CACHE) --split dev
 	unseen=$$(grep -rl --include='*.csv_bi' ',seiz,' $(DATA)/eval | LC_ALL=C sort | head -n 1); \
 	test -n "$$unseen" || { echo "no recording with a seizure below $(DATA)/eval, none to detect in"; exit 1; }; \
@@ -63,6 +63,8 @@ bench: .venv/.dev
 	$(BIN)/python -m bench.opening
 	$(BIN)/python -m bench.kernels
 	$(BIN)/python -m bench.train
+	$(BIN)/python -m bench.loop
+	$(BIN)/python -m bench.loop --source s3 --step-ms 150
 	$(BIN)/python -m bench.telemetry
 
 fuzz: .venv/.dev

@@ -54,6 +54,14 @@ class NotFiniteError(SeizurekitError):
     exit_code = 5
 
 
+class TrainingStoppedError(SeizurekitError):
+    """Training that was told to stop, and left a state to go on from; the exit code is a shell's for the signal."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number
+
+
 class CacheError(SeizurekitError):
     """A store that is absent, damaged, incomplete, or of another preprocessing chain."""
 

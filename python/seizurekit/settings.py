@@ -112,7 +112,30 @@ def torchrun() -> Torchrun | None:
             raise ConfigError(
                 f"environment variable {name}: found {value!r}, wanted a whole number, as torchrun sets it"
             )
-    return Torchrun(*map(int, values))
+    started = Torchrun(*map(int, values))
+    if not started.local <= started.rank < started.world:
+        found = ", ".join(f"{name}={value}" for name, value in zip(names, values, strict=True))
+        raise ConfigError(f"environment: found {found}, wanted LOCAL_RANK <= RANK < WORLD_SIZE, as torchrun sets them")
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        if started.world > 1 and not os.environ.get(name):
+            raise ConfigError(f"environment variable {name}: found none with WORLD_SIZE={started.world}; use torchrun")
+    return started
+
+
+def check_training() -> None:
+    """Reads every variable of a training, so that a wrong one is told of before anything is opened or written.
+
+    Raises:
+        ConfigError: names the variable, what was found and what was wanted.
+    """
+    for read in (plain_progress, force_manifest_rebuild, force_fallback, mid_epoch_minutes, smoke_test, limit_files):
+        read()
+    torchrun()
+
+
+def make_cublas_deterministic() -> None:
+    """Sets `CUBLAS_WORKSPACE_CONFIG`, unless it is set, as cuBLAS wants it before it is first used."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def user_cache() -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from seizurekit.config import Config, load_config
+
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = [
     pytest.param(block, id=f"{path.name}-{number}")
@@ -25,10 +27,46 @@ def test_python_in_the_documents_runs(block: str, small_corpus: Path, small_stor
     assert result.returncode == 0, result.stderr
 
 
-def test_every_command_of_the_readme_is_one_of_the_command_line() -> None:
+DOCUMENTS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+COMMANDS = [
+    pytest.param(line.split("#")[0].split(), id=f"{path.name}-{line.split('#')[0].strip()}")
+    for path in DOCUMENTS
+    for line in re.findall(r"^    ((?:[A-Z_]+=\S+ )*(?:torchrun .*-m )?seizurekit .+)$", path.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_every_command_in_the_documents_is_there_with_its_options_and_keys(words: list[str]) -> None:
+    import typer.main
+
     from seizurekit.cli.app import app
 
-    known = {command.callback.__name__.replace("_", "-") for command in app.registered_commands if command.callback}
-    named = set(re.findall(r"^    seizurekit ([a-z-]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
-    assert named
-    assert named <= known
+    _, name, *arguments = words[words.index("seizurekit") :]
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {argument for argument in arguments if argument.startswith("--")} <= options
+    if name in ("train", "validate"):
+        config, *overrides = [argument for argument in arguments if not argument.startswith("--")]
+        load_config(ROOT / config, overrides)
+    for variable in words[: words.index("seizurekit")]:
+        if "=" in variable:
+            assert variable.partition("=")[0] in (ROOT / "python" / "seizurekit" / "settings.py").read_text()
+
+
+def test_every_module_that_a_document_runs_is_there() -> None:
+    named = {name for path in DOCUMENTS for name in re.findall(r"python -m (bench\.\w+)", path.read_text())}
+    assert "bench.training_curves" in named
+    assert all(ROOT.joinpath(*name.split(".")).with_suffix(".py").exists() for name in named)
+
+
+def test_every_link_and_picture_of_a_document_is_there() -> None:
+    for path in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_every_key_in_the_page_about_training_is_one_of_the_configuration() -> None:
+    text = (ROOT / "docs" / "training.md").read_text()
+    for section, key in re.findall(r"`(\w+)\.(\w+)(?:=[^`]*)?`", text):
+        if section in Config.model_fields:
+            assert key in type(getattr(load_config(ROOT / "configs" / "demo.yaml"), section)).model_fields, key

@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from seizurekit.cli import cache, copy, edf, model, selftest, synth
-from seizurekit.errors import SeizurekitError
+from seizurekit.errors import SeizurekitError, TrainingStoppedError
 
 # Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
 UsageError: Any = typer.BadParameter.__base__
@@ -58,6 +58,9 @@ def main() -> None:
     except UsageError as error:
         place = error.ctx.command_path if error.ctx else "seizurekit"
         _fail(f"{error.format_message().rstrip('.')}; see '{place} --help'", code=2)
+    except TrainingStoppedError as stopped:
+        typer.echo(f"seizurekit: {stopped}", err=True)
+        sys.exit(stopped.exit_code)
     except (SeizurekitError, OSError) as error:
         if "--debug" in sys.argv:
             raise

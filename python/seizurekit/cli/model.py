@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,45 +19,68 @@ CheckpointFile = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Such
 
 
 def validate(config: ConfigFile, overrides: Overrides = None) -> None:
-    """Check a configuration, and the data it names, without training.
+    """Check all that train checks before its first step but the kernels, and write nothing.
 
+    That is the configuration, environment variables, the device, the splits train and dev of the store, and W&B's key
+    and entity. Then tells what would be trained on.
     Example: seizurekit validate configs/demo.yaml cache.dir=/data/cache
     """
+    from seizurekit import settings
     from seizurekit.config import load_config
+    from seizurekit.training.data import open_data
     from seizurekit.training.device import pick_device
-    from seizurekit.training.loop import open_data
-    from seizurekit.training.loss import positive_weight
+    from seizurekit.training.telemetry.wandb_check import check_wandb
 
     loaded = load_config(config, overrides or ())
+    settings.check_training()
     device = pick_device(loaded.training.device, "training.device")
-    windows, dev = open_data(loaded)
-    weight = positive_weight(windows.seizure_ratio)
+    data = open_data(loaded)
+    plan = check_wandb(loaded.wandb)
     typer.echo(f"{config}: good")
-    typer.echo(
-        f"train: {len(windows)} of {len(windows.windows)} windows of {loaded.cache.window:g} s in the balanced set"
-    )
-    typer.echo(f"       {windows.seizure_ratio:.1%} of it seizure, so a seizure sample weighs {weight:.2f}")
-    typer.echo(f"dev:   {len(dev.recordings['id'])} recordings, {len(dev.events['start'])} seizures")
-    typer.echo(f"on:    {device}")
+    for line in data.described(loaded):
+        typer.echo(line)
+    typer.echo(f"dev: {len(data.dev.recordings['id'])} recordings, {len(data.dev.events['start'])} seizures")
+    typer.echo(f"on: {device}")
+    if plan.note:
+        typer.echo(plan.note)
 
 
-def train(config: ConfigFile, overrides: Overrides = None) -> None:
-    """Train a detector; writes runs/NAME/best.safetensors and runs/NAME/metrics.jsonl.
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest state in runs/NAME; begin if there is none.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a training in runs/NAME.")] = False,
+) -> None:
+    """Train a detector; writes runs/NAME: the best detector, states to go on from, metrics.jsonl, TensorBoard.
 
-    Exit code 5 if the loss is not finite. Example: seizurekit train configs/demo.yaml training.lr=5e-4
+    SIGTERM and Ctrl-C end it after the step at hand with a state saved, exit code 143 and 130. Exit code 5 if loss or
+    gradient stays not finite. On several devices: torchrun --nproc-per-node N -m seizurekit train CONFIG.
+    Example: seizurekit train configs/demo.yaml --resume cache.dir=/data/cache training.epochs=12
     """
+    if resume and overwrite:
+        raise typer.BadParameter("found --overwrite with it, wanted one of the two", param_hint="--resume")
+    from seizurekit import settings
     from seizurekit.config import load_config
-    from seizurekit.training.loop import train as run
+    from seizurekit.config.sections import sensitivity_at
 
     loaded = load_config(config, overrides or ())
-    result = run(loaded)
-    bound = loaded.detection.max_fa_per_24h
-    sensitivity = result.metrics[f"sensitivity_at_{bound:g}_fa"]
+    settings.check_training()
+    from seizurekit.training.loop import train as run  # torch is slow to import, and what is wrong is told sooner
+
+    started = settings.torchrun()
+    speaks = started is None or started.rank == 0
+    if not speaks:
+        logging.getLogger("seizurekit").setLevel(logging.WARNING)
+    result = run(loaded, resume=resume, overwrite=overwrite)
+    if not speaks:
+        return
     _show(
         ("best epoch", f"{result.epoch} of {loaded.training.epochs}"),
-        (
-            f"sensitivity on dev at {bound:g} false alarms in 24 h",
-            _percent(sensitivity),
+        *(
+            (f"sensitivity on dev at {rate:g} false alarms in 24 h", _percent(result.metrics[sensitivity_at(rate)]))
+            for rate in loaded.validation.false_alarm_rates
         ),
         ("AUROC of samples on dev", f"{result.metrics['auroc']:.3f}"),
         ("threshold", f"{result.threshold:.3f}"),

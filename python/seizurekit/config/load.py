@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from seizurekit.config.sections import Config, Section
 from seizurekit.errors import ConfigError
 
+
 def load_config(path: str | PathLike[str], overrides: Sequence[str] = ()) -> Config:
     """Reads a YAML file, puts ``section.key=value`` overrides over it, and checks the result.
 

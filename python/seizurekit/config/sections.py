@@ -104,8 +104,8 @@ class ModelConfig(Section):
         d_state: states a channel of Mamba-2.
         d_conv: taps of Mamba-2's convolutions; there are kernels for 2, 3 and 4, anything else becomes 4.
         dropout: probability that a feature of a residual branch is dropped in training.
-        require_kernels: do not train where an operation would fall back to plain torch, or where one of these back ends,
-            such as ``[triton, mamba-ssm]``, serves none.
+        require_kernels: do not train where an operation would fall back to plain torch, or where one of these back
+            ends, such as ``[triton, mamba-ssm]``, serves none.
     """
 
     size: Literal["tiny", "small", "base"] = "tiny"
@@ -297,5 +297,3 @@ class Config(Section):
                 f"cache.stride: found {self.cache.stride:g}, wanted at most cache.window {self.cache.window:g}"
             )
         return self
-
-

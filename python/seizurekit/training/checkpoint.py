@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ class Checkpoint:
         threshold: of the smoothed probability, at which it is to be run.
         epoch: after which it was saved, from 1.
         metrics: its scores on ``dev`` at that time.
+        origin: fingerprints of the stores it was trained on, versions, and the commit of the code; empty if unknown.
     """
 
     model: torch.nn.Module
@@ -45,6 +46,7 @@ class Checkpoint:
     threshold: float
     epoch: int
     metrics: dict[str, float]
+    origin: dict[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(path: str | PathLike[str], checkpoint: Checkpoint) -> None:
@@ -60,6 +62,7 @@ def save_checkpoint(path: str | PathLike[str], checkpoint: Checkpoint) -> None:
         "threshold": checkpoint.threshold,
         "epoch": checkpoint.epoch,
         "metrics": checkpoint.metrics,
+        "origin": checkpoint.origin,
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
     write_whole(Path(path), safetensors.torch.save(weights, {_HEADER: json.dumps(header)}))
@@ -89,7 +92,8 @@ def load_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: damaged header: {error!r}, wanted that of a checkpoint") from None
     _load_weights(path, model, weights)
-    return Checkpoint(model.eval(), config, float(header["seizure_ratio"]), threshold, epoch, metrics)
+    ratio, origin = float(header["seizure_ratio"]), dict(header.get("origin", {}))
+    return Checkpoint(model.eval(), config, ratio, threshold, epoch, metrics, origin)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -113,14 +117,14 @@ def _check(path: Path, header: dict[str, Any]) -> None:
     """Refuses what another version of the format or another chain would give a wrong meaning."""
     chain = Chain()
     wanted = {"format_version": FORMAT_VERSION, "chain": {"hash": chain.hash, **chain.to_dict()}}
-    for field, value in wanted.items():
-        found = header.get(field)
+    for key, value in wanted.items():
+        found = header.get(key)
         if isinstance(found, dict) and isinstance(value, dict):
             differing = [name for name in value if found.get(name) != value[name]]
-            field, found, value = "another chain", *({name: d.get(name) for name in differing} for d in (found, value))
+            key, found, value = "another chain", *({name: d.get(name) for name in differing} for d in (found, value))
         if found != value:
             by = f"written by version {header.get('version')}"
-            raise CheckpointError(f"{path}: {field}: found {found!r:.200} ({by}), wanted {value!r:.200}")
+            raise CheckpointError(f"{path}: {key}: found {found!r:.200} ({by}), wanted {value!r:.200}")
 
 
 def _load_weights(path: Path, model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:

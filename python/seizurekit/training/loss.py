@@ -1,9 +1,10 @@
-"""What training minimises: the binary cross-entropy of every sample, seizure samples weighted."""
+"""What training minimises: the binary cross-entropy of every sample, or the focal loss, seizure samples weighted."""
 
 from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,16 +23,34 @@ def positive_weight(seizure_ratio: float) -> float:
     return math.sqrt((1.0 - seizure_ratio) / seizure_ratio)
 
 
-def seizure_loss(logits: Tensor, mask: Tensor, weight: float) -> Tensor:
-    """Mean binary cross-entropy, computed in float32.
+def seizure_loss(
+    logits: Tensor, mask: Tensor, weight: float, focal_gamma: float | None = None, *, per_window: bool = False
+) -> Tensor:
+    """Mean binary cross-entropy, or mean focal loss (Lin et al. 2017), computed in float32; float64 stays float64.
+
+    The focal loss is the cross-entropy times ``(1 - p) ** gamma``, p the probability given to what the sample is: one
+    that is already right counts less. Their class weight alpha is `weight` here, so gamma 0 is the cross-entropy.
 
     Args:
         logits: float [B, T].
         mask: 1 where there is a seizure, else 0, [B, T].
         weight: of the samples in a seizure.
+        focal_gamma: 0 or more; None for the cross-entropy.
+        per_window: the mean of each window instead, [B]: their sum over ranks and batches, divided by the windows of
+            all of them, is the mean loss of a step however unevenly its windows are divided.
+
+    Returns:
+        A scalar, or [B].
     """
-    logits = logits.float()
-    loss: Tensor = functional.binary_cross_entropy_with_logits(
-        logits, mask.float(), pos_weight=logits.new_tensor(weight)
+    logits = logits if logits.dtype == torch.float64 else logits.float()
+    mask = mask.to(logits.dtype)
+    loss_BT: Tensor = functional.binary_cross_entropy_with_logits(
+        logits,
+        mask,
+        pos_weight=logits.new_full((), weight),  # new_tensor would make an accelerator wait for the host
+        reduction="none",
     )
-    return loss
+    if focal_gamma:
+        # By its logarithm: where 1 - p is too small for a float, a power of it has no finite slope.
+        loss_BT = loss_BT * torch.exp(focal_gamma * functional.logsigmoid((1.0 - 2.0 * mask) * logits))
+    return loss_BT.mean(-1) if per_window else loss_BT.mean()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import distributed
 
+from seizurekit.errors import SeizurekitError
 from seizurekit.settings import Torchrun, torchrun
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,26 @@ class Ranks:
     def any(self, wanted: bool) -> bool:
         """Whether any rank wants it; every rank must ask."""
         return bool(self.sum(float(wanted)) > 0)
+
+    def first_only(self, work: Callable[[], T]) -> T | None:
+        """What the first rank's work gives; None on the others.
+
+        Raises:
+            SeizurekitError: on every rank, where the first one's work raises anything: none is left waiting for it.
+        """
+        result: T | None = None
+        failure: BaseException | None = None
+        if self.first:
+            try:
+                result = work()
+            except BaseException as error:  # raised again below, when the others know
+                failure = error
+        failed = self.any(failure is not None)
+        if failure is not None:
+            raise failure
+        if failed:
+            raise SeizurekitError(f"process {self.rank} of {self.world}: the first could not begin, and says why")
+        return result
 
 
 @contextmanager

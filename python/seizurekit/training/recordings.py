@@ -17,7 +17,6 @@ from seizurekit.errors import SeizurekitError
 from seizurekit.recordings.annotations import Event, read_annotations
 from seizurekit.recordings.corpus import RecordingFile
 from seizurekit.recordings.edf import open_edf
-from seizurekit.scoring.curves import Curve, CurveBuilder
 from seizurekit.signal.chain import Chain
 from seizurekit.signal.preprocess import preprocess
 
@@ -41,12 +40,23 @@ class Recording:
 
 def cached_recordings(cache: Cache) -> Iterator[Recording]:
     """The recordings of a split of a store that could be read."""
-    events, columns = cache.events, cache.recordings
+    columns = cache.recordings
     for number in np.flatnonzero((columns["status"] != FAILED) & (columns["samples"] > 0)):
-        own = np.flatnonzero(events["recording"] == number)
-        seizures = (Event(float(events["start"][i]), float(events["stop"][i]), str(events["label"][i])) for i in own)
-        annotated = None if columns["status"][number] == UNLABELLED else tuple(seizures)
-        yield Recording(str(columns["id"][number]), cache.read(int(number)), annotated)
+        yield cached_recording(cache, int(number))
+
+
+def cached_recording(cache: Cache, number: int) -> Recording:
+    """The recording with that number in a split of a store.
+
+    Raises:
+        CacheError: a chunk is damaged; the message names recording, shard, chunk and bytes.
+        StorageError: the object store cannot be reached.
+    """
+    events, columns = cache.events, cache.recordings
+    own = np.flatnonzero(events["recording"] == number)
+    seizures = (Event(float(events["start"][i]), float(events["stop"][i]), str(events["label"][i])) for i in own)
+    annotated = None if columns["status"][number] == UNLABELLED else tuple(seizures)
+    return Recording(str(columns["id"][number]), cache.read(number), annotated)
 
 
 def corpus_recordings(
@@ -76,12 +86,3 @@ def bounds(events: Iterable[Event]) -> npt.NDArray[np.float64]:
 def probability_of(model: torch.nn.Module, recording: Recording, config: Config) -> Float32:
     """Probability of a seizure at every sample, float32 [sample], by windows as long as those of the training."""
     return seizure_probability(model, recording.signal, int(config.cache.window * Chain().sampling_rate))
-
-
-def curve_of(model: torch.nn.Module, recordings: Iterable[Recording], config: Config) -> Curve:
-    """Scores of a detector over annotated recordings at every threshold."""
-    builder = CurveBuilder(config.detection)
-    for recording in recordings:
-        if recording.annotated is not None:
-            builder.add(probability_of(model, recording, config), bounds(recording.annotated), Chain().sampling_rate)
-    return builder.curve()

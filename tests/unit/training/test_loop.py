@@ -1,10 +1,13 @@
-"""The parts of the training loop: order of windows, learning rate, guards, and that a seed fixes everything."""
+"""The training loop: what it keeps and tells, what it goes on from, and what stops it."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from itertools import pairwise
+import shutil
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,21 @@ import torch
 
 import seizurekit as sk
 from seizurekit.config import Config
-from seizurekit.errors import CacheError, ConfigError, CorpusError, NotFiniteError
-from seizurekit.training import loop
-from seizurekit.training.augment import MIRROR, augment
+from seizurekit.errors import (
+    BackendError,
+    CacheError,
+    CheckpointError,
+    ConfigError,
+    CorpusError,
+    NotFiniteError,
+    TrainingStoppedError,
+)
+from seizurekit.ops import dispatch
+from seizurekit.training import data, learner, loop
 from seizurekit.training.checkpoint import load_checkpoint
 from seizurekit.training.device import pick_device
+from seizurekit.training.learner import Learner
+from seizurekit.training.state import newest_state
 
 
 def config(store: Path, **training: Any) -> Config:
@@ -30,53 +43,9 @@ def config(store: Path, **training: Any) -> Config:
             "loader": {"batch_size": 8},
             "model": {"widths": [8, 8, 16], "layers": 1, "headdim": 4, "d_state": 4},
             "training": {"epochs": 2, "device": "cpu", **training},
+            "telemetry": {"every": 1, "tensorboard": False},
         }
     )
-
-
-def test_the_learning_rate_warms_up_from_the_first_step_and_falls_to_nearly_0() -> None:
-    made = config(Path("a"), lr=1.0, warmup=0.1)
-    rates = [loop.learning_rate(step, 200, made) for step in range(200)]
-    assert rates[0] < 0.06
-    assert max(rates) == rates[20] == 1.0
-    assert all(a < b for a, b in pairwise(rates[:21]))
-    assert all(a > b for a, b in pairwise(rates[20:]))
-    assert rates[-1] < 1e-3
-
-
-@pytest.mark.parametrize("warmup", [0.0, 1.0])
-def test_a_run_may_have_no_warm_up_or_nothing_else(warmup: float) -> None:
-    rates = [loop.learning_rate(step, 10, config(Path("a"), warmup=warmup)) for step in range(10)]
-    assert all(0 < rate <= 2e-3 for rate in rates)
-
-
-def test_biases_and_norms_are_not_decayed() -> None:
-    model = sk.models.build(config(Path("a")))
-    decayed, others = loop.make_optimizer(model, config(Path("a"), weight_decay=0.3)).param_groups
-    assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
-    assert all(p.ndim > 1 for p in decayed["params"])
-    assert len(decayed["params"]) + len(others["params"]) == len(list(model.parameters()))
-
-
-def test_mirroring_exchanges_the_sides_and_nothing_else() -> None:
-    names = [sk.Chain().channels[i] for i in MIRROR]
-    assert names[:8] == list(sk.Chain().channels[11:])
-    assert names[8:11] == ["Fz", "Cz", "Pz"]
-    assert [MIRROR[i] for i in MIRROR] == list(range(19))
-
-
-def test_augmented_windows_are_mirrored_or_not_and_scaled_by_channel() -> None:
-    torch.manual_seed(0)
-    x = torch.randn(64, 19, 32)
-    seen = set()
-    for before, after in zip(x, augment(x), strict=True):
-        for name, source in (("same", before), ("mirrored", before[MIRROR])):
-            gain = after / source
-            if torch.allclose(gain, gain[:, :1].expand_as(gain), rtol=1e-3):
-                seen.add(name)
-                assert (gain > 0.2).all()
-                assert (gain < 5).all()
-    assert seen == {"same", "mirrored"}
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
@@ -85,53 +54,258 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         pick_device("cuda:77", "training.device")
 
 
+def lines(run: Path, kind: str) -> list[dict[str, Any]]:
+    found = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [line for line in found if line["kind"] == kind]
+
+
+def losses(run: Path) -> list[float]:
+    return [line["train/loss"] for line in lines(run, "train")]
+
+
+def with_(made: Config, **sections: dict[str, Any]) -> Config:
+    """The configuration with other values in some of its sections."""
+    return Config.model_validate(
+        made.model_dump() | {name: made.model_dump()[name] | changes for name, changes in sections.items()}
+    )
+
+
 def test_training_keeps_the_best_epoch_and_every_figure(small_store: Path, tmp_path: Path) -> None:
-    result = loop.train(config(small_store), tmp_path / "run")
-    lines = [json.loads(line) for line in result.log.read_text().splitlines()]
-    epochs = [line for line in lines if line["kind"] == "epoch"]
-    steps = [line for line in lines if line["kind"] == "step"]
+    result = loop.train(config(small_store), tmp_path)
+    steps, epochs = lines(tmp_path, "train"), lines(tmp_path, "val")
     assert [line["step"] for line in steps] == list(range(1, len(steps) + 1))
-    assert len(epochs) == 2
-    assert all(math.isfinite(line["loss"]) for line in lines)
-    best = max(epochs, key=lambda line: (line["sensitivity_at_10_fa"], line["auroc"]))
+    assert [line["epoch"] for line in epochs] == [1, 2]
+    assert all(math.isfinite(line["train/loss"]) and line["train/grad_norm"] > 0 for line in steps)
+    best = max(epochs, key=lambda line: (line["val/sensitivity_at_10_fa"], line["val/auroc"]))
     assert result.epoch == best["epoch"]
     loaded = load_checkpoint(result.checkpoint)
-    assert (loaded.epoch, loaded.threshold) == (best["epoch"], best["threshold"])
+    assert (loaded.epoch, loaded.threshold) == (best["epoch"], best["val/threshold"])
     assert loaded.metrics == result.metrics
+    assert {f"val/{name}" for name in result.metrics} <= best.keys()
     windows = sk.BalancedSeizureDataset(small_store, window=20.0, seed=5)
     assert loaded.seizure_ratio == windows.seizure_ratio
+    stores = {split: sk.open_cache(small_store, split=split).fingerprint for split in ("train", "dev")}
+    assert loaded.origin["stores"] == stores
+    assert loaded.origin["versions"]["torch"] == torch.__version__
 
 
 def test_the_same_seed_trains_the_same_detector_with_and_without_workers(small_store: Path, tmp_path: Path) -> None:
     one = config(small_store, epochs=1)
-    other = one.model_copy(update={"loader": one.loader.model_copy(update={"kind": "torch", "num_workers": 1})})
-    logs = [loop.train(made, tmp_path / str(i)).log for i, made in enumerate((one, one, other))]
-    losses = [[json.loads(line)["loss"] for line in log.read_text().splitlines()] for log in logs]
-    assert losses[0] == losses[1]
-    np.testing.assert_allclose(losses[0], losses[2], rtol=1e-6)
+    other = with_(one, loader={"kind": "torch", "num_workers": 1})
+    for name, made in (("a", one), ("b", one), ("workers", other)):
+        loop.train(made, tmp_path / name)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    np.testing.assert_allclose(losses(tmp_path / "a"), losses(tmp_path / "workers"), rtol=1e-6)
 
 
 def test_a_threshold_in_the_configuration_is_kept(small_store: Path, tmp_path: Path) -> None:
-    made = config(small_store, epochs=1)
-    made = made.model_copy(update={"detection": made.detection.model_copy(update={"threshold": 0.321})})
+    made = with_(config(small_store, epochs=1), detection={"threshold": 0.321})
     assert loop.train(made, tmp_path).threshold == 0.321
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_windows(
+def test_every_window_is_trained_on_where_the_set_is_not_balanced(
+    small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop.train(with_(config(small_store, epochs=1), loader={"balanced": False}), tmp_path)
+    windows = sk.open_cache(small_store).windows(20.0, 10.0)
+    assert len(losses(tmp_path)) == math.ceil(len(windows) / 8)
+    assert "sampling: every window of the split" in capsys.readouterr().err
+
+
+def stopped_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """A signal comes after so many steps."""
+    update = Learner.update
+
+    def counted(self: Learner, lr: float, stop: bool = False) -> Any:
+        counted.steps += 1  # type: ignore[attr-defined]
+        if counted.steps == step:  # type: ignore[attr-defined]
+            signal.raise_signal(signal.SIGTERM)
+            return update(self, lr, True)
+        return update(self, lr, stop)
+
+    counted.steps = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(Learner, "update", counted)
+
+
+def resumed_equals_unbroken(made: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    loop.train(made, tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stopped_at(patch, step)
+        with pytest.raises(TrainingStoppedError, match=f"stopped by SIGTERM after step {step}") as stopped:
+            loop.train(made, tmp_path / "broken")
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    loop.train(made, tmp_path / "broken", resume=True)
+    one, other = (newest_state(tmp_path / name / "checkpoints", pytest.fail) for name in ("whole", "broken"))
+    assert one is not None
+    assert other is not None
+    assert one.tensors.keys() == other.tensors.keys()
+    assert all(torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+    assert one.header["scaler"] == other.header["scaler"]
+    assert losses(tmp_path / "whole") == losses(tmp_path / "broken")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"training": {"precision": "float16", "loss": "focal", "ema": 0.9}},
+        {"training": {"precision": "bfloat16", "accumulate": 3, "activation_checkpointing": True}},
+        {"loader": {"kind": "torch", "num_workers": 0, "balanced": False}, "training": {"deterministic": True}},
+    ],
+    ids=["plain", "float16", "bfloat16", "torch"],
+)
+def test_a_resumed_run_equals_an_unbroken_one_to_the_last_bit(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, dict[str, Any]]
+) -> None:
+    made = with_(with_(config(small_store), **changes), model={"dropout": 0.2})
+    resumed_equals_unbroken(made, tmp_path, monkeypatch, step=5)
+
+
+def test_a_run_that_is_over_is_not_trained_again(small_store: Path, tmp_path: Path) -> None:
+    made = config(small_store, epochs=1)
+    first = loop.train(made, tmp_path)
+    before = first.checkpoint.stat().st_mtime_ns
+    again = loop.train(made, tmp_path, resume=True)
+    assert (again.metrics, again.epoch, again.reason) == (first.metrics, first.epoch, "finished")
+    assert first.checkpoint.stat().st_mtime_ns == before
+
+
+def test_resuming_where_nothing_was_begun_begins_and_says_so(
+    small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop.train(config(small_store, epochs=1), tmp_path, resume=True)
+    assert "found no training state to go on from; begins anew" in capsys.readouterr().err
+
+
+def test_another_configuration_is_not_gone_on_with_but_a_longer_run_is(
+    small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = config(small_store, epochs=1)
+    loop.train(made, tmp_path)
+    with pytest.raises(CheckpointError, match=r"training\.lr: found 0\.002 in the state, now 0\.5"):
+        loop.train(with_(made, training={"lr": 0.5}), tmp_path, resume=True)
+    result = loop.train(with_(made, training={"epochs": 2}), tmp_path, resume=True)
+    assert "goes on with a change: training.epochs: found 1 in the state, now 2" in capsys.readouterr().err
+    assert len(lines(tmp_path, "val")) == 2
+    assert result.reason == "finished"
+
+
+def test_another_store_is_not_gone_on_with(small_corpus: Path, small_store: Path, tmp_path: Path) -> None:
+    made = config(small_store, epochs=1)
+    loop.train(made, tmp_path / "run")
+    corpus = shutil.copytree(small_corpus, tmp_path / "edf")
+    one = sorted((corpus / "train").rglob("*.csv_bi"))[0]
+    one.write_text(one.read_text().replace("seiz", "bckg"))
+    sk.build_cache(corpus, tmp_path / "cache")
+    with pytest.raises(CheckpointError, match="the state was trained on other data"):
+        loop.train(with_(made, cache={"dir": str(tmp_path / "cache")}), tmp_path / "run", resume=True)
+
+
+def test_a_damaged_newest_state_is_named_and_the_one_before_it_gone_on_with(
+    small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = config(small_store)
+    loop.train(made, tmp_path)
+    newest = sorted((tmp_path / "checkpoints").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:-10])
+    loop.train(made, tmp_path, resume=True)
+    assert f"{newest}: damaged" in capsys.readouterr().err
+    assert len(lines(tmp_path, "val")) == 2
+
+
+def test_training_ends_when_no_epoch_is_better_any_more(small_store: Path, tmp_path: Path) -> None:
+    made = with_(config(small_store, epochs=9, lr=1e-12), validation={"patience": 2, "metric": "loss"})
+    result = loop.train(made, tmp_path)
+    assert result.reason == "no better loss in 2 epochs"
+    assert len(lines(tmp_path, "val")) < 9
+
+
+def test_the_best_epoch_is_that_of_lowest_loss_where_that_is_the_metric(small_store: Path, tmp_path: Path) -> None:
+    result = loop.train(with_(config(small_store), validation={"metric": "loss_unweighted"}), tmp_path)
+    epochs = lines(tmp_path, "val")
+    assert result.metrics["loss_unweighted"] == min(line["val/loss_unweighted"] for line in epochs)
+
+
+def test_a_smoke_test_takes_some_steps_and_has_a_name_of_its_own(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "augment", lambda x: x * float("nan"))
-    with pytest.raises(NotFiniteError, match=r"step 1: loss: found nan, wanted a finite number; windows \[\d+, ") as e:
-        loop.train(config(small_store), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BGB_SMOKE_TEST", "1")
+    result = loop.train(config(small_store, epochs=900))
+    assert result.checkpoint == Path("runs/tiny-smoke/best.safetensors")
+    assert len(losses(tmp_path / "runs" / "tiny-smoke")) == 20
+
+
+def test_the_first_recordings_alone_are_trained_on_where_that_is_asked_for(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BGB_LIMIT_FILES", "2")
+    seen: set[int] = set()
+    add = Learner.add
+
+    def noted(self: Learner, x: Any, y: Any, numbers: Any, *rest: Any) -> None:
+        seen.update(sk.open_cache(small_store).windows(20.0, 10.0).recording[numbers].tolist())
+        add(self, x, y, numbers, *rest)
+
+    monkeypatch.setattr(Learner, "add", noted)
+    loop.train(with_(config(small_store, epochs=1), loader={"balanced": False}), tmp_path)
+    assert seen == {0, 1}
+    assert "of the first 2 recordings alone: BGB_LIMIT_FILES" in capsys.readouterr().err
+
+
+def test_a_step_that_is_not_finite_is_left_out_counted_and_told(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoil(monkeypatch, lambda step: step in (3, 5))
+    loop.train(config(small_store, epochs=1), tmp_path)
+    found = [line["train/loss"] for line in lines(tmp_path, "train")]
+    assert [i + 1 for i, loss in enumerate(found) if loss is None] == [3, 5]
+    assert lines(tmp_path, "train")[-1]["train/skipped"] == 2
+    assert "step 3: loss nan, norm of the gradient nan, wanted finite numbers; the step is left out; windows [" in (
+        capsys.readouterr().err
+    )
+    assert math.isfinite(lines(tmp_path, "val")[0]["val/loss"])
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_steps_in_a_row_that_are_not_finite_stop_the_run_with_a_state_saved(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str
+) -> None:
+    spoil(monkeypatch, lambda step: step > 2)
+    made = config(small_store, stop_after_nonfinite=3, precision=precision)
+    with pytest.raises(NotFiniteError, match=r"step 5: loss nan.*in 3 steps in a row.*windows \[\d+, ") as e:
+        loop.train(made, tmp_path)
     assert e.value.exit_code == 5
-    assert not list(tmp_path.glob("*.safetensors"))
+    state = newest_state(tmp_path / "checkpoints", pytest.fail)
+    assert state is not None
+    assert state.header["progress"]["skipped_in_a_row"] == 3
+    assert all(torch.isfinite(tensor).all() for tensor in state.tensors.values())
+
+
+def spoil(monkeypatch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
+    """Makes the windows of some steps NaN, which are counted from 1."""
+    step = itertools.count(1)
+
+    def augmented(x: torch.Tensor, *_: Any) -> torch.Tensor:
+        return x * float("nan") if when(next(step)) else x
+
+    monkeypatch.setattr(learner, "augment", augmented)
+
+
+def test_a_detector_that_says_no_to_everything_is_warned_of(
+    small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop.train(config(small_store, epochs=1, lr=1e-12, pos_weight=1.0), tmp_path)
+    said = capsys.readouterr().err
+    assert said.count("the detector has learnt to say no") == 1
+    assert "training.pos_weight" in said
 
 
 def test_a_patient_in_train_and_dev_stops_the_run(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train_store = sk.open_cache(small_store, split="train")
-    monkeypatch.setattr(loop, "open_cache", lambda *_, **__: train_store)
+    monkeypatch.setattr(data, "open_cache", lambda *_, **__: train_store)
     with pytest.raises(CorpusError, match=str(train_store.recordings["patient"][0])):
         loop.train(config(small_store), tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -145,18 +319,32 @@ def test_a_dev_split_without_a_seizure_stops_the_run(
         cache.events = {name: column[:0] for name, column in cache.events.items()}
         return cache
 
-    monkeypatch.setattr(loop, "open_cache", without_events)
+    monkeypatch.setattr(data, "open_cache", without_events)
     with pytest.raises(CacheError, match="split dev: found no seizure"):
         loop.train(config(small_store), tmp_path)
+
+
+@pytest.mark.parametrize("required", [True, ["triton"]])
+def test_kernels_that_the_configuration_requires_and_that_do_not_serve_stop_the_run(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, required: bool | list[str]
+) -> None:
+    monkeypatch.setenv("SEIZURE_MAMBA_FORCE_FALLBACK", "1")
+    dispatch.forget()
+    made = with_(config(small_store), model={"require_kernels": required})
+    try:
+        with pytest.raises(BackendError, match=r"model\.require_kernels: .*SEIZURE_MAMBA_FORCE_FALLBACK is set"):
+            loop.train(made, tmp_path)
+    finally:
+        dispatch.forget()
+    assert not list(tmp_path.glob("checkpoints/*"))
 
 
 def test_a_detector_is_trained_from_an_object_store_as_from_a_folder(
     small_store: Path, remote_store: str, tmp_path: Path
 ) -> None:
     local = config(small_store, epochs=1)
-    kept = {"dir": remote_store, "local_dir": str(tmp_path / "shards")}
-    remote = local.model_copy(update={"cache": local.cache.model_copy(update=kept)})
-    logs = [loop.train(made, tmp_path / name).log for name, made in (("local", local), ("remote", remote))]
-    losses = [[json.loads(line)["loss"] for line in log.read_text().splitlines()] for log in logs]
-    assert losses[0] == losses[1]
+    remote = with_(local, cache={"dir": remote_store, "local_dir": str(tmp_path / "shards")})
+    for name, made in (("local", local), ("remote", remote)):
+        loop.train(made, tmp_path / name)
+    assert losses(tmp_path / "local") == losses(tmp_path / "remote")
     assert list((tmp_path / "shards").glob("*/0"))

@@ -35,3 +35,53 @@ def test_the_loss_of_half_precision_logits_is_computed_in_single() -> None:
     loss = seizure_loss(torch.full((1, 8), 20.0, dtype=torch.bfloat16), torch.zeros(1, 8, dtype=torch.uint8), 1.0)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(20.0)
+
+
+def some_logits() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(4, 60)) * 3, (rng.random((4, 60)) < 0.3).astype(np.uint8)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
+def test_the_focal_loss_is_the_papers_with_the_weight_on_seizure_samples(gamma: float) -> None:
+    logits, mask = some_logits()
+    p = 1 / (1 + np.exp(-logits))
+    of_class, alpha = np.where(mask, p, 1 - p), np.where(mask, 2.5, 1.0)
+    wanted = -np.mean(alpha * (1 - of_class) ** gamma * np.log(of_class))
+    found = seizure_loss(torch.from_numpy(logits), torch.from_numpy(mask), 2.5, gamma)
+    assert found.item() == pytest.approx(wanted, rel=1e-12)
+
+
+def test_at_gamma_0_the_focal_loss_is_the_cross_entropy_and_it_gets_there_without_a_jump() -> None:
+    logits, mask = map(torch.from_numpy, some_logits())
+    plain = seizure_loss(logits, mask, 1.7)
+    assert torch.equal(seizure_loss(logits, mask, 1.7, 0.0), plain)
+    torch.testing.assert_close(seizure_loss(logits, mask, 1.7, 1e-9), plain, rtol=1e-6, atol=0.0)
+
+
+@pytest.mark.parametrize("gamma", [None, 0.0, 0.3, 2.0, 10.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_loss_and_gradient_are_finite_at_extreme_logits(gamma: float | None, dtype: torch.dtype) -> None:
+    logits = torch.tensor([[1e4, -1e4, 0.0, 89.0, -89.0]] * 2, dtype=dtype, requires_grad=True)
+    mask = torch.tensor([[0] * 5, [1] * 5], dtype=torch.uint8)
+    loss = seizure_loss(logits, mask, 3.0, gamma)
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("gamma", [None, 0.5, 2.0])
+@pytest.mark.parametrize("per_window", [False, True])
+def test_the_gradient_is_that_of_finite_differences(gamma: float | None, per_window: bool) -> None:
+    logits, mask = map(torch.from_numpy, some_logits())
+    logits.requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: seizure_loss(z, mask, 2.5, gamma, per_window=per_window), logits)
+
+
+def test_means_of_windows_make_the_mean_of_the_batch_however_it_is_divided() -> None:
+    logits, mask = map(torch.from_numpy, some_logits())
+    whole = seizure_loss(logits, mask, 2.5, 2.0)
+    parts = [seizure_loss(logits[part], mask[part], 2.5, 2.0, per_window=True) for part in (slice(1), slice(1, 4))]
+    assert [len(part) for part in parts] == [1, 3]
+    torch.testing.assert_close(sum(part.sum() for part in parts) / 4, whole)

@@ -15,6 +15,8 @@ from seizurekit.settings import plain_progress
 from seizurekit.training.telemetry.records import Ended, Notice, Record, Saved, Started, Trained, Validated
 
 _PLAIN_SECONDS = 10.0
+_SAVED_SECONDS = 60.0
+"""Short epochs are not to drown in lines about their states, which all stand in ``metrics.jsonl``."""
 
 
 class ConsoleSink:
@@ -28,8 +30,7 @@ class ConsoleSink:
         self._told = _told_metrics(config)
         self._steps = steps
         self._clock = clock
-        self._last_line = self._last_trained = -1e9
-        self._losses: list[float] = []
+        self._last_line = self._last_trained = self._last_saved = -1e9
         self._shown = sys.stderr.isatty() and not plain_progress()
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -55,7 +56,7 @@ class ConsoleSink:
                 if record.resumed_step is not None:
                     self._line(f"{record.name}: going on after step {record.resumed_step} of {record.steps}")
             case Saved():
-                self._line(f"saved {record.path} after step {record.step} in {record.seconds:.1f} s")
+                self._saved(record)
             case Ended():
                 self._line(f"{record.reason} after step {record.step} of {self._steps}")
 
@@ -64,7 +65,6 @@ class ConsoleSink:
         self._bar.stop()
 
     def _trained(self, record: Trained) -> None:
-        self._losses.append(record.loss)
         if self._shown:
             self._bar.update(self._task, completed=record.step, description=f"loss {record.loss:.3f}")
             return
@@ -74,6 +74,12 @@ class ConsoleSink:
             self._last_line = now
             self._line(self._plain(record))
         self._last_trained = now
+
+    def _saved(self, record: Saved) -> None:
+        now = self._clock()
+        if now - self._last_saved >= _SAVED_SECONDS:
+            self._last_saved = now
+            self._line(f"saved {record.path} after step {record.step} in {record.seconds:.1f} s")
 
     def _plain(self, record: Trained) -> str:
         batch_ms = record.wait_ms + record.compute_ms
@@ -91,11 +97,9 @@ class ConsoleSink:
         return f"step {record.step} of {self._steps}, epoch {record.epoch}: {', '.join(parts)}"
 
     def _validated(self, record: Validated) -> str:
-        loss = f" loss {sum(self._losses) / len(self._losses):.4f};" if self._losses else ""
-        self._losses.clear()
         told = [text for name, tell in self._told if (text := tell(record.metrics.get(name)))]
         best = "; the best so far" if record.best else ""
-        return f"epoch {record.epoch} of {self._epochs}:{loss} dev: {', '.join(told)}{best}"
+        return f"epoch {record.epoch} of {self._epochs}: loss {record.train_loss:.4f}; dev: {', '.join(told)}{best}"
 
     def _line(self, line: str) -> None:
         if self._shown:

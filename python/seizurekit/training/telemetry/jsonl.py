@@ -146,7 +146,7 @@ class JsonlSink:
             case Saved():
                 return {**values, "kind": "saved", "path": record.path, "seconds": record.seconds}
             case Ended():
-                return {**values, "kind": "ended", "reason": record.reason}
+                return {**values, "kind": "ended", "reason": record.reason, "complete": record.complete}
             case Started():
                 told = {"name": record.name, "steps": record.steps, "resumed_step": record.resumed_step}
                 values["step"] = record.resumed_step or 0

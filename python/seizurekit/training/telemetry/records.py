@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class Started:
 
     name: str
     config: dict[str, Any]
-    facts: dict[str, str | float | int]
+    facts: Mapping[str, object]
     steps: int
     resumed_step: int | None = None
 
@@ -77,6 +78,7 @@ class Validated:
         metrics: by name, such as ``sensitivity_at_10_fa``, ``auroc``, ``loss``.
         threshold: of the smoothed probability, that the scores ask for.
         seconds: that it took.
+        train_loss: of the epoch that it follows, its mean over windows.
         best: whether no epoch before was as good.
     """
 
@@ -85,6 +87,7 @@ class Validated:
     metrics: dict[str, float]
     threshold: float
     seconds: float
+    train_loss: float
     best: bool
 
 
@@ -107,14 +110,18 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The run ends; `reason` is FINISHED, or such as ``stopped by SIGTERM``."""
+    """The run ends.
+
+    Attributes:
+        step: steps of the optimiser done.
+        reason: such as ``finished`` or ``stopped by SIGTERM``.
+        complete: whether it did all it was to do.
+    """
 
     step: int
     reason: str
+    complete: bool = True
 
-
-FINISHED = "finished"
-"""The reason of a run that did all it was to do."""
 
 Record = Started | Trained | Validated | Saved | Notice | Ended
 
@@ -138,5 +145,6 @@ def scalars(record: Record) -> dict[str, float]:
         return figures
     if isinstance(record, Validated):
         named = {f"val/{name}": float(value) for name, value in record.metrics.items()}
-        return {**named, "val/threshold": record.threshold, "val/seconds": record.seconds}
+        rest = {"val/threshold": record.threshold, "val/seconds": record.seconds}
+        return {**named, **rest, "train/epoch_loss": record.train_loss}
     return {}

@@ -12,7 +12,7 @@ from seizurekit.config import Config
 from seizurekit.training.telemetry.console import ConsoleSink
 from seizurekit.training.telemetry.heartbeat import Heartbeat
 from seizurekit.training.telemetry.jsonl import JsonlSink
-from seizurekit.training.telemetry.records import FINISHED, Ended, Notice, Record, Started
+from seizurekit.training.telemetry.records import Ended, Notice, Record, Started
 from seizurekit.training.telemetry.sink import Sink
 from seizurekit.training.telemetry.tensorboard import TensorboardSink
 from seizurekit.training.telemetry.wandb_check import WandbPlan
@@ -162,7 +162,7 @@ class Telemetry:
         if not self._beats:
             return
         if not self._ended:
-            self.emit(Ended(self._step, FINISHED if error is None else _reason(error)))
+            self.emit(Ended(self._step, _reason(error) if error else "finished", complete=error is None))
         for sink in reversed(tuple(self._sinks)):  # the console last, so that it shows what the others say
             with self._lock:  # and not while it is closed, which may take a minute
                 self._sinks = [other for other in self._sinks if other is not sink]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ class TensorboardSink:
         self._writer.file_writer.add_summary(Summary(value=values), step)
 
 
-def _as_code(values: dict[str, Any]) -> str:
+def _as_code(values: Mapping[str, object]) -> str:
     """As Markdown shows it unchanged: indented by four."""
     text = json.dumps(values, indent=2)
     return "\n".join(f"    {line}" for line in text.splitlines())

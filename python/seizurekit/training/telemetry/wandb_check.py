@@ -59,7 +59,8 @@ def check_wandb(config: WandbConfig, timeout_s: float = TIMEOUT_S) -> WandbPlan:
     if found.mode == "disabled":
         return WandbPlan(None, config.project, note="W&B: nothing is sent, since WANDB_MODE is disabled")
     if config.mode == "offline" or found.mode in ("offline", "dryrun"):
-        note = f"W&B: written offline; send it with: {HOW_TO_SYNC}"
+        unchecked = f" (whether a key may write to {config.entity} is seen only then)" if config.entity else ""
+        note = f"W&B: written offline; send it with: {HOW_TO_SYNC}{unchecked}"
         return WandbPlan("offline", config.project, config.entity, note)
     if getattr(found, "identity_token_file", None):
         note = "W&B: an identity token is used, which is not checked before the start"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seizurekit.config import Config
-from seizurekit.training.telemetry.records import FINISHED, Ended, Record, Started, scalars
+from seizurekit.training.telemetry.records import Ended, Record, Started, scalars
 from seizurekit.training.telemetry.wandb_check import WandbPlan
 
 FINISH_S = 60.0
@@ -150,7 +150,7 @@ class WandbSink:
         if isinstance(record, Started):
             self._run.config.update({"facts": record.facts}, allow_val_change=True)
         elif isinstance(record, Ended):
-            self._exit_code = 0 if record.reason == FINISHED else 1
+            self._exit_code = 0 if record.complete else 1
         elif figures := scalars(record):
             self._run.log({"step": record.step, **figures})  # type: ignore[union-attr]  # those with figures have one
 

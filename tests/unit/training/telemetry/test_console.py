@@ -17,7 +17,7 @@ def trained(step: int, skipped: int = 0, gpu: GpuLoad | None = None) -> Trained:
 
 
 def validated(best: bool = True, **metrics: float) -> Validated:
-    return Validated(20, 2, {"sensitivity_at_10_fa": 0.979, "auroc": 0.934, **metrics}, 0.4, 3.0, best)
+    return Validated(20, 2, {"sensitivity_at_10_fa": 0.979, "auroc": 0.934, **metrics}, 0.4, 3.0, 0.5, best)
 
 
 class Clock:
@@ -65,8 +65,8 @@ def test_an_epochs_line_has_its_loss_and_its_scores(config: Config, capsys: pyte
     sink.close()
     scores = "dev: sensitivity 97.9% at 10 false alarms in 24 h, AUROC 0.934"
     assert capsys.readouterr().err.splitlines() == [
-        f"epoch 2 of 6: loss 0.4312; {scores}; the best so far",
-        f"epoch 2 of 6: {scores}",
+        f"epoch 2 of 6: loss 0.5000; {scores}; the best so far",
+        f"epoch 2 of 6: loss 0.5000; {scores}",
     ]
 
 

@@ -29,7 +29,7 @@ def test_each_record_is_a_line_with_its_kind_its_step_and_the_time(tmp_path: Pat
     records = (
         Started("tiny", {"seed": 1}, {"windows": 7}, 40),
         trained(10),
-        Validated(20, 1, {"auroc": 0.9, "sensitivity_at_10_fa": 0.5}, 0.4, 3.0, True),
+        Validated(20, 1, {"auroc": 0.9, "sensitivity_at_10_fa": 0.5}, 0.4, 3.0, 0.5, True),
         Notice("look", warning=True),
         Saved(20, "state", 0.5),
         Ended(21, "stopped by SIGTERM"),

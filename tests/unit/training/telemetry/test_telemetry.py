@@ -40,7 +40,7 @@ def test_a_runs_records_are_in_every_sink(config: Config, tmp_path: Path, capsys
     with Telemetry.opened(tmp_path, config, 40) as run:
         run.emit(Started("tiny", config.model_dump(mode="json"), {"windows": 7}, 40))
         run.emit(trained(10))
-        run.emit(Validated(20, 1, {"sensitivity_at_10_fa": 0.5, "auroc": 0.75}, 0.4, 3.0, True))
+        run.emit(Validated(20, 1, {"sensitivity_at_10_fa": 0.5, "auroc": 0.75}, 0.4, 3.0, 0.5, True))
         run.say("a line")
         run.warn("a warning")
         run.emit(Ended(40, "finished"))

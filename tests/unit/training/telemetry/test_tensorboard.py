@@ -14,7 +14,7 @@ TRAINED = {
     *("train/loss", "train/lr", "train/grad_norm", "train/samples_per_s", "train/skipped"),
     *("time/wait_ms", "time/compute_ms", "gpu/utilisation", "gpu/memory_gb"),
 }
-VALIDATED = {"val/threshold", "val/seconds"}
+VALIDATED = {"val/threshold", "val/seconds", "train/epoch_loss"}
 
 
 def trained(step: int, loss: float = 0.0) -> Trained:
@@ -34,7 +34,7 @@ def test_every_figure_is_a_curve_over_the_steps(tmp_path: Path) -> None:
     sink.write(Started("tiny", {"training": {"lr": 0.25}}, {"windows": 7}, 40))
     for step in (10, 20):
         sink.write(trained(step))
-    sink.write(Validated(20, 1, {"auroc": 0.75, "sensitivity_at_10_fa": 0.5}, 0.25, 3.0, True))
+    sink.write(Validated(20, 1, {"auroc": 0.75, "sensitivity_at_10_fa": 0.5}, 0.25, 3.0, 0.5, True))
     sink.write(Notice("not for here"))
     sink.write(Ended(20, "finished"))
     sink.close()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import struct
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
-from wandb.proto import wandb_internal_pb2
+from bench.wandb_file import history, offline_runs, records_of_an_ended_run
 
 from seizurekit.config import Config
 from seizurekit.training.telemetry.records import Ended, Started, Trained, Validated
@@ -27,37 +25,9 @@ def trained(step: int, loss: float = 0.5) -> Trained:
     return Trained(step, 1, loss, 1e-3, 2.0, 800.0, 1.0, 9.0)
 
 
-def records(path: Path) -> Iterator[Any]:
-    """Of a ``.wandb`` file, which is a LevelDB log: blocks of 32 KiB, of pieces with checksum, length and kind.
-
-    W&B had a reader of it, DataStore, until it left Python for its own process.
-    """
-    content, at, whole = path.read_bytes(), 7, b""
-    while at + 7 <= len(content):
-        length, kind = struct.unpack("<HB", content[at + 4 : at + 7])
-        if kind == 0:  # the rest of a block
-            at += 32768 - at % 32768
-            continue
-        whole += content[at + 7 : at + 7 + length]
-        at += 7 + length
-        if 32768 - at % 32768 < 7:
-            at += 32768 - at % 32768
-        if kind in (1, 4):
-            record = wandb_internal_pb2.Record()
-            record.ParseFromString(whole)
-            yield record
-            whole = b""
-
-
 def written(run_dir: Path) -> tuple[Path, list[Any]]:
-    folders = sorted((run_dir / "wandb").glob("offline-run-*"))
-    (file,) = folders[-1].glob("run-*.wandb")
-    return folders[-1], list(records(file))
-
-
-def history(found: list[Any]) -> list[dict[str, Any]]:
-    rows = (record.history.item for record in found if record.WhichOneof("record_type") == "history")
-    return [{item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row} for row in rows]
+    newest = offline_runs(run_dir)[-1]
+    return newest, records_of_an_ended_run(newest)
 
 
 def test_an_offline_run_is_read_back_with_the_values_that_were_told(
@@ -67,7 +37,7 @@ def test_an_offline_run_is_read_back_with_the_values_that_were_told(
         run.emit(Started("tiny", {}, {"windows": 7}, 40))
         run.emit(trained(10))
         run.emit(trained(20, loss=0.25))
-        run.emit(Validated(20, 1, {"auroc": 0.75}, 0.4, 3.0, True))
+        run.emit(Validated(20, 1, {"auroc": 0.75}, 0.4, 3.0, 0.5, True))
         run.emit(Ended(20, "finished"))
         assert run.url is None
     folder, found = written(tmp_path)
@@ -136,13 +106,16 @@ def fake_run(monkeypatch: pytest.MonkeyPatch, own_wandb: None) -> FakeRun:
 ONLINE = WandbPlan("online", "eeg", "ada")
 
 
-@pytest.mark.parametrize(("reason", "code"), [("finished", 0), ("stopped by SIGTERM", 1)])
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [(Ended(40, "no better loss in 8 epochs"), 0), (Ended(40, "stopped by SIGTERM", complete=False), 1)],
+)
 def test_the_url_is_said_at_the_start_and_at_the_end(
-    config: Config, fake_run: FakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], reason: str, code: int
+    config: Config, fake_run: FakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], ended: Ended, code: int
 ) -> None:
     with Telemetry.opened(tmp_path, config, 40, wandb=ONLINE) as run:
         assert run.url == "https://wandb.test/run"
-        run.emit(Ended(40, reason))
+        run.emit(ended)
     said = capsys.readouterr().err.splitlines()
     assert said[0] == said[-1] == "W&B: https://wandb.test/run"
     assert fake_run.exit_code == code
