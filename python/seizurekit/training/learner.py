@@ -167,7 +167,7 @@ class Learner:
         with torch.no_grad():
             seizure_BT = y_BT > 0
             found = (seizure_BT & (logits_BT > 0)).sum()
-            told = (loss_B.sum(), loss_B.new_tensor(len(x_BCT)), seizure_BT.sum(), found)
+            told = (loss_B.sum(), loss_B.new_full((), len(x_BCT)), seizure_BT.sum(), found)
             self._sums[:4] += torch.stack([value.to(self._sums.dtype) for value in told])
 
     def update(self, lr: float, stop: bool = False) -> Pending:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import seizurekit as sk
 from bench.local_s3 import variables
 from bench.loop import main
 from bench.static_s3 import BUCKET, served
+
+import seizurekit as sk
 
 
 @pytest.mark.parametrize("source", ["local", "s3"])
