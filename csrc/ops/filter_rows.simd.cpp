@@ -138,22 +138,34 @@ void backward_rows_of(const DifferentiatedRows<Real>& r) {
   }
 }
 
+/// Calls for the width and the activation, by which the loops are unrolled.
+template <typename Rows, typename Call>
+inline void unrolled(const Rows& of, Call call) {
+  switch (of.width) {
+    case 2:
+      return of.silu ? call.template operator()<2, true>() : call.template operator()<2, false>();
+    case 3:
+      return of.silu ? call.template operator()<3, true>() : call.template operator()<3, false>();
+    default:
+      return of.silu ? call.template operator()<4, true>() : call.template operator()<4, false>();
+  }
+}
+
+template <typename Real>
+void filter(const FilteredRows<Real>& r) {
+  unrolled(r, [&]<int width, bool silu>() { filter_rows_of<width, silu>(r); });
+}
+
+template <typename Real>
+void backward(const DifferentiatedRows<Real>& r) {
+  unrolled(r.of, [&]<int width, bool silu>() { backward_rows_of<width, silu>(r); });
+}
+
 }  // namespace
 
-// Each function for every width, which the loops are unrolled by.
-#define SEIZUREKIT_BY_WIDTH(function, of)                              \
-  switch ((of).width) {                                                \
-    case 2:                                                            \
-      return (of).silu ? function<2, true>(r) : function<2, false>(r); \
-    case 3:                                                            \
-      return (of).silu ? function<3, true>(r) : function<3, false>(r); \
-    default:                                                           \
-      return (of).silu ? function<4, true>(r) : function<4, false>(r); \
-  }
-
-void filter_rows(const FilteredRows<float>& r) { SEIZUREKIT_BY_WIDTH(filter_rows_of, r) }
-void filter_rows(const FilteredRows<double>& r) { SEIZUREKIT_BY_WIDTH(filter_rows_of, r) }
-void backward_rows(const DifferentiatedRows<float>& r) { SEIZUREKIT_BY_WIDTH(backward_rows_of, r.of) }
-void backward_rows(const DifferentiatedRows<double>& r) { SEIZUREKIT_BY_WIDTH(backward_rows_of, r.of) }
+void filter_rows(const FilteredRows<float>& r) { filter(r); }
+void filter_rows(const FilteredRows<double>& r) { filter(r); }
+void backward_rows(const DifferentiatedRows<float>& r) { backward(r); }
+void backward_rows(const DifferentiatedRows<double>& r) { backward(r); }
 
 }  // namespace seizurekit::ops::SEIZUREKIT_ISA
