@@ -153,12 +153,12 @@ inline void unrolled(const Rows& of, Call call) {
 
 template <typename Real>
 void filter(const FilteredRows<Real>& r) {
-  unrolled(r, [&]<int width, bool silu>() { filter_rows_of<width, silu>(r); });
+  unrolled(r, [&]<int width, bool silu> { filter_rows_of<width, silu>(r); });
 }
 
 template <typename Real>
 void backward(const DifferentiatedRows<Real>& r) {
-  unrolled(r.of, [&]<int width, bool silu>() { backward_rows_of<width, silu>(r); });
+  unrolled(r.of, [&]<int width, bool silu> { backward_rows_of<width, silu>(r); });
 }
 
 }  // namespace
