@@ -28,7 +28,11 @@ def served(folder: Path, latency_ms: float) -> Iterator[dict[str, str]]:
     command = [sys.executable, __file__, str(folder), "--latency-ms", str(latency_ms)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        if process.stdout is None or not (port := process.stdout.readline().strip()):
+        if process.stdout is None:
+            raise RuntimeError("the server has no output to tell its port by")
+        with process.stdout:
+            port = process.stdout.readline().strip()
+        if not port:
             raise RuntimeError("the server did not start")
         yield {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",

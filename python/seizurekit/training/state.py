@@ -1,7 +1,7 @@
 """Training states: what a run goes on from, one safetensors file each, loadable without running code from it.
 
 Tensors are named ``model.*``, ``average.*``, and by the optimiser's ``exp_avg.*``, ``exp_avg_sq.*`` and ``step.*``; the
-rest is JSON in the header, with a checksum over the tensors. A file appears whole or not at all.
+rest is JSON in the header, with a checksum over all of it. A file appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class TrainingState:
 def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], header: Mapping[str, Any], keep: int) -> Path:
     """Writes the state of a step and removes all but the newest `keep`; the newest is never the one removed."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    whole = {"format": FORMAT, "format_version": FORMAT_VERSION, "checksum": _checksum(held), **header}
+    whole = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
+    whole["checksum"] = _checksum(whole, held)
     path = folder / _NAME.format(step)
     write_whole(path, safetensors.torch.save(held, {_HEADER: json.dumps(whole, allow_nan=True)}))
     for old in _states(folder)[keep:]:
@@ -100,13 +101,13 @@ def _read(path: Path) -> TrainingState:
     if header.get("format_version") != FORMAT_VERSION:
         found = f"{header.get('format_version')!r} (written by version {header.get('versions', {}).get('seizurekit')})"
         raise CheckpointError(f"{path}: format_version: found {found}, wanted {FORMAT_VERSION}")
-    if header.get("checksum") != _checksum(tensors):
-        raise CheckpointError(f"{path}: damaged: its tensors do not fit their checksum")
+    if header.pop("checksum", None) != _checksum(header, tensors):
+        raise CheckpointError(f"{path}: damaged: its content does not fit its checksum")
     return TrainingState(path, tensors, header)
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _checksum(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
