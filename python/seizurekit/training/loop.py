@@ -86,24 +86,24 @@ def train(
         TrainingStoppedError: SIGTERM or SIGINT came; a state was saved.
     """
     config = shortened_for_smoke(config)
-    path = run_dir or Path("runs") / config.name
+    folder = RunFolder(run_dir or Path("runs") / config.name)
     with StopRequest() as stop, joined(config.training.device) as (ranks, device_name), ExitStack() as stack:
         stack.enter_context(seeded(config.seed, config.training.deterministic))
         device = pick_device(device_name, "training.device")
         data = open_data(config)
         plan = ranks.first_only(lambda: check_wandb(config.wandb))
-        ranks.first_only(lambda: stack.enter_context(held(path, resume=resume, overwrite=overwrite)))
+        ranks.first_only(lambda: stack.enter_context(held(folder.path, resume=resume, overwrite=overwrite)))
 
         model = build(config, data.windows.seizure_ratio).to(device)
         served = check_kernels(model, config, device)
         learner = Learner(model, config, data.pos_weight, ranks)
         loader = make_loader(data, config, device, ranks)
         steps = total_steps(config, loader)
-        state, progress, notes = gone_on_with(RunFolder(path), config, data, learner, resume)
+        state, progress, notes = gone_on_with(folder, config, data, learner, resume)
 
         resumed = state.header["telemetry"] if state else None
         telemetry = stack.enter_context(
-            Telemetry.opened(path, config, steps, first=ranks.first, resumed=resumed, wandb=plan)
+            Telemetry.opened(folder.path, config, steps, first=ranks.first, resumed=resumed, wandb=plan)
         )
         parameters = sum(parameter.numel() for parameter in model.parameters())
         facts = {**served, "device": str(device), "processes": ranks.world, "parameters": parameters}
@@ -114,7 +114,7 @@ def train(
             telemetry.say(line)
         for line in notes:
             telemetry.warn(line)
-        return Run(config, RunFolder(path), data, learner, loader, ranks, stop, telemetry, progress).to_its_end()
+        return Run(config, folder, data, learner, loader, ranks, stop, telemetry, progress).to_its_end()
 
 
 def gone_on_with(

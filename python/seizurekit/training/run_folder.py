@@ -11,9 +11,9 @@ from pathlib import Path
 
 from seizurekit.errors import ConfigError
 from seizurekit.training.state import has_states, remove_states
+from seizurekit.training.telemetry.telemetry import METRICS
 
 BEST = "best.safetensors"
-METRICS = "metrics.jsonl"
 STATES = "checkpoints"
 _LOCK = ".lock"
 
