@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import random
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
 
+from forked_commands import forked_commands
 from seizurekit.training.state import TrainingState, newest_state, remove_states
 
 DEMO = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
 KILLS = 20
+USED = ("seizurekit.training.loop", "seizurekit.config", "torch._dynamo", "zarr")
 OVERRIDES = (
     "name=run",
     "cache={window: 5, stride: 5}",
@@ -32,48 +30,6 @@ OVERRIDES = (
     "telemetry={every: 1, tensorboard: false}",
     "model={widths: [8, 8, 16], layers: 1, headdim: 4, d_state: 4, dropout: 0.1}",
 )
-# Python and torch are started once: each training is a fork of this, so that a kill meets it and not its imports.
-FORKING = """
-import json, os, sys, time
-import seizurekit.training.loop
-from seizurekit.cli.app import main
-for line in sys.stdin:
-    arguments, kill, after = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        os.dup2(2, 1)
-        sys.argv = ["seizurekit", *arguments]
-        main()
-    if kill:
-        time.sleep(after)
-        os.kill(child, kill)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-Start = Callable[..., int]
-
-
-@contextmanager
-def trainings(folder: Path) -> Iterator[Start]:
-    """Gives a function that trains in `folder`, and sends a signal after so many seconds if one is given."""
-    folder.mkdir()
-    command = [sys.executable, "-c", FORKING]
-    with (
-        (folder / "stderr").open("w") as said,
-        subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True
-        ) as forking,
-    ):
-
-        def start(*arguments: object, kill: int = 0, after: float = 0.0) -> int:
-            assert forking.stdin is not None
-            assert forking.stdout is not None
-            forking.stdin.write(json.dumps(([str(argument) for argument in arguments], kill, after)) + "\n")
-            forking.stdin.flush()
-            return int(forking.stdout.readline())
-
-        yield start
-        assert forking.stdin is not None
-        forking.stdin.close()
 
 
 def newest(run: Path) -> TrainingState:
@@ -93,22 +49,22 @@ def test_after_twenty_kills_the_weights_and_the_figures_are_those_of_the_unbroke
 ) -> None:
     train = ("train", DEMO, *OVERRIDES, f"cache.dir={small_store}")
     one, other = (tmp_path / name / "runs" / "run" for name in ("whole", "killed"))
-    with trainings(tmp_path / "whole") as start:
+    with forked_commands(tmp_path / "whole", *USED) as start:
         began = time.monotonic()
-        assert start(*train) == 0, (tmp_path / "whole" / "stderr").read_text()
+        assert start(*train) == 0, (tmp_path / "whole" / "said").read_text()
         seconds = time.monotonic() - began
     rng = random.Random(0)
     kills = {signal.SIGTERM: 0, signal.SIGKILL: 0}
-    with trainings(tmp_path / "killed") as start:
+    with forked_commands(tmp_path / "killed", *USED) as start:
         while sum(kills.values()) < KILLS:
             number = rng.choice((signal.SIGTERM, signal.SIGKILL))
             ended = start(*train, "--resume", kill=number, after=rng.uniform(0.0, 0.4) * seconds)
-            assert ended in (0, -number, 128 + number), (tmp_path / "killed" / "stderr").read_text()
+            assert ended in (0, -number, 128 + number), (tmp_path / "killed" / "said").read_text()
             if ended:
                 kills[number] += 1
             else:  # it came to its end before that: once more from the beginning
                 remove_states(other / "checkpoints")
-        assert start(*train, "--resume") == 0, (tmp_path / "killed" / "stderr").read_text()
+        assert start(*train, "--resume") == 0, (tmp_path / "killed" / "said").read_text()
     assert min(kills.values()) > 3
     first, second = newest(one), newest(other)
     assert first.tensors.keys() == second.tensors.keys()

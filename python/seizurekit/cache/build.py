@@ -168,18 +168,18 @@ def build_planned(
     if _is_sealed(folder):
         return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
     with only_one(folder, "build"):
-        if folder.size(GROUP_FILE) is not None:  # another build ended just now, or was killed while it cleaned up
-            cache = _opened_if_same(root, plan)
-            remove_build(folder)
-            return _report(cache, 0.0, was_complete=True)
-        _resume_or_begin(plan, folder)
-        _remove_leftovers(folder, plan)
-        fill(plan, data, folder, execute, _Counter(plan, on_progress), read)
-        _remove_leftovers(folder, plan)  # of workers that were killed
-        seal(plan, _all_filled(plan, folder), folder)
-    cache = open_split(root, plan.split)
-    write_manifest(cache)
-    return _report(cache, time.monotonic() - began, was_complete=False)
+        is_filled = folder.size(GROUP_FILE) is not None  # by another, which ended just now or was killed right after
+        if not is_filled:
+            _resume_or_begin(plan, folder)
+            _remove_leftovers(folder, plan)
+            fill(plan, data, folder, execute, _Counter(plan, on_progress), read)
+            _remove_leftovers(folder, plan)  # of workers that were killed
+            seal(plan, _all_filled(plan, folder), folder)
+        cache = _opened_if_same(root, plan)
+        _remove_leftovers(folder, plan)  # of a build that was killed after it had filled the store
+        write_manifest(cache)
+        remove_build(folder)
+    return _report(cache, 0.0 if is_filled else time.monotonic() - began, was_complete=is_filled)
 
 
 def _is_sealed(folder: Folder) -> bool:

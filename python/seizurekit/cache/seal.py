@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from seizurekit.cache.fill import Filled
 from seizurekit.cache.layout import (
     BUILD_FOLDER,
     CHUNKS_A_SHARD,
+    COPY_FILE,
     EVENTS,
     FAILED,
     FORMAT_VERSION,
@@ -37,7 +38,7 @@ from seizurekit.storage.local import LocalFolder
 
 
 def seal(plan: Plan, filled: dict[int, Filled], folder: Folder) -> None:
-    """Writes everything but the signal, the group's own metadata last, and ends the build."""
+    """Writes everything but the signal, the group's own metadata last: from then on it is a store."""
     shards = {int(name): size for name, size in folder.at(SHARDS).files().items()}
     tables = {
         RECORDINGS: ("recording", _recording_columns(plan, filled)),
@@ -63,17 +64,18 @@ def seal(plan: Plan, filled: dict[int, Filled], folder: Folder) -> None:
         },
     }
     folder.write(GROUP_FILE, _json(group))
-    remove_build(folder)
 
 
 def remove_build(folder: Folder) -> None:
-    """Takes away what an unfinished build kept beside the store, the plan, which makes it unfinished, last."""
+    """Takes away what an unfinished build or copy kept beside the store; last the file that makes it unfinished."""
     build = folder.at(BUILD_FOLDER)
-    for name in sorted(build.files(), key=lambda name: name == PLAN_FILE):
-        if name != LOCK_FILE:  # its holder's
+    is_local = isinstance(folder, LocalFolder)
+    for name in sorted(build.files(), key=lambda name: name in (PLAN_FILE, COPY_FILE)):
+        if is_local or name != LOCK_FILE:  # in an object store its holder goes on renewing it
             build.remove(name)
     if isinstance(folder, LocalFolder):
-        shutil.rmtree(folder.path / BUILD_FOLDER, ignore_errors=True)
+        with suppress(OSError):  # another build may have put its lock there just now
+            (folder.path / BUILD_FOLDER).rmdir()
 
 
 def _indexes(folder: Folder, shards: dict[int, int]) -> NDArray[np.uint64]:

@@ -186,7 +186,7 @@ def test_a_build_that_was_killed_while_it_cleaned_up_does_nothing_again(
         raise StorageError("stopped")
 
     with monkeypatch.context() as patched:
-        patched.setattr("seizurekit.cache.seal.remove_build", killed)
+        patched.setattr("seizurekit.cache.build.remove_build", killed)
         with pytest.raises(StorageError, match="stopped"):
             sk.build_cache(small_corpus, tmp_path, split="dev")
     (tmp_path / "dev" / ".build" / "unit-000000.json").unlink()
