@@ -5,7 +5,7 @@ DATA ?= build/demo/edf
 CACHE := build/demo/cache$(if $(filter build/demo/edf,$(DATA)),,-$(notdir $(abspath $(DATA)/..)))
 SEIZUREKIT := $(BIN)/seizurekit
 CPP := $(shell find csrc tests/fuzz -name '*.cpp' -o -name '*.hpp')
-NATIVE := CMakeLists.txt pyproject.toml constraints/cpu.txt $(shell find csrc -type f) $(wildcard kernels/*/*.cu kernels/*/*.cuh)
+NATIVE := CMakeLists.txt pyproject.toml constraints/cpu.txt $(shell find csrc -type f) $(wildcard kernels/*/*.cu kernels/*/*.cuh kernels/*/*.cmake)
 
 .PHONY: demo test lint format bench fuzz wheel clean
 
