@@ -86,16 +86,18 @@ void copy_final_state(const Convolution& problem, const Sequence& x, const void*
   const std::int64_t states = problem.width - 1;
   const auto* edge = static_cast<const Element*>(initial);
   auto* final_state = static_cast<Element*>(out);
-  for (std::int64_t row = 0; row < problem.batch * problem.channels; ++row) {
-    const std::int64_t item = row / problem.channels;
-    const Element* line =
-        static_cast<const Element*>(x.data) + item * x.batch_stride + row % problem.channels * x.channel_stride;
+  for (std::int64_t item = 0; item < problem.batch; ++item) {
+    const Element* sequence = static_cast<const Element*>(x.data) + item * x.batch_stride;
     for (std::int64_t s = 0; s < states; ++s) {
       const std::int64_t t = problem.length - states + s;
-      if (t >= 0) {
-        final_state[row * states + s] = line[(problem.reverse ? problem.length - 1 - t : t) * x.time_stride];
-      } else {
-        final_state[row * states + s] = edge == nullptr ? Element{} : edge[row * states + t + states];
+      const std::int64_t offset = (problem.reverse ? problem.length - 1 - t : t) * x.time_stride;
+      for (std::int64_t d = 0; d < problem.channels; ++d) {
+        const std::int64_t line = (item * problem.channels + d) * states;
+        if (t >= 0) {
+          final_state[line + s] = sequence[offset + d * x.channel_stride];
+        } else {
+          final_state[line + s] = edge == nullptr ? Element{} : edge[line + t + states];
+        }
       }
     }
   }

@@ -10,6 +10,16 @@ namespace {
 constexpr int kTogether = 8;
 constexpr int kBackwardTogether = 4;
 
+/// Rows that the next tile of these channels reads first, asked for while this one is computed: the processor itself
+/// looks ahead along a row, but not from the end of one to the row some lines on.
+template <int times, typename Real>
+[[gnu::always_inline]] inline void prefetch(const Real* const* rows, std::int64_t first) {
+#pragma GCC unroll 8
+  for (int i = 0; i < times; ++i) {
+    __builtin_prefetch(rows[i] + first, 0, 2);
+  }
+}
+
 template <int width, typename Real>
 inline Lanes<Real> weighted(const Lanes<Real> (&taps)[width], Lanes<Real> bias, const Lanes<Real>* samples) {
   for (int k = 0; k < width; ++k) {
@@ -18,10 +28,10 @@ inline Lanes<Real> weighted(const Lanes<Real> (&taps)[width], Lanes<Real> bias, 
   return bias;
 }
 
-/// `count` channels from `first` on at `times` times.
+/// `count` channels from `first` on at `times` times; `ahead` tells that as many times come after them.
 template <int width, int times, bool silu, bool whole, typename Real>
 [[gnu::always_inline]] inline void filter_tile(const FilteredRows<Real>& r, std::int64_t t, std::int64_t first,
-                                               int count) {
+                                               int count, bool ahead) {
   Lanes<Real> taps[width];
   for (int k = 0; k < width; ++k) {
     taps[k] = load<whole>(r.taps + k * r.tap_stride + first, count);
@@ -30,6 +40,9 @@ template <int width, int times, bool silu, bool whole, typename Real>
   Lanes<Real> x[times + width - 1];
   for (int i = 0; i < times + width - 1; ++i) {
     x[i] = load<whole>(r.rows[t + i] + first, count);
+  }
+  if (ahead) {
+    prefetch<times>(r.rows + t + times + width - 1, first);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < times; ++i) {
@@ -44,11 +57,12 @@ template <int width, int times, bool silu, bool whole, typename Real>
 template <int width, int times, bool silu, typename Real>
 inline void filter_times(const FilteredRows<Real>& r, std::int64_t t) {
   std::int64_t first = 0;
+  const bool ahead = times > 1 && t + times + times <= r.count;
   for (; first + kLanes <= r.channels; first += kLanes) {
-    filter_tile<width, times, silu, true>(r, t, first, kLanes);
+    filter_tile<width, times, silu, true>(r, t, first, kLanes, ahead);
   }
   if (first < r.channels) {
-    filter_tile<width, times, silu, false>(r, t, first, static_cast<int>(r.channels - first));
+    filter_tile<width, times, silu, false>(r, t, first, static_cast<int>(r.channels - first), ahead);
   }
 }
 
@@ -66,7 +80,7 @@ void filter_rows_of(const FilteredRows<Real>& r) {
 /// As filter_tile.
 template <int width, int times, bool silu, bool whole, typename Real>
 [[gnu::always_inline]] inline void backward_tile(const DifferentiatedRows<Real>& r, std::int64_t t, std::int64_t first,
-                                                 int count) {
+                                                 int count, bool ahead) {
   constexpr int states = width - 1;
   const FilteredRows<Real>& of = r.of;
   Lanes<Real> taps[width];
@@ -83,6 +97,10 @@ template <int width, int times, bool silu, bool whole, typename Real>
   }
   for (int k = 0; k <= width; ++k) {
     sums[k] = load<whole>(r.sums + k * r.sum_stride + first, count);
+  }
+  if (ahead) {
+    prefetch<times>(of.rows + t + times + states, first);
+    prefetch<times>(r.dy + t + times, first);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < times; ++i) {
@@ -119,11 +137,12 @@ template <int width, int times, bool silu, bool whole, typename Real>
 template <int width, int times, bool silu, typename Real>
 inline void backward_times(const DifferentiatedRows<Real>& r, std::int64_t t) {
   std::int64_t first = 0;
+  const bool ahead = times > 1 && t + times + times <= r.of.count;
   for (; first + kLanes <= r.of.channels; first += kLanes) {
-    backward_tile<width, times, silu, true>(r, t, first, kLanes);
+    backward_tile<width, times, silu, true>(r, t, first, kLanes, ahead);
   }
   if (first < r.of.channels) {
-    backward_tile<width, times, silu, false>(r, t, first, static_cast<int>(r.of.channels - first));
+    backward_tile<width, times, silu, false>(r, t, first, static_cast<int>(r.of.channels - first), ahead);
   }
 }
 

@@ -161,6 +161,28 @@ def test_a_resumed_run_equals_an_unbroken_one_to_the_last_bit(
     resumed_equals_unbroken(made, tmp_path, monkeypatch, step=5)
 
 
+def test_a_compiled_detector_has_the_losses_and_the_states_of_the_plain_one(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_module, compiled = torch.nn.Module.compile, []
+
+    def traced(module: torch.nn.Module) -> None:
+        compiled.append(module)
+        compile_module(module, backend="aot_eager")  # differentiated as ever, but not turned into C++, for minutes
+
+    monkeypatch.setattr(torch.nn.Module, "compile", traced)
+    plain = with_(config(small_store, epochs=1, max_steps=3), model={"dropout": 0.0})
+    loop.train(plain, tmp_path / "plain")
+    assert not compiled
+    loop.train(with_(plain, training={"compile": True}), tmp_path / "compiled")
+    assert len(compiled) == 1
+    np.testing.assert_allclose(losses(tmp_path / "compiled"), losses(tmp_path / "plain"), rtol=1e-4)
+    one, other = (newest_state(tmp_path / name / "checkpoints", pytest.fail) for name in ("plain", "compiled"))
+    assert one is not None
+    assert other is not None
+    assert one.tensors.keys() == other.tensors.keys()
+
+
 def test_a_run_that_is_over_is_not_trained_again(small_store: Path, tmp_path: Path) -> None:
     made = config(small_store, epochs=1)
     first = loop.train(made, tmp_path)
