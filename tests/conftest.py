@@ -28,6 +28,16 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def files_of() -> Callable[[Path], dict[str, bytes]]:
+    """A folder's files with their bytes."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+    return read
+
+
+@pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A synthetic corpus in TUSZ's layout: patients in train, dev and eval, some minutes each."""
     from seizurekit.recordings.synthetic import write_synthetic_corpus

@@ -50,7 +50,8 @@ def forked_commands(folder: Path, *imported: str) -> Iterator[Start]:
     """Gives a function that runs a command in `folder` and returns its exit code, negative for a signal.
 
     `start(*arguments, kill=SIGTERM, after=0.5)` sends it a signal after so many seconds;
-    `start(*arguments, operation=3)` kills it before it makes, renames or removes a file or folder for the third time.
+    `start(*arguments, operation=3)` kills it before it makes, renames or removes a file or folder for the third time;
+    without either it must end with 0, or the failure tells what was printed.
 
     Args:
         folder: made anew; what the commands print goes to the file `said` in it.
@@ -76,7 +77,9 @@ def forked_commands(folder: Path, *imported: str) -> Iterator[Start]:
         def start(*arguments: object, kill: int = 0, after: float = 0.0, operation: int = 0) -> int:
             to.write(json.dumps(([str(argument) for argument in arguments], kill, after, operation)) + "\n")
             to.flush()
-            return int(back.readline())
+            code = int(back.readline())
+            assert code == 0 or kill or operation, Path(said.name).read_text()
+            return code
 
         yield start
         to.close()

@@ -94,7 +94,7 @@ class RowBlock {
     std::int64_t begin, end;
   };
 
-  static constexpr std::int64_t kTile = direct<Element> ? 256 : 16;
+  static constexpr std::int64_t kTile = direct<Element> ? kTimes : 16;
   static constexpr std::int64_t kMostStates = 3;
   static constexpr std::int64_t kMostRows = kTile + kMostStates;
 

@@ -6,67 +6,75 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from forked_commands import forked_commands
+from forked_commands import Start, forked_commands
 from seizurekit.recordings.synthetic import write_synthetic_corpus
 
 KILLS = 20
 STEP = 20
+Files = Callable[[Path], dict[str, bytes]]
 USED = ("seizurekit.cache.build", "seizurekit.config", "scipy.signal", "zarr")
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+@contextmanager
+def builds(folder: Path, workers: int, patients: tuple[int, int]) -> Iterator[Start]:
+    """Gives a function that builds a store of so many patients in train and dev, see `forked_commands`."""
+    corpus = folder / "edf"
+    train, dev = patients
+    write_synthetic_corpus(corpus, seed=5, train_patients=train, dev_patients=dev, eval_patients=0, minutes=1)
+    command = ("build-cache", "--workers", workers, "--data-dir", corpus, "--cache-dir")
+    with forked_commands(folder / "commands", *USED) as start:
+        yield partial(start, *command)
 
 
-def differing(one: Path, other: Path) -> list[str]:
+def differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
     """Names of the files that are in one folder alone, or of other bytes in each."""
-    first, second = files(one), files(other)
-    return sorted(name for name in first.keys() | second.keys() if first.get(name) != second.get(name))
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
 @pytest.mark.slow
-def test_a_build_killed_at_twenty_random_moments_gives_the_same_bytes(tmp_path: Path) -> None:
-    corpus, killed, whole = tmp_path / "edf", tmp_path / "killed", tmp_path / "whole"
-    write_synthetic_corpus(corpus, seed=5, train_patients=6, dev_patients=2, eval_patients=0, minutes=1)
-    build = ("build-cache", "--workers", 2, "--data-dir", corpus, "--cache-dir")
-    with forked_commands(tmp_path / "commands", *USED) as start:
+def test_a_build_killed_at_twenty_random_moments_gives_the_same_bytes(tmp_path: Path, files_of: Files) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    with builds(tmp_path, workers=2, patients=(6, 2)) as build:
 
         def seconds_of(cache: Path) -> float:
             began = time.monotonic()
-            assert start(*build, cache) == 0, (tmp_path / "commands" / "said").read_text()
+            assert build(cache) == 0
             return time.monotonic() - began
 
         seconds = min(seconds_of(tmp_path / "cold"), seconds_of(whole))
         moments, kills = random.Random(1), 0
         while kills < KILLS:
-            if start(*build, killed, kill=signal.SIGKILL, after=moments.uniform(0.0, 0.9) * seconds):
+            if build(killed, kill=signal.SIGKILL, after=moments.uniform(0.0, 0.9) * seconds):
                 kills += 1
-                assert start(*build, killed) == 0, (tmp_path / "commands" / "said").read_text()
-            assert differing(killed, whole) == []
+                assert build(killed) == 0
+            assert differing(files_of(killed), files_of(whole)) == []
             shutil.rmtree(killed)
 
 
 @pytest.mark.slow
-def test_a_build_killed_in_the_course_or_anywhere_at_the_end_of_its_work_gives_the_same_bytes(tmp_path: Path) -> None:
-    corpus, killed, whole = tmp_path / "edf", tmp_path / "killed", tmp_path / "whole"
-    write_synthetic_corpus(corpus, seed=5, train_patients=1, dev_patients=0, eval_patients=0, minutes=1)
-    build = ("build-cache", "--workers", 1, "--data-dir", corpus, "--cache-dir")
-    with forked_commands(tmp_path / "commands", *USED) as start:
-        assert start(*build, whole) == 0, (tmp_path / "commands" / "said").read_text()
+def test_a_build_killed_in_the_course_or_anywhere_at_the_end_of_its_work_gives_the_same_bytes(
+    tmp_path: Path, files_of: Files
+) -> None:
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    with builds(tmp_path, workers=1, patients=(1, 0)) as build:
+        assert build(whole) == 0
 
         def survives(operation: int) -> bool:
-            ended = start(*build, killed, operation=operation)
+            ended = build(killed, operation=operation)
             assert ended in (0, -signal.SIGKILL)
-            assert start(*build, killed) == 0, (tmp_path / "commands" / "said").read_text()
-            assert differing(killed, whole) == [], operation
+            assert build(killed) == 0
+            assert differing(files_of(killed), files_of(whole)) == [], operation
             shutil.rmtree(killed)
             return ended == 0
 
         beyond = next(operation for operation in range(1, 10_000, STEP) if survives(operation))
         endings = [survives(operation) for operation in range(beyond - STEP, beyond)]
-    assert beyond > len(files(whole))
+    assert beyond > len(files_of(whole))
     assert not endings[0]

@@ -69,9 +69,8 @@ def seal(plan: Plan, filled: dict[int, Filled], folder: Folder) -> None:
 def remove_build(folder: Folder) -> None:
     """Takes away what an unfinished build or copy kept beside the store; last the file that makes it unfinished."""
     build = folder.at(BUILD_FOLDER)
-    is_local = isinstance(folder, LocalFolder)
     for name in sorted(build.files(), key=lambda name: name in (PLAN_FILE, COPY_FILE)):
-        if is_local or name != LOCK_FILE:  # in an object store its holder goes on renewing it
+        if folder.is_local or name != LOCK_FILE:  # in an object store its holder goes on renewing it
             build.remove(name)
     if isinstance(folder, LocalFolder):
         with suppress(OSError):  # another build may have put its lock there just now
