@@ -28,7 +28,7 @@ from bench.loader_corpus import Corpus, make_corpus
 from bench.local_s3 import local_s3, variables
 from bench.measure import this_machine
 from bench.slow_proxy import Faults
-from seizurekit.storage.folder import open_folder
+from seizurekit.storage.open import open_folder
 
 MEMCPY = "memcpy of the batch"
 OURS, LOADER, TENSORSTORE = "seizurekit reader", "seizurekit WindowLoader", "TensorStore"

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.cache.build import build_planned
-from seizurekit.cache.fill import Filled, Work, in_threads
+from seizurekit.cache.build.build import build_planned
+from seizurekit.cache.build.fill import Filled, Work, in_threads
+from seizurekit.cache.build.plan import Plan, PlannedRecording, places
 from seizurekit.cache.layout import CHUNK_SECONDS, OK, STEP
-from seizurekit.cache.plan import Plan, PlannedRecording, places
 from seizurekit.cache.store import open_cache
 from seizurekit.signal.chain import Chain
 from seizurekit.signal.preprocess import quantize
-from seizurekit.storage.folder import open_folder
+from seizurekit.storage.open import open_folder
 
 RATE = Chain().sampling_rate
 MINUTES = 20

@@ -31,13 +31,13 @@ from bench.measure import this_machine
 from bench.static_s3 import BUCKET, served
 from seizurekit.cache.store import open_cache
 from seizurekit.config import Config
-from seizurekit.loading.windows import EEGWindowDataset
+from seizurekit.loading.dataset import EEGWindowDataset
 from seizurekit.training.data import Data, make_loader
 from seizurekit.training.learner import Pending
 from seizurekit.training.loop import Run, total_steps
-from seizurekit.training.progress import Progress
 from seizurekit.training.ranks import Ranks
-from seizurekit.training.run_folder import RunFolder
+from seizurekit.training.run.folder import RunFolder
+from seizurekit.training.run.progress import Progress
 from seizurekit.training.stop import StopRequest
 from seizurekit.training.telemetry.telemetry import Telemetry
 

@@ -16,14 +16,14 @@ import numpy as np
 import seizurekit as sk
 from bench.loader_corpus import RATE
 from bench.measure import this_machine
-from seizurekit.cache.fill import Filled
+from seizurekit.cache.build.fill import Filled
+from seizurekit.cache.build.plan import Plan, PlannedRecording, places
+from seizurekit.cache.build.seal import seal
 from seizurekit.cache.layout import CHUNK_SECONDS, OK, STEP
-from seizurekit.cache.plan import Plan, PlannedRecording, places
-from seizurekit.cache.seal import seal
 from seizurekit.loading.balanced import balanced_choice
-from seizurekit.loading.windows import seizure_ratio
+from seizurekit.loading.dataset import seizure_ratio
 from seizurekit.signal.chain import Chain
-from seizurekit.storage.folder import open_folder
+from seizurekit.storage.open import open_folder
 
 AIM_S = 0.3
 

@@ -81,7 +81,7 @@ def upload() -> Callable[[Path, str], str]:
     """Puts a local folder into an object store; gives the URL back."""
 
     def put(folder: Path, url: str) -> str:
-        from seizurekit.storage.folder import open_folder
+        from seizurekit.storage.open import open_folder
 
         target = open_folder(url)
         for path in sorted(folder.rglob("*")):

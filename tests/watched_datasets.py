@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch.utils.data import get_worker_info
 
-from seizurekit.loading.windows import EEGWindowDataset
+from seizurekit.loading.dataset import EEGWindowDataset
 
 Items = list[tuple[torch.Tensor, torch.Tensor]]
 

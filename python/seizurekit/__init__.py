@@ -11,27 +11,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seizurekit import models as models
     from seizurekit import ops as ops
-    from seizurekit.cache.build import build_cache as build_cache
+    from seizurekit.cache.build.build import build_cache as build_cache
     from seizurekit.cache.store import open_cache as open_cache
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
     from seizurekit.loading.balanced import BalancedSeizureDataset as BalancedSeizureDataset
+    from seizurekit.loading.dataset import EEGWindowDataset as EEGWindowDataset
     from seizurekit.loading.loader import WindowLoader as WindowLoader
-    from seizurekit.loading.windows import EEGWindowDataset as EEGWindowDataset
     from seizurekit.recordings.annotations import read_annotations as read_annotations
     from seizurekit.recordings.edf import open_edf as open_edf
     from seizurekit.recordings.repair import repair_edf as repair_edf
     from seizurekit.signal.chain import Chain as Chain
     from seizurekit.signal.preprocess import preprocess as preprocess
+    from seizurekit.version import __version__ as __version__
 
 _HOME = {
     "BalancedSeizureDataset": "seizurekit.loading.balanced",
     "Chain": "seizurekit.signal.chain",
-    "EEGWindowDataset": "seizurekit.loading.windows",
+    "EEGWindowDataset": "seizurekit.loading.dataset",
     "EdfError": "seizurekit.errors",
     "SeizurekitError": "seizurekit.errors",
     "WindowLoader": "seizurekit.loading.loader",
-    "build_cache": "seizurekit.cache.build",
+    "__version__": "seizurekit.version",
+    "build_cache": "seizurekit.cache.build.build",
     "open_cache": "seizurekit.cache.store",
     "open_edf": "seizurekit.recordings.edf",
     "preprocess": "seizurekit.signal.preprocess",
@@ -61,10 +63,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        value: Any = importlib.import_module("importlib.metadata").version("seizurekit")
-    elif name in _HOME:
-        value = getattr(importlib.import_module(_HOME[name]), name)
+    if name in _HOME:
+        value: Any = getattr(importlib.import_module(_HOME[name]), name)
     elif name in _MODULES:
         value = importlib.import_module(f"seizurekit.{name}")
     else:

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from forked_commands import forked_commands
-from seizurekit.training.state import TrainingState, newest_state, remove_states
+from seizurekit.training.run.state import TrainingState, newest_state, remove_states
 
 DEMO = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
 KILLS = 20

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seizurekit._core import cache as core
-from seizurekit.cache.columns import read_columns
 from seizurekit.cache.layout import (
     BUILD_FOLDER,
     CHUNK_SECONDS,
@@ -29,14 +28,16 @@ from seizurekit.cache.layout import (
     SHARDS_GROUP,
 )
 from seizurekit.cache.manifest import Manifest, read_manifest
-from seizurekit.cache.reading import LocalReader, SignalReader, Stretches, Unreadable, default_threads
-from seizurekit.cache.remote import RemoteReader
-from seizurekit.cache.shard_cache import DEFAULT_GB, ShardCache
+from seizurekit.cache.read.columns import read_columns
+from seizurekit.cache.read.local import LocalReader, SignalReader, Stretches, Unreadable, default_threads
+from seizurekit.cache.read.remote import RemoteReader
+from seizurekit.cache.read.shard_cache import DEFAULT_GB, ShardCache
 from seizurekit.cache.windows import Seizures, Windows
 from seizurekit.errors import CacheError
 from seizurekit.signal.chain import Chain
-from seizurekit.storage.folder import Folder, Options, open_folder
+from seizurekit.storage.folder import Folder, Options
 from seizurekit.storage.local import LocalFolder
+from seizurekit.storage.open import open_folder
 
 
 class Cache:

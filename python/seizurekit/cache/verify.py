@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from seizurekit.cache.build.writer import damages_of
 from seizurekit.cache.layout import shard_name
-from seizurekit.cache.shard import damages_of
 from seizurekit.cache.store import Cache
 
 

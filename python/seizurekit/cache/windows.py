@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from seizurekit._core import cache as core
-from seizurekit.cache.reading import Stretches, Unreadable, default_threads, dtype_of
+from seizurekit.cache.read.local import Stretches, Unreadable, default_threads, dtype_of
 from seizurekit.errors import CacheError
 
 if TYPE_CHECKING:
-    from seizurekit.cache.blocks import BlockCache
+    from seizurekit.cache.read.blocks import BlockCache
     from seizurekit.cache.store import Cache
 
 FULL_SHARE = 0.99

@@ -26,7 +26,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from seizurekit import __version__
+        from seizurekit.version import __version__
 
         typer.echo(f"seizurekit {__version__}")
         raise typer.Exit

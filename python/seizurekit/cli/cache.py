@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from seizurekit.cache.build import BuildReport, SplitReport
+    from seizurekit.cache.build.build import BuildReport, SplitReport
     from seizurekit.cache.manifest import Manifest
 
 _MOST_SHOWN = 10
@@ -41,7 +41,7 @@ def build_cache(
     Example: seizurekit build-cache --data-dir edf --cache-dir cache
     """
     from seizurekit import settings
-    from seizurekit.cache.build import build_cache as build
+    from seizurekit.cache.build.build import build_cache as build
     from seizurekit.cli.progress import hours_shown
 
     if (executor is Executor.DASK) != (scheduler is not None):

@@ -21,9 +21,9 @@ def sync_cache(
 
     Example: seizurekit sync-cache s3://bucket/cache /data/cache
     """
-    from seizurekit.cache.sync import sync_cache as sync
+    from seizurekit.cache.copy.sync import sync_cache as sync
     from seizurekit.cli.progress import shards_shown
-    from seizurekit.storage.folder import open_folder
+    from seizurekit.storage.open import open_folder
 
     with shards_shown() as show:
         copies = sync(source, destination, split, force, workers, on_shard=show)
@@ -50,7 +50,7 @@ def import_npz(
 
     Example: seizurekit import-npz --npz-dir old_cache --cache-dir cache
     """
-    from seizurekit.cache.import_npz import import_npz as convert
+    from seizurekit.cache.npz.import_npz import import_npz as convert
     from seizurekit.cli.progress import hours_shown
 
     with hours_shown() as show:

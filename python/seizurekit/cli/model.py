@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from seizurekit.training.evaluate import Evaluation
+    from seizurekit.evaluation.evaluate import Evaluation
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file, such as configs/demo.yaml.")]
 Overrides = Annotated[
@@ -27,8 +27,8 @@ def validate(config: ConfigFile, overrides: Overrides = None) -> None:
     """
     from seizurekit import settings
     from seizurekit.config import load_config
+    from seizurekit.models.device import pick_device
     from seizurekit.training.data import open_data
-    from seizurekit.training.device import pick_device
     from seizurekit.training.telemetry.wandb_check import check_wandb
 
     loaded = load_config(config, overrides or ())
@@ -105,8 +105,8 @@ def evaluate(
     """
     if (cache_dir is None) == (data_dir is None):
         raise typer.BadParameter("wanted one of --cache-dir and --data-dir", param_hint="--cache-dir")
-    from seizurekit.training.checkpoint import load_checkpoint
-    from seizurekit.training.evaluate import evaluate_cache, evaluate_corpus
+    from seizurekit.evaluation.detector_file import load_checkpoint
+    from seizurekit.evaluation.evaluate import evaluate_cache, evaluate_corpus
 
     loaded = load_checkpoint(checkpoint)
     folder = out or checkpoint.parent / f"evaluate-{split}"
@@ -161,8 +161,8 @@ def detect(
         raise typer.BadParameter(str(error), param_hint="OUT") from None
     if report is not None and report.suffix.lower() != ".png":
         raise typer.BadParameter(f"{report}: wanted a name that ends in .png", param_hint="--report")
-    from seizurekit.training.checkpoint import load_checkpoint
-    from seizurekit.training.detect import check_place, detect_recording
+    from seizurekit.evaluation.detect import check_place, detect_recording
+    from seizurekit.evaluation.detector_file import load_checkpoint
 
     try:
         check_place(recording, out)

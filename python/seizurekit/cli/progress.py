@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from seizurekit.training.telemetry.heartbeat import Heartbeat
+from seizurekit.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from seizurekit.cache.build import Progress
+    from seizurekit.cache.build.build import Progress
 
 _SECONDS_A_LINE = 10.0
 

@@ -31,8 +31,8 @@ def selftest(
     Exit code 1 if one that claims to work is wrong or fails, or if a required one is missing.
     Example: seizurekit selftest kernels --device cuda --require triton,mamba-ssm
     """
+    from seizurekit.models.device import pick_device
     from seizurekit.selftest import FAILED, WRONG, check_kernels, missing
-    from seizurekit.training.device import pick_device
 
     checks = list(check_kernels(pick_device(device, "--device")))
     lacking = missing(checks, [name.strip() for name in require.split(",") if name.strip()])

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from seizurekit.cache.shard_cache import DEFAULT_GB
+from seizurekit.cache.read.shard_cache import DEFAULT_GB
 from seizurekit.cache.windows import WindowKind, Windows
 from seizurekit.errors import CacheError
-from seizurekit.loading.windows import EEGWindowDataset, Int64
+from seizurekit.loading.dataset import EEGWindowDataset, Int64
 from seizurekit.storage.folder import Options
 
 if TYPE_CHECKING:

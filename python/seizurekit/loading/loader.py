@@ -22,15 +22,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from seizurekit.cache.blocks import BLOCK_CHUNKS, BlockCache
-from seizurekit.cache.reading import default_threads, dtype_of
+from seizurekit.cache.read.blocks import BLOCK_CHUNKS, BlockCache
+from seizurekit.cache.read.local import default_threads, dtype_of
 from seizurekit.cache.windows import Windows
 from seizurekit.errors import CacheError
 from seizurekit.loading.balanced import balanced_windows
 from seizurekit.loading.buffers import Buffers
+from seizurekit.loading.dataset import seizure_ratio
 from seizurekit.loading.order import POOL_BLOCKS, Division, block_order, epoch_order
 from seizurekit.loading.to_device import ToDevice, host_array, tensor_of
-from seizurekit.loading.windows import seizure_ratio
 
 Int64 = npt.NDArray[np.int64]
 Batch: TypeAlias = tuple[Tensor, Tensor]

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, default_collate
 
+from seizurekit.loading.dataset import EEGWindowDataset
 from seizurekit.loading.order import Division, epoch_order
-from seizurekit.loading.windows import EEGWindowDataset
 from seizurekit.loading.workers import Workers, WorkersFailedError, few_processors_are_no_news, shared_memory_left
 
 Batch: TypeAlias = tuple[Tensor, Tensor]

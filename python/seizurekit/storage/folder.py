@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from os import PathLike, fspath
 from typing import Any, Protocol
-
-from seizurekit.errors import StorageError
 
 Options = Mapping[str, Any]
 """Of an object store: what obstore's store of that scheme takes, and its ``client_options`` and ``retry_config``."""
@@ -68,24 +65,3 @@ class Folder(Protocol):
 
     def folders(self) -> list[str]:
         """Names of the folders directly in it."""
-
-
-def open_folder(location: str | PathLike[str], options: Options | None = None) -> Folder:
-    """The folder at a path or a URL (``s3://``, ``gs://``, ``az://``, ``https://``, ``file://``); it need not exist.
-
-    Raises:
-        StorageError: a scheme that is not known, or options that its store does not take.
-    """
-    from seizurekit.storage.local import LocalFolder
-
-    text = fspath(location)
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return LocalFolder(text)
-    if scheme == "file":
-        return LocalFolder(rest)
-    from seizurekit.storage.objects import SCHEMES, ObjectFolder
-
-    if scheme not in SCHEMES:
-        raise StorageError(f"{scheme}://: found an unknown scheme, wanted {', '.join((*SCHEMES, 'file'))} or a path")
-    return ObjectFolder(text, options or {})

@@ -12,9 +12,9 @@ from seizurekit.cache.store import Cache, open_cache
 from seizurekit.config import Config
 from seizurekit.errors import CacheError, ConfigError
 from seizurekit.loading.balanced import BalancedSeizureDataset
+from seizurekit.loading.dataset import EEGWindowDataset
 from seizurekit.loading.loader import WindowLoader
 from seizurekit.loading.torch_loader import TorchLoader
-from seizurekit.loading.windows import EEGWindowDataset
 from seizurekit.recordings.corpus import check_patients
 from seizurekit.signal.chain import Chain
 from seizurekit.training.loss import positive_weight

@@ -26,7 +26,7 @@ from seizurekit.training.loss import seizure_loss
 from seizurekit.training.optimizer import make_optimizer
 from seizurekit.training.precision import autocast
 from seizurekit.training.ranks import Ranks
-from seizurekit.training.state import TrainingState
+from seizurekit.training.run.state import TrainingState
 from seizurekit.training.sync_norm import synchronised
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")

@@ -12,23 +12,23 @@ from typing import TypeVar, cast
 from seizurekit import settings
 from seizurekit.config import Config
 from seizurekit.errors import CacheError, NotFiniteError, TrainingStoppedError
+from seizurekit.evaluation.detector_file import Checkpoint, save_checkpoint
 from seizurekit.loading.loader import Batch, WindowLoader
 from seizurekit.loading.torch_loader import TorchLoader
 from seizurekit.models import build
-from seizurekit.training.checkpoint import Checkpoint, save_checkpoint
+from seizurekit.models.device import pick_device
 from seizurekit.training.data import Data, make_loader, open_data
 from seizurekit.training.deterministic import seeded
-from seizurekit.training.device import pick_device
 from seizurekit.training.guards import ALL_NEGATIVE, check_kernels
 from seizurekit.training.learner import Learner, Pending
 from seizurekit.training.meter import Meter
 from seizurekit.training.optimizer import learning_rate
-from seizurekit.training.progress import Best, EpochSums, Progress, rank
 from seizurekit.training.ranks import Ranks, joined
-from seizurekit.training.resume import check_same, identity
-from seizurekit.training.run_folder import RunFolder, held
+from seizurekit.training.run.compatibility import check_same, identity
+from seizurekit.training.run.folder import RunFolder, held
+from seizurekit.training.run.progress import Best, EpochSums, Progress, rank
+from seizurekit.training.run.state import TrainingState, newest_state, save_state
 from seizurekit.training.smoke import shortened_for_smoke
-from seizurekit.training.state import TrainingState, newest_state, save_state
 from seizurekit.training.stop import StopRequest
 from seizurekit.training.telemetry.records import Ended, Saved, Started, Validated
 from seizurekit.training.telemetry.telemetry import Telemetry

@@ -20,6 +20,7 @@ from seizurekit.cache.store import Cache
 from seizurekit.config import Config
 from seizurekit.config.sections import sensitivity_at
 from seizurekit.errors import CacheError, SeizurekitError
+from seizurekit.evaluation.recordings import Recording, bounds, cached_recording, probability_of
 from seizurekit.recordings.annotations import Event
 from seizurekit.scoring.calibration import BINS, calibration_error, calibration_sums, squared_error
 from seizurekit.scoring.curves import CurveBuilder
@@ -27,7 +28,6 @@ from seizurekit.signal.chain import Chain
 from seizurekit.training.loss import seizure_loss
 from seizurekit.training.precision import autocast
 from seizurekit.training.ranks import Ranks
-from seizurekit.training.recordings import Recording, bounds, cached_recording, probability_of
 
 Float32 = npt.NDArray[np.float32]
 UInt8 = npt.NDArray[np.uint8]

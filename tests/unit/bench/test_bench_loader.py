@@ -17,7 +17,8 @@ from bench.slow_proxy import Faults
 
 import seizurekit as sk
 from seizurekit.errors import StorageError
-from seizurekit.storage.folder import Span, open_folder
+from seizurekit.storage.folder import Span
+from seizurekit.storage.open import open_folder
 
 SMALL = ["--hours", "0.34", "--batches", "2", "--batch-size", "2"]
 

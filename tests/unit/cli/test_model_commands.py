@@ -9,7 +9,7 @@ import pytest
 
 from seizurekit.cli.app import main
 from seizurekit.config import load_config
-from seizurekit.training.resume import _MAY_CHANGE
+from seizurekit.training.run.compatibility import _MAY_CHANGE
 
 DEMO = Path(__file__).resolve().parents[3] / "configs" / "demo.yaml"
 

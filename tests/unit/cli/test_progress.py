@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from seizurekit.cache.build import Progress
+from seizurekit.cache.build.build import Progress
 from seizurekit.cli import progress
-from seizurekit.training.telemetry.heartbeat import Heartbeat
+from seizurekit.heartbeat import Heartbeat
 
 
 def building(show: Callable[..., None]) -> None:

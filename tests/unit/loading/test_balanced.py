@@ -14,7 +14,7 @@ import seizurekit as sk
 from seizurekit.cache.windows import WindowKind
 from seizurekit.errors import CacheError
 from seizurekit.loading.balanced import balanced_choice
-from seizurekit.loading.windows import seizure_ratio
+from seizurekit.loading.dataset import seizure_ratio
 
 kinds = st.lists(st.sampled_from([0, 1, 2]), max_size=300).map(lambda values: np.array(values, np.uint8))
 

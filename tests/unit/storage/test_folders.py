@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from seizurekit.errors import StorageError
-from seizurekit.storage.folder import Folder, Span, open_folder
+from seizurekit.storage.folder import Folder, Span
+from seizurekit.storage.open import open_folder
 
 
 @pytest.fixture(params=["local", "s3", "file"])

@@ -26,12 +26,12 @@ from seizurekit.errors import (
     NotFiniteError,
     TrainingStoppedError,
 )
+from seizurekit.evaluation.detector_file import load_checkpoint
+from seizurekit.models.device import pick_device
 from seizurekit.ops import dispatch
 from seizurekit.training import data, learner, loop
-from seizurekit.training.checkpoint import load_checkpoint
-from seizurekit.training.device import pick_device
 from seizurekit.training.learner import Learner
-from seizurekit.training.state import newest_state
+from seizurekit.training.run.state import newest_state
 
 
 def config(store: Path, **training: Any) -> Config:

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 from pathlib import Path
 from typing import Any
 
+from seizurekit.json_files import without_nan
 from seizurekit.training.telemetry.records import Ended, Notice, Record, Saved, Started, Trained, Validated, scalars
 
 _JSON = json.JSONEncoder(allow_nan=False)
 _MOST_KEPT = 10_000
 """Lines kept in memory while the file cannot be written; some megabytes, and hours of training."""
-
-
-def without_nan(value: Any) -> Any:
-    """The same with None for numbers that JSON does not have, NaN and the infinities."""
-    if isinstance(value, dict):
-        return {key: without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class JsonlSink:

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from seizurekit.config import Config
+from seizurekit.heartbeat import Heartbeat
 from seizurekit.training.telemetry.console import ConsoleSink
-from seizurekit.training.telemetry.heartbeat import Heartbeat
 from seizurekit.training.telemetry.jsonl import JsonlSink
 from seizurekit.training.telemetry.records import Ended, Notice, Record, Started
 from seizurekit.training.telemetry.sink import Sink

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from seizurekit.json_files import without_nan
 from seizurekit.training.telemetry import jsonl
-from seizurekit.training.telemetry.jsonl import JsonlSink, without_nan
+from seizurekit.training.telemetry.jsonl import JsonlSink
 from seizurekit.training.telemetry.records import Ended, GpuLoad, Notice, Saved, Started, Trained, Validated
 
 

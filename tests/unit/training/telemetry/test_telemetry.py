@@ -203,7 +203,7 @@ def test_silence_is_broken_by_the_heartbeat(tmp_path: Path) -> None:
 
 
 def test_the_heartbeat_of_a_command_imports_neither_torch_nor_wandb() -> None:
-    code = "import sys, seizurekit.training.telemetry.heartbeat; sys.exit(bool({'torch', 'wandb'} & set(sys.modules)))"
+    code = "import sys, seizurekit.heartbeat; sys.exit(bool({'torch', 'wandb'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

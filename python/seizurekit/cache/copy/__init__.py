@@ -1,0 +1,1 @@
+"""Copying stores between folders and object stores."""

@@ -1,0 +1,1 @@
+"""Importing caches of the replaced system, one NPZ file a recording."""

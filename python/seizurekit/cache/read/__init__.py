@@ -1,0 +1,1 @@
+"""Reading samples and columns of a store."""

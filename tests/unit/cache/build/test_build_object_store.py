@@ -1,0 +1,65 @@
+"""Building into an object store, and what ends a build there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import seizurekit as sk
+from seizurekit.cache.build.build import Progress
+from seizurekit.errors import CacheError, SeizurekitError, StorageError
+from seizurekit.storage.folder import Folder
+from seizurekit.storage.objects import ObjectFolder
+from seizurekit.storage.open import open_folder
+
+Files = Callable[[Path], dict[str, bytes]]
+
+
+def content(folder: Folder) -> dict[str, bytes]:
+    return {name: folder.read(name) for name in folder.files()}
+
+
+class StopError(SeizurekitError):
+    """Stands for whatever ends a build."""
+
+
+def stop(progress: Progress) -> None:
+    if progress.recordings == 2:
+        raise StopError("stopped")
+
+
+def test_an_object_store_gets_the_same_bytes_also_after_a_stop(
+    small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files
+) -> None:
+    url = s3("built/cache")
+    with pytest.raises(StopError):
+        sk.build_cache(small_corpus, url, workers=1, on_progress=stop)
+    with pytest.raises(CacheError, match="unfinished build"):
+        sk.open_cache(url)
+    sk.build_cache(small_corpus, url)
+    assert content(open_folder(url)) == files_of(small_store)
+    assert all(split.was_complete for split in sk.build_cache(small_corpus, url).splits)
+
+
+def test_a_store_that_goes_away_is_a_clear_error_and_the_same_call_finishes(
+    small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = s3("flaky/cache")
+    write = ObjectFolder.write
+    for allowed in (0, 1, 2, 3, 5, 9, 30):
+        left = [allowed]
+
+        def failing(self: ObjectFolder, name: str, data: bytes, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise StorageError(f"{self.url}/{name}: no connection")
+            write(self, name, data)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ObjectFolder, "write", failing)
+            with pytest.raises(StorageError, match=r"s3://bucket/flaky/cache/.*: no connection"):
+                sk.build_cache(small_corpus, url, split="train", workers=1)
+    sk.build_cache(small_corpus, url)
+    assert content(open_folder(url)) == files_of(small_store)

@@ -1,0 +1,254 @@
+"""The batch reader of the core: stored chunks against numcodecs, batches against NumPy, damage against every byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numcodecs import blosc
+
+from seizurekit import _core
+from seizurekit._core import cache as core
+from seizurekit.cache.build.writer import ShardWriter, encode_chunk
+from seizurekit.cache.layout import CHUNKS_A_SHARD
+from seizurekit.storage.local import LocalFolder
+
+CHANNELS, CHUNK = 3, 40
+STEP = 1 / 512
+NO_LABELS = core.Labels(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+@pytest.fixture(params=_core.support.isas())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = _core.support.build_config()["isa"]
+    _core.support.use_isa(request.param)
+    yield request.param
+    _core.support.use_isa(before)
+
+
+def signal_of(seed: int, chunks: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    smooth = np.cumsum(rng.integers(-9, 10, (CHANNELS, chunks * CHUNK)), axis=1)
+    return (smooth * rng.choice([1, 7, 300]) % 65536).astype(np.uint16).view(np.int16)
+
+
+def write(folder: Path, signal: np.ndarray, first_chunk: int = 0, absent: tuple[int, ...] = ()) -> None:
+    chunks = range(signal.shape[1] // CHUNK)
+    for shard in {(first_chunk + chunk) // CHUNKS_A_SHARD for chunk in chunks}:
+        with ShardWriter(LocalFolder(folder), str(shard)) as writer:
+            for chunk in chunks:
+                if (first_chunk + chunk) // CHUNKS_A_SHARD == shard and chunk not in absent:
+                    part = signal[:, chunk * CHUNK : (chunk + 1) * CHUNK]
+                    writer.add((first_chunk + chunk) % CHUNKS_A_SHARD, part)
+            writer.commit()
+
+
+def geometry_of(channels: int = CHANNELS, chunk: int = CHUNK) -> core.Geometry:
+    return core.Geometry(channels=channels, chunk=chunk, chunks_a_shard=CHUNKS_A_SHARD, step=STEP)
+
+
+def read(
+    files: core.ShardFiles, first: list[int], length: int, dtype: Any = np.float32, threads: int = 2
+) -> tuple[np.ndarray, list[tuple[int, int, int, int, str]]]:
+    x = np.full((len(first), CHANNELS, length), 77, dtype)
+    y = np.empty((len(first), length), np.uint8)
+    where = np.array(first, np.int64)
+    return x, files.read(where, x, np.dtype(dtype).name, threads, NO_LABELS, where, y)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_batch_is_what_numpy_would_cut(
+    tmp_path_factory: pytest.TempPathFactory, isa: str, data: st.DataObject
+) -> None:
+    chunks = data.draw(st.integers(1, 6))
+    before = data.draw(st.sampled_from([0, 3, CHUNKS_A_SHARD - 2]))
+    absent = tuple(data.draw(st.sets(st.integers(0, chunks - 1), max_size=2)))
+    signal = signal_of(data.draw(st.integers(0, 99)), chunks)
+    for chunk in absent:
+        signal[:, chunk * CHUNK : (chunk + 1) * CHUNK] = 0
+    folder = tmp_path_factory.mktemp("shards")
+    write(folder, signal, before, absent)
+    files = core.ShardFiles(geometry_of(), str(folder), [(folder / str(shard)).exists() for shard in range(3)])
+    length = data.draw(st.integers(1, chunks * CHUNK))
+    starts = data.draw(st.lists(st.integers(0, chunks * CHUNK - length), min_size=1, max_size=9))
+    dtype = data.draw(st.sampled_from([np.float32, np.float16, ml_dtypes.bfloat16, np.int16]))
+    threads = data.draw(st.integers(1, 4))
+    found, failed = read(files, [before * CHUNK + start for start in starts], length, dtype, threads)
+    assert failed == []
+    for row, start in zip(found, starts, strict=True):
+        cut = signal[:, start : start + length]
+        wanted = cut if dtype is np.int16 else (cut * np.float32(STEP)).astype(dtype)
+        np.testing.assert_array_equal(row.view(np.uint8), np.ascontiguousarray(wanted).view(np.uint8))
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32])
+@pytest.mark.parametrize("step", [1.0, 1 / 512, 1 / 3, 2.0**-20])
+def test_every_integer_is_rounded_as_the_types_owner_rounds_it(
+    tmp_path: Path, isa: str, dtype: Any, step: float
+) -> None:
+    values = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)[None]
+    with ShardWriter(LocalFolder(tmp_path), "0") as writer:
+        writer.add(0, values)
+        writer.commit()
+    geometry = core.Geometry(channels=1, chunk=65536, chunks_a_shard=CHUNKS_A_SHARD, step=step)
+    files = core.ShardFiles(geometry, str(tmp_path), [True])
+    x = np.empty((1, 1, 65536), dtype)
+    where = np.zeros(1, np.int64)
+    assert not files.read(where, x, np.dtype(dtype).name, 1, None, where, np.empty((0, 0), np.uint8))
+    wanted = (values.astype(np.float32) * np.float32(step)).astype(dtype)
+    np.testing.assert_array_equal(x[0].view(np.uint8), wanted.view(np.uint8))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(1, 3000),
+    st.integers(0, 999),
+    st.integers(0, 9),
+    st.sampled_from([0, 16, 64, 256, 1000, 4096]),
+    st.sampled_from(["noise", "smooth", "constant", "runs"]),
+)
+def test_what_blosc_writes_is_decoded_whatever_its_settings(
+    isa: str, samples: int, seed: int, level: int, block: int, kind: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = {
+        "noise": rng.integers(-32768, 32768, samples),
+        "smooth": np.cumsum(rng.integers(-3, 4, samples)),
+        "constant": np.full(samples, rng.integers(-9, 9)),
+        "runs": np.repeat(rng.integers(-900, 900, samples // 37 + 1), 37)[:samples],
+    }[kind].astype(np.int16)
+    frame = blosc.compress(values, b"lz4", level, blosc.BITSHUFFLE, block)
+    stored = frame + int(google_crc32c.value(frame)).to_bytes(4, "little")
+    geometry = core.Geometry(channels=1, chunk=samples, chunks_a_shard=1, step=1.0)
+    x = np.empty((1, 1, samples), np.int16)
+    where = np.zeros(1, np.int64)
+    failed = core.read_chunks(geometry, [0], [stored], [0], where, x, "int16", 1, None, where, np.empty((0, 0), "u1"))
+    assert failed == []
+    np.testing.assert_array_equal(x[0, 0], values)
+
+
+@given(st.binary(max_size=20_000))
+def test_the_checksum_is_googles(data: bytes) -> None:
+    assert core.crc32c(data) == google_crc32c.value(data)
+    assert core.crc32c(memoryview(data)[len(data) // 3 :]) == google_crc32c.value(data[len(data) // 3 :])
+
+
+def test_the_checksum_is_the_same_on_every_instruction_set(isa: str) -> None:
+    data = np.random.default_rng(0).integers(0, 256, 100_003, np.uint8).tobytes()
+    assert core.crc32c(data) == google_crc32c.value(data)
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    signal = signal_of(1, 4)
+    write(tmp_path, signal)
+    return tmp_path, signal
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.integers(0, 2**20), bit=st.integers(0, 7))
+def test_a_flipped_bit_anywhere_is_found_in_reading_and_in_verifying(
+    stored: tuple[Path, np.ndarray], place: int, bit: int
+) -> None:
+    folder, _ = stored
+    path = folder / "0"
+    sound = path.read_bytes()
+    content = bytearray(sound)
+    content[place % len(content)] ^= 1 << bit
+    try:
+        path.write_bytes(content)
+        _, failed = read(core.ShardFiles(geometry_of(), str(folder), [True]), [0], 4 * CHUNK)
+        damages = core.shard_damages(bytes(content), CHANNELS, CHUNK, CHUNKS_A_SHARD)
+    finally:
+        path.write_bytes(sound)
+    assert damages
+    assert failed
+    assert all("damaged" in reason for *_, reason in failed)
+    chunk, first, end, _reason = damages[0]
+    assert first <= place % len(content) < end
+    assert chunk in {-1, *(chunk for _, chunk, *_ in failed)}
+
+
+@pytest.mark.parametrize("size", [0, 10, 4000])
+def test_a_cut_shard_is_told_of(tmp_path: Path, size: int) -> None:
+    (tmp_path / "0").write_bytes(b"x" * size)
+    _, failed = read(core.ShardFiles(geometry_of(), str(tmp_path), [True]), [0], CHUNK)
+    assert failed == [(0, 0, 0, size, "damaged: the shard is shorter than its index")]
+    assert core.shard_damages(b"x" * size, CHANNELS, CHUNK, CHUNKS_A_SHARD) == [
+        (-1, 0, size, "it is shorter than an index")
+    ]
+
+
+def test_a_missing_shard_is_told_of_and_the_other_windows_are_whole(stored: tuple[Path, np.ndarray]) -> None:
+    folder, signal = stored
+    files = core.ShardFiles(geometry_of(), str(folder), [True, True])
+    beyond = CHUNKS_A_SHARD * CHUNK
+    x, failed = read(files, [0, beyond], CHUNK)
+    assert failed == [(1, CHUNKS_A_SHARD, 0, 0, "missing shard")]
+    np.testing.assert_array_equal(x[0], signal[:, :CHUNK] * np.float32(STEP))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda frame: frame[:3], "too short"),
+        (lambda frame: frame[:4] + b"\xff" + frame[5:], "another number of samples"),
+        (lambda frame: frame[:12] + b"\xff" + frame[13:], "another length"),
+        (lambda frame: frame[:2] + b"\x44" + frame[3:], "not bit-shuffled LZ4"),
+        (lambda frame: frame[:8] + b"\0\0\0\0" + frame[12:], "impossible size"),
+        (lambda frame: frame[:16] + b"\xff\xff" + frame[18:], "outside"),
+    ],
+)
+def test_a_frame_that_is_malformed_though_its_checksum_agrees_is_refused(change: Any, told: str) -> None:
+    frame = change(encode_chunk(signal_of(0, 1))[:-4])
+    data = frame + int(google_crc32c.value(frame)).to_bytes(4, "little")
+    x = np.empty((1, CHANNELS, CHUNK), np.float32)
+    where = np.zeros(1, np.int64)
+    failed = core.read_chunks(
+        geometry_of(), [0], [data], [0], where, x, "float32", 1, None, where, np.empty((0, 0), np.uint8)
+    )
+    assert told in failed[0][-1]
+
+
+@given(
+    st.lists(st.integers(0, 400), max_size=12, unique=True).filter(lambda edges: len(edges) % 2 == 0),
+    st.integers(0, 300),
+    st.integers(1, 120),
+)
+def test_masks_are_drawn_from_the_stretches(edges: list[int], first: int, length: int) -> None:
+    edges.sort()
+    axis = np.zeros(500, np.uint8)
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        axis[start:stop] = 1
+    mask = np.full(length, 9, np.uint8)
+    core.Labels(np.array(edges[::2], np.int64), np.array(edges[1::2], np.int64)).draw(first, mask)
+    np.testing.assert_array_equal(mask, axis[first : first + length])
+
+
+def test_arrays_that_do_not_fit_are_refused(stored: tuple[Path, np.ndarray]) -> None:
+    files = core.ShardFiles(geometry_of(), str(stored[0]), [True])
+    where = np.zeros(2, np.int64)
+    y = np.empty((2, CHUNK), np.uint8)
+    for x in (
+        np.empty((1, CHANNELS, CHUNK), np.float32),
+        np.empty((2, CHANNELS + 1, CHUNK), np.float32),
+        np.empty((2, CHANNELS, CHUNK), np.float64),
+        np.empty((2, CHANNELS, 2 * CHUNK), np.float32)[:, :, ::2],
+    ):
+        with pytest.raises(ValueError, match="x: wanted a contiguous array"):
+            files.read(where, x, "float32", 1, NO_LABELS, where, y)
+    x = np.empty((2, CHANNELS, CHUNK), np.float32)
+    with pytest.raises(ValueError, match="y: wanted"):
+        files.read(where, x, "float32", 1, NO_LABELS, where, y[:1])
+    with pytest.raises(ValueError, match="first: wanted"):
+        files.read(where - 1, x, "float32", 1, NO_LABELS, where, y)
+    with pytest.raises(ValueError, match="ascending and disjoint"):
+        core.Labels(np.array([5], np.int64), np.array([5], np.int64))

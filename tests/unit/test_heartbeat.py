@@ -1,0 +1,70 @@
+"""Silence is broken every so many minutes, by a thread, with what is going on."""
+
+from __future__ import annotations
+
+import queue
+
+import pytest
+
+from seizurekit.heartbeat import Heartbeat
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def heartbeat(clock: Clock, said: list[str]) -> Heartbeat:
+    return Heartbeat(said.append, 5.0, where=lambda: "step 1200 of 4000", clock=clock)
+
+
+def test_after_five_silent_minutes_a_line_tells_what_is_going_on(
+    heartbeat: Heartbeat, clock: Clock, said: list[str]
+) -> None:
+    clock.now += 298.0
+    heartbeat.alive("validating, recording 45 of 1832")
+    assert heartbeat.beat() == 2.0
+    assert said == []
+    clock.now += 2.0
+    assert heartbeat.beat() == 300.0
+    assert said == ["still at it: validating, recording 45 of 1832 (2 s ago); step 1200 of 4000"]
+    clock.now += 300.0
+    heartbeat.beat()
+    assert said[1] == "still at it: validating, recording 45 of 1832 (5 min ago); step 1200 of 4000"
+
+
+def test_a_line_of_someone_else_puts_it_off(heartbeat: Heartbeat, clock: Clock, said: list[str]) -> None:
+    clock.now += 299.0
+    heartbeat.said()
+    clock.now += 299.0
+    assert heartbeat.beat() == 1.0
+    assert said == []
+
+
+def test_a_command_without_steps_names_none(clock: Clock, said: list[str]) -> None:
+    heartbeat = Heartbeat(said.append, 1.0, clock=clock)
+    clock.now += 61.0
+    heartbeat.beat()
+    assert said == ["still at it: starting (61 s ago)"]
+
+
+def test_the_thread_speaks_while_the_program_is_busy_and_ends_with_the_block() -> None:
+    said: queue.Queue[str] = queue.Queue()
+    with Heartbeat(said.put, minutes=0.02 / 60) as heartbeat:
+        heartbeat.alive("compiling")
+        lines = [said.get(timeout=10), said.get(timeout=10)]
+    assert all(line.startswith("still at it: ") for line in lines)
+    assert not heartbeat._thread.is_alive()
