@@ -62,7 +62,7 @@ def check(data: bytes) -> bool:
         return False
     check_order(annotations)
     check_seizures(annotations)
-    half = annotations.clipped(2.5)
+    half = annotations.clip(2.5)
     check_order(half)
     assert all(event.stop <= 2.5 for event in half.events)
     return bool(annotations.events)

@@ -60,5 +60,5 @@ def _annotation_files(recording: Path) -> list[Path]:
 
 def _annotations_beside(recording: Path, duration: float) -> tuple[Event, ...] | None:
     for path in _annotation_files(recording):
-        return read_annotations(path).clipped(duration).seizures()
+        return read_annotations(path).clip(duration).seizures()
     return None

@@ -69,9 +69,7 @@ def corpus_recordings(
                 signal = preprocess(edf, Chain())
             annotated = None
             if file.annotations is not None:
-                annotated = (
-                    read_annotations(file.annotations).clipped(signal.shape[1] / Chain().sampling_rate).seizures()
-                )
+                annotated = read_annotations(file.annotations).clip(signal.shape[1] / Chain().sampling_rate).seizures()
         except (SeizurekitError, OSError) as error:
             failed(file, error)
             continue

@@ -78,7 +78,7 @@ class Annotations:
                 united.append(replace(event, channel="TERM"))
         return tuple(united)
 
-    def clipped(self, duration: float) -> Annotations:
+    def clip(self, duration: float) -> Annotations:
         """The same for a signal of `duration` seconds: events end with it, those that begin at its end are dropped."""
         said = _Said()
         events = sorted(_within(self.events, duration, "the signal's end", said), key=_in_time)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from seizurekit.errors import CorpusError
 from seizurekit.recordings.folders import FoundFile, find_edf_files
-from seizurekit.recordings.naming import in_tusz_layout, montage, patient_and_session
+from seizurekit.recordings.naming import is_tusz_path, parse_montage, parse_patient_and_session
 
 SPLITS = ("train", "dev", "eval")
 
@@ -64,7 +64,7 @@ class Corpus:
         """The splits that have recordings: train, dev, eval."""
         return tuple(dict.fromkeys(recording.split for recording in self.recordings))
 
-    def limited(self, recordings: int) -> Corpus:
+    def limit(self, recordings: int) -> Corpus:
         """The corpus with the first so many recordings of each split."""
         if recordings < 1:
             raise ValueError(f"recordings of each split: found {recordings}, wanted at least 1")
@@ -84,8 +84,8 @@ def find_recordings(data_dir: str | PathLike[str], split: str | None = None) -> 
       so has one whose subfolder ``edf`` is such a folder. Recordings beside the splits are left out.
     - Any other folder is one split. It has the folder's own name if that is ``train``, ``dev`` or ``eval``; else it is
       named `split`, or ``train`` without that.
-    - Patients are told by `naming.patient_and_session`. They must not cross splits; that is checked for the whole tree
-      even if one split is asked for.
+    - `naming.parse_patient_and_session` finds each recording's patient. A patient must not be in two splits; the whole
+      tree is checked even if one split is asked for.
     - Each folder is read once, links followed; names that begin with a dot are passed over, and folders that cannot be
       read are left out. Where stems repeat, ids are made from paths.
 
@@ -156,10 +156,10 @@ def _recordings(root: Path, splits: Mapping[str, Sequence[FoundFile]]) -> list[R
     for split, files in splits.items():
         for file in files:
             folders = file.folders[1:] if split in SPLITS and file.folders[:1] == (split,) else file.folders
-            patient, session = patient_and_session(folders, file.stem)
+            patient, session = parse_patient_and_session(folders, file.stem)
             name = file.stem if stems[file.stem] == 1 else "-".join((*file.folders, file.stem))
             recordings.append(
-                RecordingFile(name, patient, session, montage(folders), split, file.path, file.annotations)
+                RecordingFile(name, patient, session, parse_montage(folders), split, file.path, file.annotations)
             )
     twice = [name for name, count in Counter(r.id for r in recordings).items() if count > 1]
     if twice:
@@ -185,7 +185,7 @@ def _about_annotations(recordings: Sequence[RecordingFile]) -> list[str]:
 
 def _about_layout(root: Path, recordings: Sequence[RecordingFile], asked: str | None) -> list[str]:
     """Where the corpus is in TUSZ's layout: what does not fit it, and how much of the release is missing."""
-    odd = [r.edf for r in recordings if not in_tusz_layout(r.edf)]
+    odd = [r.edf for r in recordings if not is_tusz_path(r.edf)]
     if len(odd) == len(recordings):
         return []
     messages = []

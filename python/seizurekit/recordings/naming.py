@@ -17,7 +17,7 @@ _SAME_PATIENT = {"chb21": "chb01"}  # CHB-MIT's README: case 21 is case 1, a yea
 _MONTAGE = re.compile(r"[0-9]{2}_tcp_\w+")
 
 
-def patient_and_session(folders: Sequence[str], stem: str) -> tuple[str, str]:
+def parse_patient_and_session(folders: Sequence[str], stem: str) -> tuple[str, str]:
     """The patient and session (``""`` if unknown) of ``folders[0]/folders[1]/…/stem.edf``, folders below the split's.
 
     A stem of a known corpus decides. Otherwise the patient is the first folder: deeper ones may be sessions, and two
@@ -31,15 +31,15 @@ def patient_and_session(folders: Sequence[str], stem: str) -> tuple[str, str]:
     return (folders[0] if folders else stem), ""
 
 
-def montage(folders: Sequence[str]) -> str:
+def parse_montage(folders: Sequence[str]) -> str:
     """TUSZ's montage, e.g. ``01_tcp_ar``, where the last folder is one; otherwise ``""``."""
     return folders[-1] if folders and _MONTAGE.fullmatch(folders[-1]) else ""
 
 
-def in_tusz_layout(edf: Path) -> bool:
+def is_tusz_path(edf: Path) -> bool:
     """Whether a path ends as TUSZ's do: ``<patient>/<session>_<year>/<montage>/<patient>_<session>_t<nnn>.edf``."""
     match = _STEMS[0].fullmatch(edf.stem)
     if match is None or len(edf.parts) < 4:
         return False
     patient, session, last = edf.parts[-4:-1]
-    return patient == match["patient"] and session.split("_")[0] == match["session"] and montage([last]) != ""
+    return patient == match["patient"] and session.split("_")[0] == match["session"] and parse_montage([last]) != ""

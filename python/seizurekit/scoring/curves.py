@@ -17,7 +17,7 @@ Float64 = npt.NDArray[np.float64]
 THRESHOLDS: Float64 = np.round(1.0 / (1.0 + np.exp(-np.linspace(-5.0, 7.0, 61))), 6)
 """Thresholds of the curve, ascending, evenly spaced as logits."""
 
-LONGEST_MATCH = 2.0
+MAX_MATCH_RATIO = 2.0
 """How many times as long as the seizures they find detected events may be; see `Curve.usable`."""
 
 _BINS = 1 << 16
@@ -31,7 +31,7 @@ class Curve:
         thresholds: ascending, float64 [threshold].
         scores: one a threshold.
         usable: whether a threshold is fit for use, bool [threshold]. Where the detected events last more than
-            `LONGEST_MATCH` times as long as the seizures that they overlap, it is not: by any overlap alone an alarm
+            `MAX_MATCH_RATIO` times as long as the seizures that they overlap, it is not: by any overlap alone an alarm
             that never ends would be a perfect detector.
         auroc: area under the receiver operating characteristic of single samples; NaN with samples of one kind only.
     """
@@ -108,14 +108,14 @@ class CurveBuilder:
     def sums(self) -> Float64:
         """All that was added so far, as one array, float64 [number].
 
-        The arrays of several builders, added, are that of a builder with the recordings of all of them: see `of_sums`.
+        Arrays of several builders can be added: `from_sums` makes of them a builder with all recordings.
         Counts stay exact below 2**53, which is a million years of samples.
         """
         scalars = np.array([self._duration, self._undefined])
         return np.concatenate([scalars, *(part.ravel() for part in (self._counts, self._matched, self._samples))])
 
     @classmethod
-    def of_sums(cls, detection: DetectionConfig, sums: Float64) -> CurveBuilder:
+    def from_sums(cls, detection: DetectionConfig, sums: Float64) -> CurveBuilder:
         """A builder to which everything was added that such sums are of.
 
         Raises:
@@ -137,7 +137,7 @@ class CurveBuilder:
         found, finding = self._matched.T
         scores = tuple(Score(tp, fp, fn, self._duration) for tp, fp, fn in self._counts.tolist())
         auroc = float("nan") if self._undefined else auroc_of_counts(*self._samples)
-        return Curve(THRESHOLDS, scores, finding <= LONGEST_MATCH * found, auroc)
+        return Curve(THRESHOLDS, scores, finding <= MAX_MATCH_RATIO * found, auroc)
 
 
 def auroc_of_counts(positive: npt.NDArray[np.int64], negative: npt.NDArray[np.int64]) -> float:

@@ -45,7 +45,7 @@ class Preprocessed:
 
 
 @dataclass(frozen=True)
-class Placement:
+class PreprocessingPlan:
     """Where a recording's electrodes are, and what the chain will make of it; known from the header alone.
 
     Attributes:
@@ -65,7 +65,7 @@ class Placement:
     samples: int
 
 
-def place(edf: EdfFile, chain: Chain | None = None) -> Placement:
+def plan_preprocessing(edf: EdfFile, chain: Chain | None = None) -> PreprocessingPlan:
     """Finds a file's electrodes and the length of its preprocessed signal.
 
     Raises:
@@ -85,7 +85,7 @@ def place(edf: EdfFile, chain: Chain | None = None) -> Placement:
         samples = output_samples(_length(edf, channels[0], rate), rate, chain)
     except ChannelError as error:
         raise ChannelError(f"{edf.path}: {error}") from None
-    return Placement(channels, electrodes, _interpolated(selection, chain), selection.reference, rate, samples)
+    return PreprocessingPlan(channels, electrodes, _interpolated(selection, chain), selection.reference, rate, samples)
 
 
 def output_samples(samples: int, rate: Fraction, chain: Chain) -> int:
@@ -106,16 +106,16 @@ def preprocess(edf: EdfFile, chain: Chain | None = None) -> NDArray[np.float32]:
         however small its variance is, it is scaled by it: a constant other than 0 gives the filters' transient.
 
     Raises:
-        ChannelError: see `place`.
+        ChannelError: see `plan_preprocessing`.
         EdfError: the file cannot be read.
     """
-    return prepare(edf, chain).signal
+    return preprocess_edf(edf, chain).signal
 
 
-def prepare(edf: EdfFile, chain: Chain | None = None) -> Preprocessed:
+def preprocess_edf(edf: EdfFile, chain: Chain | None = None) -> Preprocessed:
     """`preprocess`, with each channel's mean and standard deviation, from which microvolts can be had back."""
     chain = chain or Chain()
-    found = place(edf, chain)
+    found = plan_preprocessing(edf, chain)
     scales = [_to_microvolts(edf.channels[channel].physical_dimension) for channel in found.channels]
     plan = _plan(found.electrodes, scales, found.rate, chain)
     signal, mean, std = _signal.run_edf(plan, edf._file, list(found.channels))
@@ -134,7 +134,7 @@ def preprocess_array(
         chain: what to do; DESIGN.md's chain by default.
 
     Raises:
-        ChannelError: see `place`.
+        ChannelError: see `plan_preprocessing`.
     """
     chain = chain or Chain()
     if not math.isfinite(rate):

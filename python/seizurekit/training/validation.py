@@ -156,7 +156,7 @@ class _Totals:
     def scores(self, ranks: Ranks) -> tuple[dict[str, float], float]:
         """Metrics and threshold over all ranks."""
         config = self._config
-        curve = CurveBuilder.of_sums(config.detection, ranks.sum(self._curve.sums())).curve()
+        curve = CurveBuilder.from_sums(config.detection, ranks.sum(self._curve.sums())).curve()
         *sums, samples = ranks.sum(self._sums).sum(0)
         loss, loss_unweighted, brier = np.array(sums) / (samples or np.nan)
         metrics = {

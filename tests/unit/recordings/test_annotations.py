@@ -194,14 +194,14 @@ def test_seizures_of_a_csv_are_the_union_over_its_channels() -> None:
 
 
 def test_annotations_that_outlast_the_signal_are_clipped_to_it_and_said() -> None:
-    clipped = parse(PLAIN).clipped(12.0)
+    clipped = parse(PLAIN).clip(12.0)
     assert [(e.start, e.stop) for e in clipped.events] == [(0.0, 10.5), (10.5, 12.0)]
     assert clipped.messages == ("event clipped to the signal's end, 12 s: seiz TERM 10.5000 to 20.2500 s",)
     assert clipped.duration == 100.0
-    gone = parse(PLAIN).clipped(10.5)
+    gone = parse(PLAIN).clip(10.5)
     assert [e.label for e in gone.events] == ["bckg"]
     assert gone.messages == ("event after the signal's end, 10.5 s, dropped: seiz TERM 10.5000 to 20.2500 s",)
-    assert parse(PLAIN).clipped(20.25) == parse(PLAIN)
+    assert parse(PLAIN).clip(20.25) == parse(PLAIN)
 
 
 def rows_and_duration(path: Path) -> tuple[list[tuple[str, float, float, str, float]], float]:

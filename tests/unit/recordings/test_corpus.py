@@ -201,10 +201,10 @@ def test_a_folder_that_is_no_corpus_is_refused_in_one_line(
 
 def test_limiting_takes_the_first_of_each_split(touch: Touch) -> None:
     corpus = find_recordings(touch(*(tusz(s, f"{s}{p}") for s in ("train", "dev") for p in "abc")))
-    assert [r.patient for r in corpus.limited(2).recordings] == ["traina", "trainb", "deva", "devb"]
-    assert corpus.limited(9) == corpus
+    assert [r.patient for r in corpus.limit(2).recordings] == ["traina", "trainb", "deva", "devb"]
+    assert corpus.limit(9) == corpus
     with pytest.raises(ValueError, match="found 0, wanted at least 1"):
-        corpus.limited(0)
+        corpus.limit(0)
 
 
 def test_the_shared_tusz_samples_are_found_whole(shared_data: Path) -> None:

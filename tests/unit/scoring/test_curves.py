@@ -122,7 +122,7 @@ def test_sums_of_several_builders_give_the_curve_of_one() -> None:
     some = recordings(5)
     wanted = built(*some).curve()
     together = built(*some[:2]).sums() + built(*some[2:]).sums() + built().sums()
-    found = CurveBuilder.of_sums(DETECTION, together).curve()
+    found = CurveBuilder.from_sums(DETECTION, together).curve()
     assert found.scores == wanted.scores
     assert found.usable.tolist() == wanted.usable.tolist()
     assert found.auroc == wanted.auroc
@@ -130,14 +130,14 @@ def test_sums_of_several_builders_give_the_curve_of_one() -> None:
 
 def test_more_can_be_added_to_a_builder_made_of_sums() -> None:
     some = recordings(3)
-    builder = CurveBuilder.of_sums(DETECTION, built(*some[:2]).sums())
+    builder = CurveBuilder.from_sums(DETECTION, built(*some[:2]).sums())
     builder.add(*some[2], RATE)
     np.testing.assert_allclose(builder.sums(), built(*some).sums(), rtol=1e-12)
 
 
 def test_sums_of_something_else_are_refused() -> None:
     with pytest.raises(ValueError, match=r"sums: found shape \(3,\), wanted"):
-        CurveBuilder.of_sums(DETECTION, np.zeros(3))
+        CurveBuilder.from_sums(DETECTION, np.zeros(3))
 
 
 def test_a_detector_that_gives_nan_finds_nothing_and_has_no_auroc() -> None:

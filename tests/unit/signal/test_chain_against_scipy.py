@@ -15,7 +15,7 @@ from seizurekit.errors import ChannelError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
 from seizurekit.signal.chain import Chain
 from seizurekit.signal.filters import sections
-from seizurekit.signal.preprocess import place, preprocess_array
+from seizurekit.signal.preprocess import plan_preprocessing, preprocess_array
 from seizurekit.signal.reference import reference_chain
 
 LABELS = list(CANONICAL_CHANNELS)
@@ -76,7 +76,7 @@ def test_real_recordings_at_256_hz_agree_to_100_db_and_others_have_their_length(
     for path in sorted(shared_data.rglob("*.edf")):
         with sk.open_edf(path) as edf:
             try:
-                found = place(edf)
+                found = plan_preprocessing(edf)
             except ChannelError:
                 continue
             y = sk.preprocess(edf)

@@ -12,7 +12,7 @@ import seizurekit as sk
 from edf_bytes import EdfBytes, annotations, signal, tal
 from seizurekit.errors import EdfError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
-from seizurekit.signal.preprocess import place, prepare, preprocess_array
+from seizurekit.signal.preprocess import plan_preprocessing, preprocess_array, preprocess_edf
 
 RATE = 250
 
@@ -29,9 +29,9 @@ def write_records(path: Path, onsets: Sequence[float]) -> Path:
 
 def test_a_files_gaps_are_the_arrays_nan(tmp_path: Path) -> None:
     with sk.open_edf(write_records(tmp_path / "gaps.edf", [0, 1, 4, 5, 20.5])) as edf:
-        found = prepare(edf)
+        found = preprocess_edf(edf)
         x = edf.read(list(range(19)), gaps="nan")
-        assert place(edf).samples == found.signal.shape[1]
+        assert plan_preprocessing(edf).samples == found.signal.shape[1]
     wanted = preprocess_array(x, RATE, CANONICAL_CHANNELS)
     np.testing.assert_array_equal(found.signal, wanted.signal)
     np.testing.assert_array_equal(found.std, wanted.std)
@@ -60,7 +60,7 @@ def test_what_a_missing_electrode_is_made_of_must_be_there() -> None:
 
 def test_gaps_of_more_than_a_day_are_a_wrong_clock(tmp_path: Path) -> None:
     with sk.open_edf(write_records(tmp_path / "clock.edf", [0, 1, 9e9])) as edf:
-        for run in (place, prepare, sk.preprocess):
+        for run in (plan_preprocessing, preprocess_edf, sk.preprocess):
             with pytest.raises(EdfError, match=r"clock\.edf: gaps between data records: .*wanted 24 h at most"):
                 run(edf)
 

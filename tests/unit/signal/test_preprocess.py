@@ -63,13 +63,13 @@ def test_the_result_is_z_scored_and_microvolts_can_be_had_back(noise) -> None:
 
 
 def test_millivolts_are_told_from_microvolts(noise, tmp_path: Path) -> None:
-    from seizurekit.signal.preprocess import prepare
+    from seizurekit.signal.preprocess import preprocess_edf
 
     x = noise(256, 20.0)
     with sk.open_edf(write_edf(tmp_path / "uv.edf", x, 256)) as edf:
-        micro = prepare(edf)
+        micro = preprocess_edf(edf)
     with sk.open_edf(write_edf(tmp_path / "mv.edf", x, 256, dimension="mV")) as edf:
-        milli = prepare(edf)
+        milli = preprocess_edf(edf)
     np.testing.assert_allclose(milli.std, 1000 * micro.std, rtol=1e-5)
     np.testing.assert_allclose(milli.signal, micro.signal, atol=1e-4)
 

@@ -20,7 +20,7 @@ from seizurekit.detection.events import detect_events
 from seizurekit.detection.stitch import seizure_probability
 from seizurekit.errors import CacheError
 from seizurekit.recordings.synthetic import write_synthetic_corpus
-from seizurekit.scoring.curves import LONGEST_MATCH, THRESHOLDS
+from seizurekit.scoring.curves import MAX_MATCH_RATIO, THRESHOLDS
 from seizurekit.scoring.overlap import Score, matched_seconds, score_by_overlap
 from seizurekit.training.ranks import Ranks
 from seizurekit.training.validation import Validation, chosen_recordings, shares, validate
@@ -68,7 +68,7 @@ def by_hand(dev: Cache, made: Config, weight: float) -> dict[str, float]:
             score += score_by_overlap(events, bounds, len(probability) / 256)
             matched += matched_seconds(events, bounds)
         for fa in sensitivity:
-            if score.fa_per_24h <= fa and matched[1] <= LONGEST_MATCH * matched[0]:
+            if score.fa_per_24h <= fa and matched[1] <= MAX_MATCH_RATIO * matched[0]:
                 sensitivity[fa] = max(sensitivity[fa], score.sensitivity)
     ranked = np.argsort(np.argsort(p[np.lexsort((y, p))], kind="stable")) + 1.0
     sorted_y = y[np.lexsort((y, p))]

@@ -134,7 +134,7 @@ def build_cache(
         raise ValueError(f"workers: found {workers}, wanted at least 1")
     corpus = find_recordings(data_dir, split)
     if limit_files is not None:
-        corpus = corpus.limited(limit_files)
+        corpus = corpus.limit(limit_files)
     root = open_folder(cache_dir, storage_options)
     if isinstance(root, LocalFolder) and root.path.exists() and not root.path.is_dir():
         raise CacheError(f"{root.url}: found a file, wanted a folder or nothing")

@@ -19,7 +19,7 @@ from seizurekit.errors import SeizurekitError
 from seizurekit.recordings.annotations import read_annotations
 from seizurekit.recordings.edf import EdfFile, open_edf
 from seizurekit.signal.chain import Chain
-from seizurekit.signal.preprocess import Preprocessed, prepare, quantize
+from seizurekit.signal.preprocess import Preprocessed, preprocess_edf, quantize
 from seizurekit.storage.folder import Folder
 
 
@@ -191,7 +191,7 @@ def read_edf(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled,
     """A recording's fixed-point signal [channel, sample], and what there is to say about it."""
     try:
         with open_edf(work.root / planned.source) as edf:
-            found = prepare(edf, work.chain)
+            found = preprocess_edf(edf, work.chain)
             repairs = tuple(str(issue) for issue in edf.issues)
             _check_length(edf, found, planned)
         status, events, remarks = _labels(work, planned)
@@ -227,6 +227,6 @@ def _labels(
     if not planned.annotations:
         return UNLABELLED, (), ()
     duration = planned.samples / work.chain.sampling_rate
-    annotations = read_annotations(work.root / planned.annotations).clipped(duration)
+    annotations = read_annotations(work.root / planned.annotations).clip(duration)
     events = tuple((e.start, e.stop, e.label, e.confidence) for e in annotations.seizures())
     return OK, events, annotations.messages

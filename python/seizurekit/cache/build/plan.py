@@ -15,7 +15,7 @@ from seizurekit.errors import ChannelError, EdfError
 from seizurekit.recordings.corpus import Corpus, RecordingFile
 from seizurekit.recordings.edf import open_edf
 from seizurekit.signal.chain import Chain
-from seizurekit.signal.preprocess import place
+from seizurekit.signal.preprocess import plan_preprocessing
 
 _HEADER_THREADS = 8
 
@@ -158,7 +158,7 @@ def _chunks(samples: int, chunk: int) -> int:
 def _header(file: RecordingFile, chain: Chain) -> tuple[float, int, str]:
     try:
         with open_edf(file.edf) as edf:
-            found = place(edf, chain)
+            found = plan_preprocessing(edf, chain)
     except (EdfError, ChannelError, OSError) as error:
         return 0.0, 0, str(error)
     if not found.samples:

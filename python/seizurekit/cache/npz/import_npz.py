@@ -19,7 +19,7 @@ from seizurekit.cache.layout import CHUNK_SECONDS, FAILED, OK, STEP, UNLABELLED
 from seizurekit.cache.npz.npz_windows import NpzError, Windowing, open_windows, runs, undo_overlap
 from seizurekit.errors import CacheError
 from seizurekit.recordings.corpus import SPLITS, check_patients
-from seizurekit.recordings.naming import montage, patient_and_session
+from seizurekit.recordings.naming import parse_montage, parse_patient_and_session
 from seizurekit.signal.chain import Chain
 from seizurekit.storage.folder import Options
 from seizurekit.storage.open import open_folder
@@ -105,7 +105,7 @@ def _named(root: Path, split: str, path: Path) -> tuple[str, str, str, str]:
     top = root / split
     folders = path.parent.relative_to(top if path.is_relative_to(top) else root).parts
     stem = path.name.removesuffix(_SUFFIX)
-    return stem, *patient_and_session(folders, stem), montage(folders)
+    return stem, *parse_patient_and_session(folders, stem), parse_montage(folders)
 
 
 def _plan(root: Path, split: str, files: Sequence[Path], chain: Chain, windowing: Windowing) -> Plan:
