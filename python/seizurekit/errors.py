@@ -74,6 +74,12 @@ class ConfigError(SeizurekitError, ValueError):
     """A configuration with an unknown key or an impossible value."""
 
 
+class OutputError(SeizurekitError, ValueError):
+    """An output path that cannot be used: its suffix is unknown, or it would replace an input."""
+
+    exit_code = 2
+
+
 class CheckpointError(SeizurekitError):
     """A checkpoint that is absent, damaged, or of another model."""
 

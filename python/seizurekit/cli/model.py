@@ -155,19 +155,13 @@ def detect(
     from seizurekit.detection.export import check_suffix, write_detection
     from seizurekit.detection.report import write_report
 
-    try:
-        check_suffix(out)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="OUT") from None
+    check_suffix(out)
     if report is not None and report.suffix.lower() != ".png":
         raise typer.BadParameter(f"{report}: wanted a name that ends in .png", param_hint="--report")
-    from seizurekit.evaluation.detect import check_place, detect_recording
+    from seizurekit.evaluation.detect import check_output_path, detect_recording
     from seizurekit.evaluation.detector_file import load_checkpoint
 
-    try:
-        check_place(recording, out)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="OUT") from None
+    check_output_path(recording, out)
     detection, page = detect_recording(load_checkpoint(checkpoint), recording)
     write_detection(out, detection)
     for event in detection.events:

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from seizurekit.atomic import write_whole
+from seizurekit.errors import OutputError
 from seizurekit.recordings.annotations import Event
 from seizurekit.recordings.annotations_write import write_csv_bi
 
@@ -40,7 +41,7 @@ def write_detection(path: str | PathLike[str], detection: Detection) -> None:
     """Writes the events in the format that the name's suffix asks for; the file appears whole or not at all.
 
     Raises:
-        ValueError: another suffix; see `check_suffix`.
+        OutputError: the suffix is unknown; see `check_suffix`.
         OSError: the file cannot be written.
     """
     path = Path(path)
@@ -49,9 +50,9 @@ def write_detection(path: str | PathLike[str], detection: Detection) -> None:
 
 
 def check_suffix(path: Path) -> None:
-    """Raises a ValueError that names the known formats unless the name has the suffix of one."""
+    """Raises an OutputError, with the suffixes that can be written, if `path` has another one."""
     if path.suffix.lower() not in _WRITERS:
-        raise ValueError(f"{path}: found the suffix {path.suffix!r}, wanted one of {', '.join(_WRITERS)}")
+        raise OutputError(f"{path}: suffix is {path.suffix!r}, expected one of {', '.join(_WRITERS)}")
 
 
 def _write_tsv(path: Path, detection: Detection) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from seizurekit.detection.events import detect_events
 from seizurekit.detection.export import Detection
 from seizurekit.detection.report import ReportPage
+from seizurekit.errors import OutputError
 from seizurekit.evaluation.detector_file import Checkpoint
 from seizurekit.evaluation.recordings import Recording, probability_of
 from seizurekit.recordings.annotations import Event, read_annotations
@@ -44,13 +45,11 @@ def detect_recording(checkpoint: Checkpoint, path: str | PathLike[str]) -> tuple
     return detection, page
 
 
-def check_place(recording: Path, out: Path) -> None:
-    """Raises a ValueError where the events would replace the recording or the annotations beside it."""
+def check_output_path(recording: Path, out: Path) -> None:
+    """Raises an OutputError if the events would replace the recording or its annotation file."""
     for kept in (recording, *_annotation_files(recording)):
         if out.resolve() == kept.resolve():
-            raise ValueError(
-                f"{out}: found the recording itself or its annotations, wanted another name for the events"
-            )
+            raise OutputError(f"{out}: this is the recording or its annotations, choose another name for the events")
 
 
 def _annotation_files(recording: Path) -> list[Path]:

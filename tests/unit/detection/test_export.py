@@ -14,6 +14,7 @@ import pytest
 
 import seizurekit as sk
 from seizurekit.detection.export import Detection, write_detection
+from seizurekit.errors import OutputError
 from seizurekit.recordings.annotations import Event
 
 TWO = Detection(
@@ -102,7 +103,7 @@ def test_edf_without_events_says_background_and_without_a_date_none(tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.tsv.gz", "a.EDFX"])
 def test_an_unknown_suffix_is_refused_with_those_known(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match=r"\.tsv, \.csv_bi, \.json, \.edf"):
+    with pytest.raises(OutputError, match=r"expected one of \.tsv, \.csv_bi, \.json, \.edf"):
         write_detection(tmp_path / name, TWO)
     assert list(tmp_path.iterdir()) == []
 
