@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from bench.loader_corpus import make_corpus
-from bench.local_s3 import variables
+from bench.corpus import make_corpus
 from bench.measure import this_machine
-from bench.static_s3 import BUCKET, served
+from bench.servers.local_s3 import variables
+from bench.servers.static_s3 import BUCKET, served
 from seizurekit.cache.store import open_cache
 from seizurekit.config import Config
 from seizurekit.loading.dataset import EEGWindowDataset

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import seizurekit as sk
-from bench.loader_corpus import RATE
+from bench.corpus import RATE
 from bench.measure import this_machine
 from seizurekit.cache.build.fill import Filled
 from seizurekit.cache.build.plan import Plan, PlannedRecording, places

@@ -24,8 +24,8 @@ from rich.table import Table
 from torch import Tensor
 
 import seizurekit as sk
+from bench.corpus import make_corpus
 from bench.gpu import gpu_utilisation
-from bench.loader_corpus import make_corpus
 from bench.measure import this_machine
 from seizurekit.cache.windows import Windows
 from seizurekit.config import ModelConfig

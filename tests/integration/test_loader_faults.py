@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import torch
-from bench.slow_proxy import Faults, Proxy, slow_proxy
+from bench.servers.slow_proxy import Faults, Proxy, slow_proxy
 
 import seizurekit as sk
 

@@ -6,12 +6,12 @@ import dataclasses
 import json
 from pathlib import Path
 
-import bench.edf
 import edfio
 import numpy as np
 import pytest
-from bench.edf import check_that_all_agree, generate, main, ratios
-from bench.edf_readers import READERS, plain_read
+from bench.edf import __main__ as command
+from bench.edf.__main__ import check_that_all_agree, generate, main, ratios
+from bench.edf.readers import READERS, Reader, plain_read
 from bench.measure import Timing
 
 
@@ -26,7 +26,7 @@ def test_the_generated_file_is_sound_and_holds_what_was_asked_for(tmp_path: Path
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
-def test_every_reader_gives_the_samples_that_edfio_gives(reader: bench.edf_readers.Reader, tmp_path: Path) -> None:
+def test_every_reader_gives_the_samples_that_edfio_gives(reader: Reader, tmp_path: Path) -> None:
     if not reader.is_installed:
         pytest.skip(f"{reader.package} is not installed")
     task = generate(tmp_path / "a.edf", minutes=0.1, signals=5, rate=40, read=3)
@@ -59,7 +59,7 @@ def test_the_command_reports_readers_ratios_and_those_skipped(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     absent = dataclasses.replace(READERS[-1], name="absent", package="no_such_package")
-    monkeypatch.setattr(bench.edf, "READERS", (*READERS[:2], READERS[-1], absent))
+    monkeypatch.setattr(command, "READERS", (*READERS[:2], READERS[-1], absent))
     arguments = ["--minutes", "0.05", "--signals", "4", "--channels", "2", "--rounds", "2", "--json"]
     assert main(arguments) == 0
     facts = json.loads(capsys.readouterr().out)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench import kernels, train
-from bench.kernel_contenders import Shape, grouped, shifted, shifted_channels_last
+from bench import train
+from bench.kernels import __main__ as kernels
+from bench.kernels.causal_conv1d import Shape, grouped, shifted, shifted_channels_last
 
 
 @pytest.mark.parametrize("channels_last", [True, False])

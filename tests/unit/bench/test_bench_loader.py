@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.loader import OURS, main
-from bench.loader_corpus import make_corpus
-from bench.loader_webdataset import write_tars
-from bench.local_s3 import local_s3, variables
-from bench.slow_proxy import Faults
+from bench.corpus import make_corpus
+from bench.loader.__main__ import OURS, main
+from bench.loader.webdataset import write_tars
+from bench.servers.local_s3 import local_s3, variables
+from bench.servers.slow_proxy import Faults
 
 import seizurekit as sk
 from seizurekit.errors import StorageError
@@ -54,7 +54,7 @@ def test_webdataset_gives_every_window_as_the_store_does(tmp_path: Path) -> None
     tars = write_tars(windows, tmp_path / "tars", windows_a_tar=40)
     # WebDataset leaves its files to the garbage collector, so it runs where that is no error.
     code = (
-        "import sys, pathlib, numpy, bench.loader_webdataset as w\n"
+        "import sys, pathlib, numpy, bench.loader.webdataset as w\n"
         "tars = [pathlib.Path(each) for each in sys.argv[2:]]\n"
         "numpy.save(sys.argv[1], numpy.concatenate([x for (x,) in w.batches_of(tars, 8)]))\n"
     )

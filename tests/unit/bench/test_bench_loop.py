@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bench.local_s3 import variables
 from bench.loop import main
-from bench.static_s3 import BUCKET, served
+from bench.servers.local_s3 import variables
+from bench.servers.static_s3 import BUCKET, served
 
 import seizurekit as sk
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bench.loader import Result
+from bench.loader.result import Result
 
 
 def _shown(milliseconds: float) -> str:

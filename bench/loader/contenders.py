@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import seizurekit as sk
-from bench.loader_corpus import Corpus
+from bench.corpus import Corpus
 from seizurekit.cache.layout import SIGNAL
 from seizurekit.cache.windows import Windows
 
@@ -230,7 +230,7 @@ class Contenders:
         return batch
 
     def _webdataset(self) -> Batch:
-        from bench.loader_webdataset import batches_of, write_tars
+        from bench.loader.webdataset import batches_of, write_tars
 
         if self._corpus is None:
             raise RuntimeError("no corpus")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench.slow_proxy import Faults, Proxy, slow_proxy
+from bench.servers.slow_proxy import Faults, Proxy, slow_proxy
 
 BUCKET = "bucket"
 _STARTUP_S = 60

@@ -21,8 +21,8 @@ import numpy as np
 
 import seizurekit as sk
 from bench.measure import Report, this_machine, time_in_turn
-from bench.old_pipeline import to_npz
-from bench.pipeline_files import write_corpus
+from bench.pipeline.corpus import write_corpus
+from bench.pipeline.old import to_npz
 
 AIMS = {250: "at least 15", 512: "at least 20"}
 

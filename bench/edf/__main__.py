@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.edf_readers import READERS, Read, Reader, Samples, Task, plain_read
+from bench.edf.readers import READERS, Read, Reader, Samples, Task, plain_read
 from bench.measure import Report, Timing, this_machine, time_in_turn
 
 PLAIN = "plain file read"

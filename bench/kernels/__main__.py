@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from bench.kernel_contenders import CONV1D, PACKAGE, Convolution, Shape, contenders
+from bench.kernels.causal_conv1d import CONV1D, PACKAGE, Convolution, Shape, contenders
+from bench.kernels.ssd_scan import ScanRow, scan_rows
 from bench.measure import this_machine
-from bench.scan_contenders import ScanRow, scan_rows
 from bench.timing import medians
 from seizurekit.models.detector import EXPAND, SIZES
 

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from bench.corpus import Corpus, make_corpus
 from bench.gpu import gpu_utilisation
-from bench.loader_contenders import Batch, Contenders
-from bench.loader_corpus import Corpus, make_corpus
-from bench.local_s3 import local_s3, variables
+from bench.loader.contenders import Batch, Contenders
+from bench.loader.plot import plot
+from bench.loader.result import Result, is_iterated
 from bench.measure import this_machine
-from bench.slow_proxy import Faults
+from bench.servers.local_s3 import local_s3, variables
+from bench.servers.slow_proxy import Faults
 from seizurekit.storage.open import open_folder
 
 MEMCPY = "memcpy of the batch"
@@ -35,32 +37,6 @@ OURS, LOADER, TENSORSTORE = "seizurekit reader", "seizurekit WindowLoader", "Ten
 _BUDGET_S = 10.0
 """After so many seconds a contender has shown enough."""
 _PACKAGES = ("seizurekit", "torch", "zarr", "zarrs", "tensorstore", "obstore", "numcodecs", "moto")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What one contender took for a batch: wall-clock and CPU seconds, and what a consumer waited for it."""
-
-    name: str
-    seconds: tuple[float, ...]
-    cpu_s: float
-    rss_mb: float
-    waited_share: float | None
-    gpu_percent: float | None
-
-    @property
-    def mean(self) -> float:
-        """Seconds a batch over all of them: what a loader that reads ahead can keep up."""
-        return float(np.mean(self.seconds))
-
-    @property
-    def typical(self) -> float:
-        """Seconds a batch: the mean of what reads ahead, whose batches are ready before, else the median."""
-        return self.mean if _iterated(self.name) else self.at(0.5)
-
-    def at(self, share: float) -> float:
-        """The batch time that this share of the batches keeps to, s."""
-        return float(np.quantile(self.seconds, share))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -73,8 +49,6 @@ def main(arguments: list[str] | None = None) -> None:
         results = _measured(options, contenders, corpus)
         _report(options, contenders, results)
     if options.plot:
-        from bench.loader_plot import plot
-
         plot(Path(options.plot), _title(options), results, str(this_machine(_PACKAGES)))
 
 
@@ -134,17 +108,13 @@ def _measured(options: argparse.Namespace, contenders: Contenders, corpus: Corpu
             continue
         try:
             load = make()
-            found = load(batches[0]) if not _iterated(name) else None
+            found = load(batches[0]) if not is_iterated(name) else None
             if isinstance(found, np.ndarray) and not np.array_equal(found, reference):
                 raise RuntimeError(f"{name} read other values than seizurekit")
             results.append(_timed(options, name, load, batches, before))
         except (ImportError, OSError, ValueError) as error:
             contenders.skipped[name] = f"{type(error).__name__}: {error}"[:200]
     return results
-
-
-def _iterated(name: str) -> bool:
-    return "Loader" in name or "WebDataset" in name
 
 
 def _timed(
@@ -154,8 +124,8 @@ def _timed(
     batches: list[NDArray[np.int64]],
     before: Callable[[], None],
 ) -> Result:
-    step = options.step_ms / 1000 if _iterated(name) else 0.0
-    if _iterated(name):
+    step = options.step_ms / 1000 if is_iterated(name) else 0.0
+    if is_iterated(name):
         began = time.perf_counter()
         for _ in range(4):  # start-up, and what was read ahead while nobody asked
             if time.perf_counter() - began < _BUDGET_S:

@@ -1,0 +1,1 @@
+"""Benchmark of the causal convolution and the scan."""

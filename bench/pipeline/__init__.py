@@ -1,0 +1,1 @@
+"""Benchmark of building a store from EDF files."""

@@ -1,0 +1,1 @@
+"""Local S3 servers for benchmarks and tests."""
