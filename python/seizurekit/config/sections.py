@@ -1,6 +1,6 @@
-"""What a configuration may say: one frozen model a section.
+"""The sections and keys of a configuration, one frozen pydantic model per section.
 
-A key that is not here is refused; a key that is here is read by something.
+An unknown key is an error. A test checks that every key defined here is read somewhere.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ Count = Annotated[int, Field(ge=1)]
 Features = Annotated[int, Field(ge=1, le=1024)]
 
 LOWER_IS_BETTER = ("loss", "loss_unweighted", "brier", "calibration_error")
-"""Metrics of the validation that fall as a detector gets better; the others rise."""
+"""Validation metrics for which a lower value is better; for all others higher is better."""
 
 
 def sensitivity_at(fa_per_24h: float) -> str:
-    """Name of the metric: the share of seizures found with at most so many false alarms per 24 h."""
+    """Name of the metric: sensitivity to seizures at no more than `fa_per_24h` false alarms per 24 h."""
     return f"sensitivity_at_{fa_per_24h:g}_fa"
 
 
 class Section(BaseModel):
-    """What all sections share: unknown keys are errors, types are not guessed, nothing changes afterwards."""
+    """Base class of all sections: unknown keys are errors, types are not converted, values are frozen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class CacheConfig(Section):
-    """Where the store is, and how windows are cut from it.
+    """Location of the store, and length and stride of the windows cut from it.
 
     Attributes:
-        dir: folder or URL of the splits ``train`` and ``dev``.
-        local_dir: of a store at a URL: keep whole shards in this folder, so that they are read locally the next time.
-        local_dir_gb: most that is kept there, GB.
-        window: length of a training window in seconds.
-        stride: seconds from one training window's start to the next one's.
+        dir: folder or URL that holds the splits ``train`` and ``dev``.
+        local_dir: for a store at a URL: folder that caches whole shards on a local disk.
+        local_dir_gb: largest size of that cache, in GB.
+        window: length of a training window, in seconds.
+        stride: distance between the starts of consecutive training windows, in seconds.
     """
 
     dir: Annotated[str, Field(min_length=1)]
@@ -51,23 +51,23 @@ class CacheConfig(Section):
 
 
 class LoaderConfig(Section):
-    """How batches are made.
+    """How batches are loaded.
 
     Attributes:
-        balanced: draw the balanced set; else train on every window of the split.
+        balanced: train on the balanced set; if false, on every window of the split.
         kind: ``threads``: WindowLoader, which reads ahead in threads of the training process; ``torch``: torch's
-            DataLoader and its worker processes.
-        batch_size: windows a batch of one device.
-        prefetch: of ``threads``: batches that are read ahead.
-        shuffle: of ``threads``: ``window``, or ``block`` for an object store that is read without `cache.local_dir`.
-        on_error: of ``threads``: ``raise``, or ``skip`` windows that cannot be read.
-        num_workers: of ``torch``: worker processes; 0 for the training process itself, and then the next four change
-            nothing.
-        pin_memory: of ``torch``: hand out pinned memory where there is a GPU.
-        persistent_workers: of ``torch``: keep the workers from one epoch to the next.
-        prefetch_factor: of ``torch``: batches that each worker reads ahead.
-        timeout_s: of ``torch``: seconds after which a batch that does not come has the workers ended, and loading go on
-            without them.
+            DataLoader with worker processes.
+        batch_size: windows per batch on one device.
+        prefetch: ``threads`` only: number of batches read ahead.
+        shuffle: ``threads`` only: ``window``, or ``block`` for an object store that is read without `cache.local_dir`.
+        on_error: ``threads`` only: ``raise``, or ``skip`` windows that cannot be read.
+        num_workers: ``torch`` only: number of worker processes. With 0 the training process loads the batches itself,
+            and the next four keys have no effect.
+        pin_memory: ``torch`` only: put batches in pinned memory if there is a GPU.
+        persistent_workers: ``torch`` only: keep the workers alive between epochs.
+        prefetch_factor: ``torch`` only: batches that each worker reads ahead.
+        timeout_s: ``torch`` only: longest wait for a batch, in seconds. After that the workers are terminated and
+            loading continues without them.
     """
 
     balanced: bool = True
@@ -83,29 +83,29 @@ class LoaderConfig(Section):
     timeout_s: Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)] = 120.0
 
     @model_validator(mode="after")
-    def _only_threads_can(self) -> LoaderConfig:
-        for key, found, wanted in (("shuffle", self.shuffle, "window"), ("on_error", self.on_error, "raise")):
-            if self.kind == "torch" and found != wanted:
+    def _check_keys_of_threads(self) -> LoaderConfig:
+        for key, value, expected in (("shuffle", self.shuffle, "window"), ("on_error", self.on_error, "raise")):
+            if self.kind == "torch" and value != expected:
                 raise ValueError(
-                    f"loader.{key}: found {found} with loader.kind torch, wanted {wanted}, or kind threads"
+                    f"loader.{key} is {value!r}, expected {expected!r} with loader.kind=torch; set loader.kind=threads"
                 )
         return self
 
 
 class ModelConfig(Section):
-    """The detector, a U-Net with Mamba-2 in its middle.
+    """The detector: a U-Net with bidirectional Mamba-2 blocks at its lowest rate.
 
     Attributes:
-        size: ``tiny``, ``small`` or ``base``; docs/models.md has their parameters and speed.
-        widths: features at 64, 32 and 16 Hz; null takes the size's, as with the next four.
-        blocks: residual blocks a stage of convolutions.
-        layers: bidirectional Mamba-2 blocks.
-        headdim: channels a head of Mamba-2; twice the last width must be a multiple of it.
-        d_state: states a channel of Mamba-2.
-        d_conv: taps of Mamba-2's convolutions; there are kernels for 2, 3 and 4, anything else becomes 4.
-        dropout: probability that a feature of a residual branch is dropped in training.
-        require_kernels: do not train where an operation would fall back to plain torch, or where one of these back
-            ends, such as ``[triton, mamba-ssm]``, serves none.
+        size: ``tiny``, ``small`` or ``base``; docs/models.md lists their parameters and speed.
+        widths: features at 64, 32 and 16 Hz. Null means the value of `size`, here and for the next four keys.
+        blocks: residual blocks per convolutional stage.
+        layers: number of bidirectional Mamba-2 blocks.
+        headdim: channels per Mamba-2 head; must divide twice the last width.
+        d_state: states per Mamba-2 channel.
+        d_conv: width of Mamba-2's convolutions. The kernels support 2, 3 and 4; any other value becomes 4.
+        dropout: probability of dropping a feature of a residual branch in training.
+        require_kernels: refuse to train if an operation would fall back to plain torch. A list of back ends, such as
+            ``[triton, mamba-ssm]``, also requires that each of them is used for some operation.
     """
 
     size: Literal["tiny", "small", "base"] = "tiny"
@@ -120,39 +120,40 @@ class ModelConfig(Section):
 
     @field_validator("d_conv")
     @classmethod
-    def _of_a_kernel(cls, d_conv: int) -> int:
+    def _supported_width(cls, d_conv: int) -> int:
         if d_conv in (2, 3, 4):
             return d_conv
         warnings.warn(
-            f"model.d_conv: found {d_conv}, wanted 2, 3 or 4, which there are kernels for; 4 is taken", stacklevel=2
+            f"model.d_conv is {d_conv}, expected 2, 3 or 4, the widths that the kernels support; using 4", stacklevel=2
         )
         return 4
 
 
 class TrainingConfig(Section):
-    """The loss, and the optimiser: AdamW with a linear warm-up and a cosine decay to 0.
+    """Loss and optimiser: AdamW with a linear warm-up and a cosine decay to 0.
 
     Attributes:
-        epochs: passes over the set of windows.
-        max_steps: end after so many steps; null for all of the epochs. The schedule is that of the shorter run.
-        accumulate: batches whose gradients make one step.
-        lr: highest learning rate, reached at the end of the warm-up.
-        weight_decay: AdamW's, of weights and not of biases, norms or Mamba-2's ``A_log``, ``D`` and ``dt_bias``.
-        warmup: share of all steps that the warm-up takes.
-        grad_clip: largest norm of the gradient of all parameters together.
-        ema: keep a moving average of the weights, which is validated and saved; the share of itself that it keeps in a
-            step, such as 0.999; null for none.
+        epochs: number of passes over the training windows.
+        max_steps: stop after this many steps; null means after all epochs. The schedule covers the shorter of the two.
+        accumulate: batches per optimiser step, whose gradients are accumulated.
+        lr: peak learning rate, reached at the end of the warm-up.
+        weight_decay: AdamW's; not applied to biases, norms, and Mamba-2's ``A_log``, ``D`` and ``dt_bias``.
+        warmup: fraction of all steps that the warm-up takes.
+        grad_clip: maximum norm of the gradient over all parameters.
+        ema: decay of an exponential moving average of the weights, such as 0.999; the average is then what is
+            validated and saved. Null means no average.
         loss: ``bce``, or ``focal`` (Lin et al. 2017).
-        focal_gamma: of the focal loss: how much less a sample counts that is already right.
-        pos_weight: weight of a seizure sample; null takes sqrt((1 - r) / r), r the exact ratio of the training windows.
-        augment: mirror half of the windows, and vary the size of channels.
-        precision: of the forward pass: ``float32``, or by autocast ``bfloat16`` or, with a loss scaler, ``float16``.
+        focal_gamma: exponent of the focal loss; a higher one gives less weight to samples that are already right.
+        pos_weight: weight of a seizure sample; null means sqrt((1 - r) / r) with r the seizure ratio of the training
+            windows.
+        augment: mirror half of the windows left to right, and vary the gain of the channels.
+        precision: of the forward pass: ``float32``, or by autocast ``bfloat16`` or ``float16`` (with a loss scaler).
         compile: compile the model with torch.compile.
-        activation_checkpointing: compute the Mamba-2 blocks anew in the backward pass, which saves their memory.
-        deterministic: only algorithms that give the same bits in every run; an error where there is none.
-        stop_after_nonfinite: steps in a row with a loss or a gradient that is not finite, after which the run ends. A
-            single one is left out and counted.
-        device: ``auto`` (an accelerator where there is one), ``cpu``, ``cuda``, ``cuda:1``, …
+        activation_checkpointing: recompute the Mamba-2 blocks in the backward pass to save memory.
+        deterministic: use only algorithms that give the same bits in every run; an operation without one is an error.
+        stop_after_nonfinite: stop after this many consecutive steps whose loss or gradient is not finite. Fewer are
+            skipped and counted.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
     """
 
     epochs: Count = 10
@@ -176,14 +177,14 @@ class TrainingConfig(Section):
 
 
 class ValidationConfig(Section):
-    """Scores on whole recordings of ``dev``, after every epoch.
+    """Validation on the whole recordings of ``dev`` after every epoch.
 
     Attributes:
-        false_alarm_rates: false alarms per 24 h at which the sensitivity is told, as ``sensitivity_at_10_fa``.
-        metric: that tells which epoch is best: one of those, or ``auroc``, ``loss``, ``loss_unweighted``, ``brier`` or
-            ``calibration_error``.
-        patience: end after so many epochs without a better one; null to go through all.
-        max_recordings: use no more than so many recordings, half of them with seizures; null for all.
+        false_alarm_rates: false alarms per 24 h at which sensitivity is reported, as ``sensitivity_at_10_fa``.
+        metric: metric that chooses the best epoch: one of those, or ``auroc``, ``loss``, ``loss_unweighted``,
+            ``brier`` or ``calibration_error``.
+        patience: stop after this many epochs without a better one; null means never.
+        max_recordings: use at most this many recordings, half of them with seizures; null means all.
     """
 
     false_alarm_rates: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] = (10.0, 5.0, 2.5, 1.0)
@@ -193,32 +194,29 @@ class ValidationConfig(Section):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Every name that `metric` may be."""
+        """Names of all metrics, the values that `metric` can have."""
         return (*map(sensitivity_at, self.false_alarm_rates), "auroc", *LOWER_IS_BETTER)
 
     @field_validator("false_alarm_rates")
     @classmethod
-    def _one_name_each(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
+    def _distinct_names(cls, rates: tuple[float, ...]) -> tuple[float, ...]:
         if len(set(map(sensitivity_at, rates))) < len(rates):
-            raise ValueError(f"validation.false_alarm_rates: found {list(rates)}, wanted each rate once")
+            raise ValueError(f"validation.false_alarm_rates is {list(rates)}, expected each rate once")
         return rates
 
     @model_validator(mode="after")
     def _known_metric(self) -> ValidationConfig:
         if self.metric not in self.metrics:
-            raise ValueError(
-                f"validation.metric: found {self.metric!r}, which is never computed; wanted one of "
-                f"{', '.join(self.metrics)}"
-            )
+            raise ValueError(f"validation.metric is {self.metric!r}, expected one of {', '.join(self.metrics)}")
         return self
 
 
 class CheckpointsConfig(Section):
-    """Training states, from which ``--resume`` goes on: at every epoch's end, and between.
+    """Training states, which ``--resume`` loads. One is saved after every epoch, and more within an epoch.
 
     Attributes:
-        keep: the newest so many are kept; the best detector is kept besides.
-        minutes: between two in an epoch; null takes the environment variable BGB_MID_EPOCH_MINUTES, else 15.
+        keep: number of training states to keep; the detector file of the best epoch is kept in addition.
+        minutes: time between two of them within an epoch; null means environment variable BGB_MID_EPOCH_MINUTES, or 15.
     """
 
     keep: Annotated[int, Field(ge=1, le=1000)] = 2
@@ -226,12 +224,12 @@ class CheckpointsConfig(Section):
 
 
 class TelemetryConfig(Section):
-    """What a run tells, and where.
+    """What a training logs, and where.
 
     Attributes:
-        every: batches from one record of the training to the next.
-        tensorboard: write ``runs/<name>/tb``.
-        heartbeat_minutes: a line at least so often, whatever happens.
+        every: batches between two training records.
+        tensorboard: write TensorBoard files to ``runs/<name>/tb``.
+        heartbeat_minutes: longest time without a line on the console.
     """
 
     every: Count = 10
@@ -243,10 +241,10 @@ class WandbConfig(Section):
     """Weights & Biases.
 
     Attributes:
-        enabled: send records there.
-        project: they go to.
-        entity: user or team that the project is of; null for the key's own default.
-        mode: ``online``, or ``offline``: written to the run's folder, from which ``wandb sync`` sends them.
+        enabled: log to Weights & Biases.
+        project: name of the project.
+        entity: user or team that owns the project; null means the API key's default.
+        mode: ``online``, or ``offline``: written to the run's folder, to upload later with ``wandb sync``.
     """
 
     enabled: bool = False
@@ -256,15 +254,15 @@ class WandbConfig(Section):
 
 
 class DetectionConfig(Section):
-    """From the probability of a seizure at every sample to events.
+    """Post-processing that turns the seizure probability of each sample into events.
 
     Attributes:
-        smoothing: seconds over which the probability is averaged first; 0 for not at all.
-        threshold: an event's probability rises above this; null has it chosen on ``dev`` when training ends.
-        max_fa_per_24h: false alarms per 24 h that the chosen threshold may make on ``dev``.
-        hysteresis: an event lasts while its probability is above this share of the threshold.
-        merge_gap: events less than this many seconds apart are one.
-        min_duration: shorter events, in seconds, are dropped, after merging.
+        smoothing: length of the moving average over the probability, in seconds; 0 means none.
+        threshold: an event starts where the probability rises above this; null means chosen on ``dev`` after training.
+        max_fa_per_24h: most false alarms per 24 h on ``dev`` when the threshold is chosen.
+        hysteresis: an event ends where the probability falls below this fraction of the threshold.
+        merge_gap: events less than this many seconds apart are merged.
+        min_duration: events shorter than this many seconds are dropped, after merging.
     """
 
     smoothing: Annotated[float, Field(ge=0, le=60)] = 2.0
@@ -276,7 +274,7 @@ class DetectionConfig(Section):
 
 
 class Config(Section):
-    """A whole configuration; `name` is also that of the folder ``runs/<name>``, `seed` fixes every random choice."""
+    """The complete configuration. `name` also names the folder ``runs/<name>``; `seed` seeds all random numbers."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -294,6 +292,6 @@ class Config(Section):
     def _stride_within_window(self) -> Config:
         if self.cache.stride > self.cache.window:
             raise ValueError(
-                f"cache.stride: found {self.cache.stride:g}, wanted at most cache.window {self.cache.window:g}"
+                f"cache.stride is {self.cache.stride:g}, expected at most cache.window ({self.cache.window:g})"
             )
         return self
