@@ -1,31 +1,45 @@
-# Every target sets up what it needs: Python 3.11 or newer, a C++20 compiler and make are enough to begin with.
+# Every target sets up what it needs: Python 3.11 or newer, a C++20 compiler and make are enough.
 PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python3))
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile --no-build-isolation -c constraints/cpu.txt
 DATA ?= build/demo/edf
 CACHE := build/demo/cache$(if $(filter build/demo/edf,$(DATA)),,-$(notdir $(abspath $(DATA)/..)))
 SEIZUREKIT := $(BIN)/seizurekit
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 CPP := $(shell find csrc tests/fuzz -name '*.cpp' -o -name '*.hpp')
-NATIVE := CMakeLists.txt pyproject.toml constraints/cpu.txt $(shell find csrc -type f) $(wildcard kernels/*/*.cu kernels/*/*.cuh kernels/*/*.cmake)
+NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc -type f)
 
-.PHONY: demo test lint format bench fuzz wheel clean
+.PHONY: demo test test-fast coverage lint check-python check-cpp format bench fuzz wheel clean
 
 .venv/.base:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "seizurekit needs Python 3.11 or newer; set PYTHON")'
 	$(PYTHON) -m venv .venv
+	$(PIP) 'pip>=26.3'  # knows --group and --only-deps
+	$(PIP) --group build
 	touch $@
 
+# The C++ core in editable mode. It compiles while the packages that it needs at run time are downloaded.
 .venv/.built: .venv/.base $(NATIVE)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt scikit-build-core pybind11 cmake ninja
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation --config-settings=cmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e .
+	$(PIP) --no-deps --config-settings=cmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e .
 	touch $@
 
-.venv/.dev: .venv/.built
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints/cpu.txt --no-build-isolation --config-settings=cmake.define.SEIZUREKIT_WERROR=$(if $(CI),ON,OFF) -e '.[test,dev]'
+.venv/.packages: .venv/.base pyproject.toml constraints/cpu.txt
+	$(PIP) --only-deps '.[train]'
+	touch $@
+
+.venv/.lint: .venv/.base pyproject.toml
+	$(PIP) --group lint
+	touch $@
+
+.venv/.dev: .venv/.lint .venv/.packages
+	$(PIP) --only-deps '.[train,wandb,dask]'
+	$(PIP) --group dev
 	touch $@
 
 # A detector from nothing: corpus, store, training, scores, and the events of a recording that training never saw.
 # `make demo DATA=<tusz>/edf` takes a real corpus.
-demo: .venv/.built
+demo:
+	@$(MAKE) -j2 --output-sync=target .venv/.built .venv/.packages
 ifeq ($(DATA),build/demo/edf)
 	$(SEIZUREKIT) synth $(DATA)
 endif
@@ -33,28 +47,42 @@ endif
 	$(SEIZUREKIT) train configs/demo.yaml --overwrite cache.dir=$(CACHE)
 	$(SEIZUREKIT) evaluate runs/demo/best.safetensors --cache-dir $(CACHE) --split dev
 	unseen=$$(grep -rl --include='*.csv_bi' ',seiz,' $(DATA)/eval | LC_ALL=C sort | head -n 1); \
-	test -n "$$unseen" || { echo "no recording with a seizure below $(DATA)/eval, none to detect in"; exit 1; }; \
+	test -n "$$unseen" || { echo "no recording with a seizure in $(DATA)/eval"; exit 1; }; \
 	$(SEIZUREKIT) detect runs/demo/best.safetensors "$${unseen%.csv_bi}.edf" runs/demo/unseen.tsv --report runs/demo/report.png
 	@echo "Look at runs/demo/report.png; the figures are in runs/demo/evaluate-dev/metrics.json"
 
-test: lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+# What CI runs. The linters and the sanitizer build run while packages are downloaded.
+test:
+	@$(MAKE) -j2 --output-sync=target lint build/fuzz/.built
+	$(PYTEST) --durations=20
 
-lint: .venv/.dev
+# For use while editing: no linters, no test that takes more than a second.
+test-fast: .venv/.built .venv/.dev
+	$(PYTEST) -m 'not slow'
+
+lint: check-cpp check-python
+
+check-python: .venv/.built .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/codespell
+
+check-cpp: .venv/.built .venv/.lint
 	@$(BIN)/clang-format --dry-run --Werror $(CPP)
 	@$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -extra-arg=-Wno-error -extra-arg=-Wno-unknown-warning-option -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
 
-format: .venv/.dev
+build/fuzz/.built: .venv/.dev $(NATIVE) $(shell find tests/fuzz -type f -name '*.?pp')
+	$(BIN)/python tests/fuzz/run.py --build-only
+	touch $@
+
+format: .venv/.built .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CPP)
 
-bench: .venv/.dev
+bench: .venv/.built .venv/.dev
 	$(BIN)/python -m bench.edf
 	$(BIN)/python -m bench.pipeline
 	$(BIN)/python -m bench.startup
@@ -67,11 +95,11 @@ bench: .venv/.dev
 	$(BIN)/python -m bench.loop --source s3 --step-ms 150
 	$(BIN)/python -m bench.telemetry
 
-fuzz: .venv/.dev
+fuzz: build/fuzz/.built .venv/.built .venv/.dev
 	$(BIN)/python tests/fuzz/run.py --seconds 600
 	$(BIN)/python tests/fuzz/test_annotations_fuzz.py --inputs 1000000 --seed 1
 
-wheel: .venv/.dev
+wheel: .venv/.built .venv/.dev
 	$(BIN)/pip wheel --no-deps --no-build-isolation -w dist .
 
 clean:
