@@ -1,116 +1,75 @@
-"""One at a time: a lock on a split's folder that names its holder, and that no killed holder leaves behind."""
+"""One build or copy of a split at a time: a lock that names its holder, and that no killed holder keeps."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import platform
-import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
+from contextlib import ExitStack, contextmanager, suppress
 
 from seizurekit.cache.layout import BUILD_FOLDER, LOCK_FILE
 from seizurekit.errors import CacheError, StorageError
+from seizurekit.locks import Holder, LockedError, exclusive_lock, parse_object, this_process
 from seizurekit.storage.folder import Folder
 from seizurekit.storage.local import LocalFolder
 
 RENEWED_S = 20.0
+"""Seconds between two renewals of a lease."""
 LAPSES_S = 120.0
-"""A lock in an object store that was not renewed for so long is of a holder that is gone."""
+"""A lease that was not renewed for so many seconds belongs to a holder that is gone."""
 _WATCHED_RENEWALS = 2.5
 _SETTLES_RENEWALS = 0.1
+_NAME = f"{BUILD_FOLDER}/{LOCK_FILE}"
 
 
 @contextmanager
-def only_one(folder: Folder, what: str) -> Iterator[None]:
-    """Holds a split's folder.
+def lock_split(folder: Folder, what: str) -> Iterator[None]:
+    """Locks a split for one writer.
 
-    Of a local folder the lock is the kernel's, which takes it back when its holder ends, however it ends. In an object
-    store it is an object that its holder renews, and that lapses when it is not renewed.
+    In a local folder the lock is the kernel's, which takes it back when its holder ends, however it ends. In an object
+    store it is a lease: an object that its holder renews, and that lapses when it is not renewed.
 
     Args:
         folder: the split's.
-        what: is being done, for the message to others: "build".
+        what: the work done, "build" or "copy", for the message that others get.
 
     Raises:
-        CacheError: another holds it; the message says who, where and since when.
+        CacheError: another process holds the lock; names it.
     """
-    held = _of_the_kernel(folder, what) if isinstance(folder, LocalFolder) else _of_the_store(folder, what)
-    with held:
+    with ExitStack() as stack:
+        if isinstance(folder, LocalFolder):
+            (folder.path / BUILD_FOLDER).mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(exclusive_lock(folder.path / _NAME, what))
+            except LockedError as error:
+                raise _locked(folder, what, error.holder) from None
+        else:
+            stack.enter_context(_lease(folder, what))
         yield
 
 
-def _told(folder: Folder, what: str, holder: dict[str, Any], note: str = "") -> CacheError:
-    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since"])) if "since" in holder else "?"
-    who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}, since {since}"
-    command = f" ({holder['command']})" if holder.get("command") else ""
-    running = f"another {holder.get('what', what)} of this store is running"
-    return CacheError(f"{folder.url}: {running}: {who}{command}{note}")
-
-
-def _self(what: str) -> dict[str, Any]:
-    # Not its arguments: a script's may hold what is nobody's business.
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]) if sys.argv and sys.argv[0] else ""
-    return {
-        "what": what,
-        "pid": os.getpid(),
-        "host": platform.node(),
-        "since": time.time(),
-        "command": command,
-        "token": uuid.uuid4().hex,
-    }
+def _locked(folder: Folder, what: str, holder: Holder, note: str = "") -> CacheError:
+    return CacheError(f"{folder.url}: another {holder.what or what} of this store is running: {holder}{note}")
 
 
 @contextmanager
-def _of_the_kernel(folder: LocalFolder, what: str) -> Iterator[None]:
-    path = folder.path / BUILD_FOLDER / LOCK_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            raise _told(folder, what, _parsed(file.read())) from None
-        file.truncate(0)
-        file.write(json.dumps(_self(what)))
-        file.flush()
-        yield
+def _lease(folder: Folder, what: str) -> Iterator[None]:
+    own = this_process(what)
 
+    def renewed() -> bytes:
+        return json.dumps(own.to_dict() | {"renewed": time.time()}).encode()
 
-def _parsed(text: str) -> dict[str, Any]:
-    with suppress(ValueError):
-        found = json.loads(text)
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-@contextmanager
-def _of_the_store(folder: Folder, what: str) -> Iterator[None]:
-    name = f"{BUILD_FOLDER}/{LOCK_FILE}"
-    own = _self(what)
-
-    def content() -> bytes:
-        return json.dumps(own | {"renewed": time.time()}).encode()
-
-    if not folder.create(name, content()):
-        _wait_for_the_lapse(folder, name, what)
-        folder.write(name, content())
-        # Another that saw it lapse may have written too: who wrote last holds it.
+    if not folder.create(_NAME, renewed()):
+        _wait_for_lapse(folder, what)
+        folder.write(_NAME, renewed())
+        # Another process that saw the lease lapse may have written too: the last one to write holds it.
         time.sleep(_SETTLES_RENEWALS * RENEWED_S)
-        holder = _holder(folder, name)
-        if holder.get("token") != own["token"]:
-            raise _told(folder, what, holder)
+        holder, _ = _read_lease(folder)
+        if holder.token != own.token:
+            raise _locked(folder, what, holder)
     stopped = threading.Event()
-    renewal = threading.Thread(
-        target=_renew, args=(folder, name, own["token"], content, stopped), name="lock", daemon=True
-    )
+    renewal = threading.Thread(target=_renew, args=(folder, own, renewed, stopped), name="lock", daemon=True)
     renewal.start()
     try:
         yield
@@ -118,31 +77,34 @@ def _of_the_store(folder: Folder, what: str) -> Iterator[None]:
         stopped.set()
         renewal.join()
         with suppress(StorageError):
-            if _holder(folder, name).get("token") == own["token"]:
-                folder.remove(name)
+            if _read_lease(folder)[0].token == own.token:
+                folder.remove(_NAME)
 
 
-def _holder(folder: Folder, name: str) -> dict[str, Any]:
-    return _parsed(folder.read_present([name]).get(name, b"").decode(errors="replace"))
+def _read_lease(folder: Folder) -> tuple[Holder, float]:
+    """Who holds the lease, and when it was renewed by the holder's clock; an unknown holder at 0 if nobody does."""
+    values = parse_object(folder.read_present([_NAME]).get(_NAME, b"").decode(errors="replace"))
+    return Holder.from_dict(values), float(values.get("renewed", 0))
 
 
-def _wait_for_the_lapse(folder: Folder, name: str, what: str) -> None:
-    """Returns where a lock has lapsed by its own time, and, since clocks differ, is not renewed under our eyes."""
-    holder = _holder(folder, name)
-    age = time.time() - float(holder.get("renewed", 0))
+def _wait_for_lapse(folder: Folder, what: str) -> None:
+    """Returns if the lease has lapsed by its own time and, because clocks differ, is not renewed while we watch."""
+    lease = _read_lease(folder)
+    holder, renewed = lease
+    age = time.time() - renewed
     if age < LAPSES_S:
-        raise _told(folder, what, holder, f"; if it is gone, its lock lapses in {LAPSES_S - age:.0f} s")
-    ends = time.monotonic() + _WATCHED_RENEWALS * RENEWED_S
-    while time.monotonic() < ends:
+        raise _locked(folder, what, holder, f"; if it is gone, its lock lapses in {LAPSES_S - age:.0f} s")
+    end = time.monotonic() + _WATCHED_RENEWALS * RENEWED_S
+    while time.monotonic() < end:
         time.sleep(RENEWED_S / 10)
-        now = _holder(folder, name)
-        if now and now != holder:
-            raise _told(folder, what, now)
+        now = _read_lease(folder)
+        if now not in (lease, (Holder(), 0.0)):
+            raise _locked(folder, what, now[0])
 
 
-def _renew(folder: Folder, name: str, token: str, content: Callable[[], bytes], stopped: threading.Event) -> None:
+def _renew(folder: Folder, own: Holder, renewed: Callable[[], bytes], stopped: threading.Event) -> None:
     while not stopped.wait(RENEWED_S):
-        with suppress(StorageError):  # the work itself says so if the store is gone
-            if _holder(folder, name).get("token", token) != token:
+        with suppress(StorageError):  # the work itself fails if the store is gone
+            if _read_lease(folder)[0].token not in ("", own.token):
                 return  # taken over while this machine slept
-            folder.write(name, content())
+            folder.write(_NAME, renewed())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,6 +18,13 @@ class Span:
     name: str
     start: int
     stop: int
+
+
+class Writable(Protocol):
+    """A file that is being written."""
+
+    def write(self, data: bytes, /) -> object:
+        """Appends bytes."""
 
 
 class Folder(Protocol):
@@ -50,6 +58,9 @@ class Folder(Protocol):
 
     def write(self, name: str, content: bytes) -> None:
         """Puts a file there, whole or not at all, in place of an earlier one."""
+
+    def open_whole(self, name: str) -> AbstractContextManager[Writable]:
+        """A new file, which appears when the block ends, or never if the block raises."""
 
     def create(self, name: str, content: bytes) -> bool:
         """Puts a file there unless one of its name is there; says whether it did. Of several at once one does."""

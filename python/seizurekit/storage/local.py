@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 
-from seizurekit.atomic import write_whole
-from seizurekit.storage.folder import Span
+from seizurekit.atomic import open_whole, write_whole
+from seizurekit.storage.folder import Span, Writable
 
 
 class LocalFolder:
@@ -47,6 +48,10 @@ class LocalFolder:
     def write(self, name: str, content: bytes) -> None:
         """Puts a file there, durably, by a rename."""
         write_whole(self.path / name, content)
+
+    def open_whole(self, name: str) -> AbstractContextManager[Writable]:
+        """A new file, which appears by a rename when the block ends."""
+        return open_whole(self.path / name)
 
     def create(self, name: str, content: bytes) -> bool:
         """Puts a file there unless one is there."""

@@ -6,17 +6,18 @@ import asyncio
 import os
 import random
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
+from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from seizurekit import settings
 from seizurekit.errors import StorageError
-from seizurekit.storage.folder import Options, Span
+from seizurekit.storage.folder import Options, Span, Writable
 
 T = TypeVar("T")
 
@@ -134,6 +135,13 @@ class ObjectFolder:
         import obstore
 
         self._do(name, lambda: obstore.put(self._store, self._key(name), content))
+
+    @contextmanager
+    def open_whole(self, name: str) -> Iterator[Writable]:
+        """A new file, gathered in memory and sent in one request when the block ends."""
+        content = BytesIO()
+        yield content
+        self.write(name, content.getvalue())
 
     def create(self, name: str, content: bytes) -> bool:
         """Puts a file there unless one of its name is there (a conditional PUT); says whether it did."""

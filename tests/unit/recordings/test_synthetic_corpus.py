@@ -156,7 +156,7 @@ def room_for_100_kb() -> Iterator[None]:
 def test_a_full_disk_names_the_file_and_leaves_no_part_of_it(room_for_100_kb: None, tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"\.edf"):
         write_synthetic_corpus(tmp_path / "out", **TINY, workers=2)
-    assert not list(tmp_path.rglob("*.part"))
+    assert not list(tmp_path.rglob("*.tmp"))
     assert not list(tmp_path.rglob("*.edf"))
 
 

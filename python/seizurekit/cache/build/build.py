@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from seizurekit.atomic import remove_leftovers
 from seizurekit.cache.build.cluster import on_cluster
 from seizurekit.cache.build.fill import Executor, Filled, Reader, fill, in_threads, read_edf, read_filled
 from seizurekit.cache.build.plan import Plan, PlannedRecording, differences, make_plan
@@ -25,7 +26,7 @@ from seizurekit.cache.layout import (
     SHARDS,
     UNLABELLED,
 )
-from seizurekit.cache.lock import only_one
+from seizurekit.cache.lock import lock_split
 from seizurekit.cache.manifest import Manifest, write_manifest
 from seizurekit.cache.store import Cache, open_split
 from seizurekit.errors import CacheError
@@ -168,7 +169,7 @@ def build_planned(
     folder = root.at(plan.split)
     if _is_sealed(folder):
         return _report(_opened_if_same(root, plan), 0.0, was_complete=True)
-    with only_one(folder, "build"):
+    with lock_split(folder, "build"):
         is_filled = folder.size(GROUP_FILE) is not None  # by another, which ended just now or was killed right after
         if not is_filled:
             _resume_or_begin(plan, folder)
@@ -229,8 +230,7 @@ def _resume_or_begin(plan: Plan, folder: Folder) -> None:
 def _remove_leftovers(folder: Folder, plan: Plan) -> None:
     """Temporary files of a build that was killed; the lock is ours, so nobody is writing them."""
     if isinstance(folder, LocalFolder):
-        for path in folder.path.rglob(".*.tmp"):
-            path.unlink()
+        remove_leftovers(folder.path)
     last = plan.samples // (plan.chunk * CHUNKS_A_SHARD)
     for name in folder.at(SHARDS).files():
         if not name.isdigit() or int(name) > last:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seizurekit.cache.build.plan import Plan, PlannedRecording, Unit
-from seizurekit.cache.build.writer import ShardWriter
+from seizurekit.cache.build.writer import open_shard
 from seizurekit.cache.layout import BUILD_FOLDER, CHUNK_SECONDS, CHUNKS_A_SHARD, FAILED, OK, UNLABELLED, shard_name
 from seizurekit.errors import SeizurekitError
 from seizurekit.recordings.annotations import read_annotations
@@ -148,43 +149,27 @@ def write_unit(work: Work, on_recording: OnRecording | None = None) -> tuple[Fil
 
 
 def _write_shards(work: Work, on_recording: OnRecording | None) -> Iterator[Filled]:
-    with _ShardRun(work) as shards:
+    with ExitStack() as stack:
+        first_shard = work.unit.first_shard
+        names = [shard_name(first_shard + number) for number in range(work.unit.shards)]
+        shards = [stack.enter_context(open_shard(work.folder, name)) for name in names]
         for index, planned in zip(work.unit.recordings, work.recordings, strict=True):
             filled, signal = work.read(work, index, planned)
             if signal is not None:
-                for first in range(0, signal.shape[1], work.chunk):
-                    shards.add(planned.first_sample + first, signal[:, first : first + work.chunk])
+                for sample, samples in _chunks(signal, work.chunk):
+                    shard, chunk = divmod((planned.first_sample + sample) // work.chunk, CHUNKS_A_SHARD)
+                    shards[shard - first_shard].add(chunk, samples)
             if on_recording is not None:
                 on_recording(planned, filled)
             yield filled
-        shards.commit()
 
 
-class _ShardRun:
-    """The shards of a unit, written one after the other."""
-
-    def __init__(self, work: Work) -> None:
-        self._chunk = work.chunk
-        self._first = work.unit.first_shard
-        numbers = range(self._first, self._first + work.unit.shards)
-        self._writers = [ShardWriter(work.folder, shard_name(number)) for number in numbers]
-
-    def add(self, sample: int, samples: NDArray[np.int16]) -> None:
-        shard, chunk = divmod(sample // self._chunk, CHUNKS_A_SHARD)
-        if samples.shape[1] < self._chunk:
-            samples = np.pad(samples, ((0, 0), (0, self._chunk - samples.shape[1])))
-        self._writers[shard - self._first].add(chunk, samples)
-
-    def commit(self) -> None:
-        for writer in self._writers:
-            writer.commit()
-
-    def __enter__(self) -> _ShardRun:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for writer in self._writers:
-            writer.__exit__(None, None, None)
+def _chunks(signal: NDArray[np.int16], chunk: int) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """First sample and samples of each chunk of a signal; the last chunk is padded with zeros."""
+    for first in range(0, signal.shape[1], chunk):
+        samples = signal[:, first : first + chunk]
+        missing = chunk - samples.shape[1]
+        yield first, np.pad(samples, ((0, 0), (0, missing))) if missing else samples
 
 
 def read_edf(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16] | None]:

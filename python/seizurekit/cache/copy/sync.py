@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from os import PathLike
 
 from seizurekit import settings
+from seizurekit.atomic import is_leftover
 from seizurekit.cache.build.seal import remove_build
 from seizurekit.cache.build.writer import damages_of
 from seizurekit.cache.copy.same_place import lies_in
@@ -27,7 +27,7 @@ from seizurekit.cache.layout import (
     SIGNAL,
     shard_name,
 )
-from seizurekit.cache.lock import only_one
+from seizurekit.cache.lock import lock_split
 from seizurekit.cache.store import Cache, open_split, splits_in
 from seizurekit.errors import CacheError
 from seizurekit.recordings.corpus import SPLITS
@@ -36,8 +36,6 @@ from seizurekit.storage.open import open_folder
 
 OnShard = Callable[[str, int, int], None]
 """Told after each shard: the split, the shards done, and all of them."""
-_LEFTOVER = re.compile(r"\.(?P<name>.+)\.[0-9]+\.tmp")
-"""What a killed process leaves of a local file that it was writing, see `atomic.write_whole`."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,7 @@ class _Copy:
         """Copies what is not there yet."""
         if not self._anew and self._is_complete():
             return self._report(was_complete=True)
-        with only_one(self._to, "copy"):
+        with lock_split(self._to, "copy"):
             there = self._begin()
             self._copy_shards(workers, there)
             others = [name for name in self._wanted if not name.startswith(f"{SHARDS}/") and name != GROUP_FILE]
@@ -192,11 +190,11 @@ class _Copy:
     def _not_ours(self, there: dict[str, int], earlier: set[str]) -> tuple[list[str], list[str]]:
         """Of the files that are there and not in the source: strangers among the shards, and what is to be removed."""
         strange, obsolete = [], []
+        folders = {name.rpartition("/")[0] for name in self._wanted}
         for name in there.keys() - self._wanted.keys():
-            folder, slash, last = name.rpartition("/")
-            leftover = _LEFTOVER.fullmatch(last)
+            folder, _, last = name.rpartition("/")
             is_shard = self._anew and folder == SHARDS and last.isdigit()
-            if name in earlier or is_shard or (leftover and folder + slash + leftover["name"] in self._wanted):
+            if name in earlier or is_shard or (folder in folders and is_leftover(last)):
                 obsolete.append(name)
             elif name.startswith(f"{SIGNAL}/"):
                 strange.append(name)

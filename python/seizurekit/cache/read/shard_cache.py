@@ -1,13 +1,12 @@
 """A read-through cache of whole shards on a local disk, so that the second epoch over an object store is local.
 
-What is read first comes by ranges, and its shard is fetched whole in the background. The cache is bounded, and may be
-used by several processes at once: every change is made under a lock of the kernel's, which a process that is killed
-gives back. Only shards that this cache itself fetched are ever deleted.
+A chunk that is not in the cache is read by a range request, and its whole shard is fetched in the background. The
+cache is bounded. Several processes may use it at once: each change is made under a lock. It deletes only shards that it
+fetched itself.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -19,16 +18,17 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
 
+from seizurekit.atomic import remove_leftovers, write_whole
 from seizurekit.cache.build.writer import damages_of
 from seizurekit.cache.layout import shard_name
 from seizurekit.errors import CacheError, StorageError
+from seizurekit.locks import LockedError, exclusive_lock
 from seizurekit.storage.folder import Folder
 from seizurekit.storage.local import LocalFolder
 
 DEFAULT_GB = 100.0
-_MARKER = "seizurekit-shards.json"
+_MARKER, _LOCK = "seizurekit-shards.json", ".lock"
 _log = logging.getLogger(__name__)
 
 
@@ -114,19 +114,20 @@ class ShardCache:
                 f"shard of {size / 1e6:.0f} MB; reading goes on, by ranges for the rest"
             )
             return
-        with _only_fetcher(path.with_name(f".{shard}.tmp")) as file:
-            if file is None or path.exists():
-                return  # another process fetches it, or just did
-            content = self._source.read(shard_name(shard))
-            damages = damages_of(content, f"{self._source.url}/{shard_name(shard)}", *self._shape)
-            if damages:
-                raise CacheError(f"{damages[0]}; not kept")
-            file.write(content)
-            file.flush()
-            with _locked(self._root):
-                if self._make_room(len(content)):
-                    _used_now(Path(file.name))
-                    Path(file.name).replace(path)
+        try:
+            with exclusive_lock(path.with_name(f".{shard}.lock"), remove=True):
+                if path.exists():
+                    return  # another process fetched it just now
+                content = self._source.read(shard_name(shard))
+                damages = damages_of(content, f"{self._source.url}/{shard_name(shard)}", *self._shape)
+                if damages:
+                    raise CacheError(f"{damages[0]}; not kept")
+                with _locked(self._root):
+                    if self._make_room(len(content)):
+                        write_whole(path, content)
+                        _used_now(path)
+        except LockedError:
+            return  # another process fetches it
 
     def _has_room(self, size: int) -> bool:
         with _locked(self._root):
@@ -164,18 +165,26 @@ def _claim(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise CacheError(f"{root}: found a file, wanted a folder for a cache of shards")
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root, may_create=True):
+    with _locked(root):
         marker = root / _MARKER
         if marker.exists():
+            _remove_leftovers(root)
             return
-        others = sorted(path.name for path in root.iterdir() if path.name != ".lock")
+        others = sorted(path.name for path in root.iterdir() if path.name != _LOCK)
         if others:
-            (root / ".lock").unlink(missing_ok=True)
+            (root / _LOCK).unlink(missing_ok=True)
             raise CacheError(
                 f"{root}: found {', '.join(others[:3])} in it, wanted an empty folder for a cache of shards, or one "
                 "that was such a cache before"
             )
         marker.write_text(json.dumps({"format": "seizurekit shard cache", "version": 1}) + "\n")
+
+
+def _remove_leftovers(root: Path) -> None:
+    """Removes what killed processes were writing: files are written under the lock alone, so no other process is."""
+    remove_leftovers(root)
+    for path in root.glob("*/.*.tmp"):  # as revisions up to 0b75b48 named them
+        path.unlink(missing_ok=True)
 
 
 def _shards(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
@@ -188,38 +197,10 @@ def _shards(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 @contextmanager
-def _locked(root: Path, *, may_create: bool = False) -> Iterator[None]:
-    if not may_create and not root.is_dir():
-        raise StorageError(f"{root}: the cache's folder is gone")
-    with (root / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextmanager
-def _only_fetcher(path: Path) -> Iterator[BinaryIO | None]:
-    """The file to write a shard to, or None where another process is writing it. What a killed one left is reused."""
-    with path.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield None
-            return
-        try:
-            if os.fstat(file.fileno()).st_ino != path.stat().st_ino:
-                yield None
-                return
-            file.truncate(0)
-            yield file
-        except FileNotFoundError:
-            yield None
-        finally:
-            _remove_if_same(path, file)
-
-
-def _remove_if_same(path: Path, file: BinaryIO) -> None:
+def _locked(root: Path) -> Iterator[None]:
+    """Holds the lock under which shards are added and deleted."""
     try:
-        if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
-            path.unlink()
+        with exclusive_lock(root / _LOCK, wait=True):
+            yield
     except FileNotFoundError:
-        return
+        raise StorageError(f"{root}: the cache's folder is gone") from None

@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
+from seizurekit.atomic import remove_leftovers, write_whole
 from seizurekit.errors import CorpusError
 from seizurekit.recordings.annotations_write import write_csv_bi
 from seizurekit.recordings.corpus import SYNTHETIC_LIST
@@ -76,7 +76,7 @@ def write_synthetic_corpus(
     root, plans = Path(out), plan_corpus(spec)
     _claim(root, spec, plans)
     for path, content, _ in _broken_files(spec, plans):
-        _write_whole(root / path, content)
+        _write_once(root / path, content)
     _write_recordings(root, plans, workers or os.cpu_count() or 1, progress)
     return tuple(_summary(root, split, plans) for split in SPLITS)
 
@@ -90,7 +90,8 @@ def _claim(root: Path, spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> No
         _check_same(root, json.loads(listing)["made_from"])
     else:
         root.mkdir(parents=True, exist_ok=True)
-    _write_whole(root / SYNTHETIC_LIST, listing)
+    remove_leftovers(root)
+    _write_once(root / SYNTHETIC_LIST, listing)
 
 
 def _check_same(root: Path, wanted: dict[str, object]) -> None:
@@ -155,35 +156,17 @@ def _write_recording(root: Path, plan: RecordingPlan) -> None:
     edf = root / plan.path
     if edf.exists():
         return
-    _write_whole(edf.with_suffix(".csv"), encode_csv(plan))
+    _write_once(edf.with_suffix(".csv"), encode_csv(plan))
     labels = edf.with_suffix(".csv_bi")
     if not labels.exists():
-        with _named(labels):
-            write_csv_bi(labels, seizure_events(plan), plan.seconds)
-    _write_whole(edf, encode_recording(plan))
+        write_csv_bi(labels, seizure_events(plan), plan.seconds)
+    _write_once(edf, encode_recording(plan))
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that it is there whole or not at all; one that is there already is left as it is."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    with _named(path):
-        try:
-            partial.write_bytes(content)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """An error of a write says no path of its own when the disk is full: it gets this one."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
+def _write_once(path: Path, content: bytes) -> None:
+    """Writes a file that is not there yet."""
+    if not path.exists():
+        write_whole(path, content)
 
 
 def _summary(root: Path, split: str, plans: tuple[RecordingPlan, ...]) -> SplitSummary:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from seizurekit.errors import ConfigError
+from seizurekit.locks import LockedError, exclusive_lock
 from seizurekit.training.run.state import has_states, remove_states
 from seizurekit.training.telemetry.telemetry import METRICS
 
@@ -59,15 +58,11 @@ def held(path: Path, *, resume: bool, overwrite: bool) -> Iterator[RunFolder]:
             "it, or another name="
         )
     path.mkdir(parents=True, exist_ok=True)
-    with (path / _LOCK).open("a+") as lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            raise ConfigError(f"{path}: found a training running here, process {lock.read() or '?'}") from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+            stack.enter_context(exclusive_lock(path / _LOCK, "training"))
+        except LockedError as error:
+            raise ConfigError(f"{path}: found a training running here, {error.holder}") from None
         if overwrite and not resume:
             remove_states(folder.states)
             folder.best.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from seizurekit.atomic import write_whole
+from seizurekit.atomic import remove_leftovers, write_whole
 from seizurekit.errors import CheckpointError
 
 FORMAT = "seizurekit-training-state"
@@ -80,8 +80,9 @@ def has_states(folder: Path) -> bool:
 
 def remove_states(folder: Path) -> None:
     """Removes every state, and what killed runs left of theirs."""
-    for path in (*_states(folder), *folder.glob(".step-*.tmp")):
+    for path in _states(folder):
         path.unlink(missing_ok=True)
+    remove_leftovers(folder)
 
 
 def _states(folder: Path) -> list[Path]:

@@ -140,7 +140,8 @@ def test_what_a_killed_build_left_behind_is_removed(
 ) -> None:
     shards = tmp_path / "dev" / "signal" / "c" / "0"
     shards.mkdir(parents=True)
-    (shards / ".0.4711.tmp").write_bytes(b"half a shard")
+    for name in (".seizurekit-0.01234567.tmp", ".0.4711.tmp"):  # the second one as earlier revisions named it
+        (shards / name).write_bytes(b"half a shard")
     sk.build_cache(small_corpus, tmp_path, split="dev")
     assert files_of(tmp_path / "dev") == files_of(small_store / "dev")
 

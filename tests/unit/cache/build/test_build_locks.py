@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import seizurekit as sk
-from seizurekit.cache.lock import LAPSES_S, only_one
+from seizurekit.cache.lock import LAPSES_S, lock_split
 from seizurekit.errors import CacheError, StorageError
 from seizurekit.storage.folder import Folder
 from seizurekit.storage.local import LocalFolder
@@ -37,12 +37,12 @@ def split(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
 
 def test_of_two_holders_one_works_and_the_other_says_who_it_is(split: Folder) -> None:
     with (
-        only_one(split, "build"),
+        lock_split(split, "build"),
         pytest.raises(CacheError, match=r"another build of this store is running: process \d+ on .*, since 20"),
-        only_one(split, "build"),
+        lock_split(split, "build"),
     ):
         pass
-    with only_one(split, "build"):
+    with lock_split(split, "build"):
         pass
 
 
@@ -51,10 +51,10 @@ def test_the_lock_of_a_holder_that_is_gone_lapses(s3: Callable[[str], str], monk
     folder = open_folder(s3("lapsed/train"))
     holder = {"what": "build", "pid": 1, "host": "gone", "since": 0, "renewed": time.time() - LAPSES_S / 2}
     folder.write(".build/lock", json.dumps(holder).encode())
-    with pytest.raises(CacheError, match=r"process 1 on gone.*its lock lapses in \d+ s"), only_one(folder, "build"):
+    with pytest.raises(CacheError, match=r"process 1 on gone.*its lock lapses in \d+ s"), lock_split(folder, "build"):
         pass
     folder.write(".build/lock", json.dumps(holder | {"renewed": time.time() - LAPSES_S - 1}).encode())
-    with only_one(folder, "build"):
+    with lock_split(folder, "build"):
         pass
     assert folder.files() == {}
 
@@ -62,7 +62,7 @@ def test_the_lock_of_a_holder_that_is_gone_lapses(s3: Callable[[str], str], monk
 def test_the_renewal_keeps_a_lock(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.02)
     folder = open_folder(s3("renewed/train"))
-    with only_one(folder, "build"):
+    with lock_split(folder, "build"):
         first = folder.read(".build/lock")
         deadline = time.monotonic() + 30
         while folder.read(".build/lock") == first and time.monotonic() < deadline:
@@ -88,7 +88,7 @@ def test_a_lock_that_lapsed_by_our_clock_alone_is_not_taken(
     holder = threading.Thread(target=renew)
     holder.start()
     try:
-        with pytest.raises(CacheError, match="process 7 on slow-clock"), only_one(folder, "build"):
+        with pytest.raises(CacheError, match="process 7 on slow-clock"), lock_split(folder, "build"):
             pass
     finally:
         ended.set()
@@ -102,7 +102,7 @@ def test_a_lock_that_was_taken_over_is_neither_renewed_nor_removed(
     monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.05)
     folder = open_folder(s3("stolen/train"))
     other = json.dumps({"token": "other", "renewed": time.time()}).encode()
-    with only_one(folder, "build"):
+    with lock_split(folder, "build"):
         while json.loads(folder.read(".build/lock"))["token"] != "other":
             folder.write(".build/lock", other)
             time.sleep(0.2)
@@ -111,9 +111,9 @@ def test_a_lock_that_was_taken_over_is_neither_renewed_nor_removed(
 
 HOLDS = """
 import sys, time
-from seizurekit.cache.lock import only_one
+from seizurekit.cache.lock import lock_split
 from seizurekit.storage.open import open_folder
-with only_one(open_folder(sys.argv[1]), "build"):
+with lock_split(open_folder(sys.argv[1]), "build"):
     print("held", flush=True)
     time.sleep(600)
 """

@@ -11,7 +11,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seizurekit.cache.build.writer import ShardWriter
+from seizurekit.cache.build.writer import open_shard
 from seizurekit.cache.layout import CHUNKS_A_SHARD, signal_metadata
 from seizurekit.storage.local import LocalFolder
 
@@ -19,10 +19,9 @@ CHANNELS, CHUNK = 3, 16
 
 
 def write(path: Path, chunks: dict[int, np.ndarray]) -> None:
-    with ShardWriter(LocalFolder(path.parent), path.name) as writer:
+    with open_shard(LocalFolder(path.parent), path.name) as writer:
         for number, samples in chunks.items():
             writer.add(number, samples)
-        writer.commit()
 
 
 @settings(max_examples=25)
@@ -51,8 +50,13 @@ def test_a_shard_without_chunks_has_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_shard_that_is_not_committed_leaves_nothing_behind(tmp_path: Path) -> None:
-    with ShardWriter(LocalFolder(tmp_path), "0") as writer:
-        writer.add(0, np.ones((CHANNELS, CHUNK), np.int16))
-        assert list(tmp_path.iterdir())
+def test_a_shard_that_is_not_finished_leaves_no_file(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with open_shard(LocalFolder(tmp_path), "0") as writer:
+            writer.add(0, np.ones((CHANNELS, CHUNK), np.int16))
+            assert list(tmp_path.iterdir())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
     assert not list(tmp_path.iterdir())

@@ -13,7 +13,7 @@ import pytest
 import seizurekit as sk
 from seizurekit.cache.copy.sync import sync_cache
 from seizurekit.cache.layout import shard_name
-from seizurekit.cache.lock import only_one
+from seizurekit.cache.lock import lock_split
 from seizurekit.errors import CacheError, StorageError
 from seizurekit.storage.local import LocalFolder
 from seizurekit.storage.objects import ObjectFolder
@@ -134,7 +134,7 @@ def test_a_copy_onto_or_into_itself_is_refused(small_store: Path) -> None:
 
 def test_of_two_copies_to_one_place_one_works(small_store: Path, tmp_path: Path) -> None:
     with (
-        only_one(open_folder(tmp_path / "copy").at("train"), "copy"),
+        lock_split(open_folder(tmp_path / "copy").at("train"), "copy"),
         pytest.raises(CacheError, match="another copy of this store is running: process"),
     ):
         sync_cache(small_store, tmp_path / "copy")

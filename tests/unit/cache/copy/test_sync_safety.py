@@ -81,9 +81,10 @@ def test_a_stranger_among_the_shards_is_refused_and_stays(source: Path, tmp_path
 
 
 def test_what_a_killed_writer_left_is_taken_away(source: Path, tmp_path: Path, files_of: Files) -> None:
-    leftover = tmp_path / "copy" / "train" / SHARDS / ".0.4711.tmp"
-    leftover.parent.mkdir(parents=True)
-    leftover.write_bytes(b"half a shard")
+    shards = tmp_path / "copy" / "train" / SHARDS
+    shards.mkdir(parents=True)
+    for name in (".seizurekit-0.01234567.tmp", ".0.4711.tmp"):  # the second one as earlier revisions named it
+        (shards / name).write_bytes(b"half a shard")
     sync_cache(source, tmp_path / "copy")
     assert files_of(tmp_path / "copy") == files_of(source)
 

@@ -16,7 +16,7 @@ from numcodecs import blosc
 
 from seizurekit import _core
 from seizurekit._core import cache as core
-from seizurekit.cache.build.writer import ShardWriter, encode_chunk
+from seizurekit.cache.build.writer import encode_chunk, open_shard
 from seizurekit.cache.layout import CHUNKS_A_SHARD
 from seizurekit.storage.local import LocalFolder
 
@@ -42,12 +42,11 @@ def signal_of(seed: int, chunks: int) -> np.ndarray:
 def write(folder: Path, signal: np.ndarray, first_chunk: int = 0, absent: tuple[int, ...] = ()) -> None:
     chunks = range(signal.shape[1] // CHUNK)
     for shard in {(first_chunk + chunk) // CHUNKS_A_SHARD for chunk in chunks}:
-        with ShardWriter(LocalFolder(folder), str(shard)) as writer:
+        with open_shard(LocalFolder(folder), str(shard)) as writer:
             for chunk in chunks:
                 if (first_chunk + chunk) // CHUNKS_A_SHARD == shard and chunk not in absent:
                     part = signal[:, chunk * CHUNK : (chunk + 1) * CHUNK]
                     writer.add((first_chunk + chunk) % CHUNKS_A_SHARD, part)
-            writer.commit()
 
 
 def geometry_of(channels: int = CHANNELS, chunk: int = CHUNK) -> core.Geometry:
@@ -95,9 +94,8 @@ def test_every_integer_is_rounded_as_the_types_owner_rounds_it(
     tmp_path: Path, isa: str, dtype: Any, step: float
 ) -> None:
     values = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)[None]
-    with ShardWriter(LocalFolder(tmp_path), "0") as writer:
+    with open_shard(LocalFolder(tmp_path), "0") as writer:
         writer.add(0, values)
-        writer.commit()
     geometry = core.Geometry(channels=1, chunk=65536, chunks_a_shard=CHUNKS_A_SHARD, step=step)
     files = core.ShardFiles(geometry, str(tmp_path), [True])
     x = np.empty((1, 1, 65536), dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -51,4 +52,4 @@ def test_a_second_training_is_told_who_holds_the_folder_and_a_killed_one_holds_i
         other.kill()
         other.wait()
         with held(tmp_path, resume=True, overwrite=False):
-            assert (tmp_path / ".lock").read_text() == str(os.getpid())
+            assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
