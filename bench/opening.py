@@ -20,8 +20,7 @@ from seizurekit.cache.build.fill import Filled
 from seizurekit.cache.build.plan import Plan, PlannedRecording, places
 from seizurekit.cache.build.seal import seal
 from seizurekit.cache.layout import CHUNK_SECONDS, OK, STEP
-from seizurekit.loading.balanced import balanced_choice
-from seizurekit.loading.dataset import seizure_ratio
+from seizurekit.loading.window_set import balanced_set
 from seizurekit.signal.chain import Chain
 from seizurekit.storage.open import open_folder
 
@@ -62,13 +61,13 @@ def main() -> None:
         times.append(time.perf_counter())
         windows = cache.windows()
         times.append(time.perf_counter())
-        numbers = balanced_choice(windows.kind, np.random.default_rng(0))
-        ratio = seizure_ratio(windows, numbers)
+        drawn = balanced_set(windows, seed=0)
+        ratio = drawn.seizure_ratio
         times.append(time.perf_counter())
         for name, begin, end in zip(parts, (0, 1, 2, 0), (1, 2, 3, 3), strict=True):
             parts[name].append(times[end] - times[begin])
     write = sys.stdout.write
-    write(f"{options.recordings} recordings, {len(windows)} windows, {len(numbers)} drawn, seizure ratio {ratio:.3f}\n")
+    write(f"{options.recordings} recordings, {len(windows)} windows, {len(drawn)} drawn, seizure ratio {ratio:.3f}\n")
     for name, seconds in parts.items():
         write(f"{name:14s} first {seconds[0]:.3f} s, median {statistics.median(seconds):.3f} s\n")
     write(f"aim: all of it <= {AIM_S} s\n{this_machine(('seizurekit', 'numpy', 'zarr'))}\n")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from seizurekit.cache.store import open_cache as open_cache
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
-    from seizurekit.loading.balanced import BalancedSeizureDataset as BalancedSeizureDataset
+    from seizurekit.loading.dataset import BalancedSeizureDataset as BalancedSeizureDataset
     from seizurekit.loading.dataset import EEGWindowDataset as EEGWindowDataset
     from seizurekit.loading.loader import WindowLoader as WindowLoader
     from seizurekit.recordings.annotations import read_annotations as read_annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from seizurekit.version import __version__ as __version__
 
 _HOME = {
-    "BalancedSeizureDataset": "seizurekit.loading.balanced",
+    "BalancedSeizureDataset": "seizurekit.loading.dataset",
     "Chain": "seizurekit.signal.chain",
     "EEGWindowDataset": "seizurekit.loading.dataset",
     "EdfError": "seizurekit.errors",

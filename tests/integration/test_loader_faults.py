@@ -46,4 +46,4 @@ def test_a_thousand_batches_arrive_through_every_kind_of_fault(
     for kind in ("500", "503", "cut", "short", "reset", "delay"):
         assert counts[kind] > 0, counts
     assert loader.skipped == 0
-    np.testing.assert_array_equal(loader.numbers, wanted.numbers)
+    np.testing.assert_array_equal(loader.indices, wanted.indices)

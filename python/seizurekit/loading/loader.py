@@ -1,7 +1,7 @@
 """Batches of windows, read ahead by threads of this process.
 
-Threads, not worker processes: the reading is C++ that holds no lock of Python's, so nothing is gained by processes, and
-what they cost is gone: start-up, copies through shared memory, and the hangs of a worker that is lost.
+The reading is C++ that releases Python's GIL, so worker processes would gain nothing. Threads avoid what processes
+cost: start-up time, copies through shared memory, and hangs when a worker dies.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,85 +26,86 @@ from seizurekit.cache.read.blocks import BLOCK_CHUNKS, BlockCache
 from seizurekit.cache.read.local import default_threads, dtype_of
 from seizurekit.cache.windows import Windows
 from seizurekit.errors import CacheError
-from seizurekit.loading.balanced import balanced_windows
 from seizurekit.loading.buffers import Buffers
-from seizurekit.loading.dataset import seizure_ratio
-from seizurekit.loading.order import POOL_BLOCKS, Division, block_order, epoch_order
-from seizurekit.loading.to_device import ToDevice, host_array, tensor_of
+from seizurekit.loading.order import POOL_BLOCKS, EpochCursor, PlannedBatch, Position, block_order, check_range
+from seizurekit.loading.protocol import Batch
+from seizurekit.loading.to_device import ToDevice, as_tensor, host_array
+from seizurekit.loading.window_set import WindowSet, balanced_set, every_window
 
 Int64 = npt.NDArray[np.int64]
-Batch: TypeAlias = tuple[Tensor, Tensor]
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Read:
-    """A batch that was read; `left_out` of its windows could not be."""
+class _ReadBatch:
+    """A batch that has been read; `skipped` of its windows are unreadable, the first for `reason`."""
 
     x: Tensor
     y: Tensor
-    numbers: Int64
-    left_out: int
+    indices: Int64
+    skipped: int
     reason: str
 
 
-class _Early:
-    """Batches of an epoch that were read before it began, in the process that did."""
+class _EarlyBatches:
+    """Batches of an epoch that are read before the epoch starts, in this process."""
 
-    def __init__(self, epoch: int = -1, batches: Sequence[Future[_Read]] = ()) -> None:
+    def __init__(self, epoch: int = -1, batches: Sequence[Future[_ReadBatch]] = ()) -> None:
         self._epoch, self._batches, self._process = epoch, deque(batches), os.getpid()
 
-    def taken(self, epoch: int, done: int) -> deque[Future[_Read]]:
-        """Those of that epoch's start; none where it is another, or they were taken before."""
+    def take(self, start: Position) -> deque[Future[_ReadBatch]]:
+        """The batches, once, if an iteration starts with them; else none."""
         batches, self._batches = self._batches, deque()
-        return batches if (self._epoch, 0, self._process) == (epoch, done, os.getpid()) else deque()
+        return batches if (self._epoch, 0, self._process) == (*start, os.getpid()) else deque()
 
 
-class WindowLoader:
-    """Iterates over a split's windows in batches, an epoch an iteration.
+class WindowLoader(EpochCursor):
+    """Iterates over windows of a split in batches, one epoch per iteration.
 
-    A batch is (x [B, 19, T] of `dtype`, y uint8 [B, T], 1 where there is a seizure). A tensor is the caller's for as
-    long as it holds it; its memory is used again only then. The last batch of an epoch may be smaller.
+    A batch is (x [B, 19, T] of `dtype`, y uint8 [B, T], 1 where there is a seizure). A tensor's memory is reused only
+    after the caller has dropped it. The last batch of an epoch may be smaller.
 
-    The order is a pure function of `seed`, `epoch`, `rank` and `world_size`: every window of the set comes once an
-    epoch, to one rank, and all ranks have as many batches. Leaving an iteration early, by whatever way, ends its
-    threads.
+    The order is a pure function of `seed`, `epoch`, `rank` and `world_size`. Each window of the set occurs once per
+    epoch, on one rank, and all ranks have the same number of batches. Leaving an iteration early, in any way, ends its
+    threads; the next iteration restarts the epoch.
 
     Args:
-        windows: of an open store, ``open_cache(…).windows(…)``.
-        batch_size: windows a batch of this rank.
-        seed: of the balanced draw and of the order.
-        balanced: draw the balanced set, see `balanced_choice`; else every window.
-        rank: of this process.
+        windows: windows of an open store, ``open_cache(…).windows(…)``, or a set of them.
+        batch_size: windows per batch of this rank.
+        seed: seed of the balanced draw and of the order.
+        balanced: draw the balanced set of `windows`, see `balanced_choice`; False uses every window. A `WindowSet` is
+            used unchanged.
+        rank: rank of this process.
         world_size: number of processes that share an epoch.
-        shuffle: ``"window"``: any window after any other. ``"block"``: blocks of ten minutes in random order, and the
-            windows of 32 blocks mixed with one another, so that an object store is asked for few, large parts. None:
-            in the store's order.
-        drop_last: leave out what does not fill a batch of every rank.
-        prefetch: batches that are read ahead.
-        threads: that read; by default one a processor (at most 8), and one a batch ahead of an object store.
-        dtype: float32, float16, bfloat16, or int16, of which one unit is the store's step.
-        device: where batches go, on a stream of their own; None leaves them in the host's memory.
-        on_error: what becomes of windows that cannot be read: ``"raise"`` CacheError, or ``"skip"``: they are left out,
-            counted in `skipped`, and told of in one warning an epoch.
-        dequantize_on_device: send int16 to the device and make `dtype` of it there: half the transfer of float32.
+        shuffle: ``"window"`` puts all windows in random order. ``"block"`` puts blocks of ten minutes in random order
+            and mixes the windows of 32 blocks, which needs fewer and larger requests to an object store. None keeps
+            the order of the store.
+        drop_last: drop the windows that do not fill a batch of every rank.
+        prefetch: number of batches to read ahead.
+        threads: number of reading threads; by default one per processor (at most 8) for a local store, and one per
+            prefetched batch for an object store.
+        dtype: float32, float16, bfloat16, or int16 in units of the store's step.
+        device: device to copy batches to, on a stream of their own; None leaves them in host memory.
+        on_error: for windows that cannot be read: ``"raise"`` a CacheError, or ``"skip"`` them, count them in
+            `skipped` and log one warning per epoch.
+        dequantize_on_device: send int16 to the device and convert it to `dtype` there, which halves the transfer of
+            float32.
 
     Attributes:
-        numbers: int64, the windows of the set, ascending.
-        seizure_ratio: share of their samples that are seizure, exactly.
-        epoch: the epoch that is iterated over, or comes next; from 0.
-        skipped: windows that could not be read, so far.
-        waited: seconds for which the consumer waited, so far.
-        current: int64, the windows in the batch last handed out.
+        window_set: the windows of an epoch.
+        epoch: the epoch that is being iterated over, or else the next one; starts at 0.
+        skipped: number of unreadable windows so far.
+        waited: seconds that the consumer has waited so far.
+        current: indices of the windows in the last batch handed out, int64 [B].
 
     Raises:
-        CacheError: balanced, and no window has a seizure.
-        ValueError: an argument that is out of its range, or fewer windows than ranks.
+        CacheError: balanced, and no window contains a seizure.
+        ValueError: an argument is out of range, or there are fewer windows than ranks.
     """
 
     def __init__(
         self,
-        windows: Windows,
+        windows: Windows | WindowSet,
         batch_size: int = 32,
         seed: int = 0,
         balanced: bool = True,
@@ -120,95 +121,75 @@ class WindowLoader:
         on_error: Literal["raise", "skip"] = "raise",
         dequantize_on_device: bool = False,
     ) -> None:
-        _check_range("batch_size", batch_size, 1)
-        _check_range("prefetch", prefetch, 1)
-        _check_range("seed", seed, 0)
-        _check_range("threads", 1 if threads is None else threads, 1)
-        _check_range("rank", rank, 0, world_size - 1)
+        check_range("seed", seed, 0)
+        check_range("prefetch", prefetch, 1)
+        check_range("threads", 1 if threads is None else threads, 1)
         _check_choice("shuffle", shuffle, ("window", "block", None))
         _check_choice("on_error", on_error, ("raise", "skip"))
-        self._windows, self._seed = windows, seed
-        self._batch_size, self._rank, self._world = batch_size, rank, world_size
-        self._shuffle, self._drop_last, self._on_error = shuffle, drop_last, on_error
-        remote = not windows.cache.folder.is_local
+        if isinstance(windows, WindowSet):
+            self.window_set = windows
+        else:
+            self.window_set = balanced_set(windows, seed) if balanced else every_window(windows)
+        super().__init__(seed, len(self.window_set), batch_size, rank, world_size, drop_last=drop_last)
+        self._windows, cache = self.window_set.windows, self.window_set.cache
+        self._shuffle, self._on_error = shuffle, on_error
+        remote = not cache.folder.is_local
         self._prefetch = prefetch
         self._threads = threads if threads is not None else prefetch if remote else min(default_threads(), prefetch)
-        self._dtype = dtype_of(dtype)
-        self._to_device = ToDevice(device, self._dtype, windows.cache.step, dequantize=dequantize_on_device)
-        self.numbers = balanced_windows(windows, seed) if balanced else np.arange(len(windows), dtype=np.int64)
-        if len(self.numbers) < world_size:
-            raise ValueError(f"windows: found {len(self.numbers)}, wanted at least one for each of {world_size} ranks")
-        self.seizure_ratio = seizure_ratio(windows, self.numbers)
-        shape = (batch_size, len(windows.cache.channels), windows.length)
+        as_dtype = dtype_of(dtype)
+        self._to_device = ToDevice(device, as_dtype, cache.step, dequantize=dequantize_on_device)
+        shape = (batch_size, len(cache.channels), self._windows.length)
         pinned = self._to_device.is_cuda
         kept = prefetch + 2
-        self._x_buffers = Buffers(partial(host_array, shape, self._to_device.read_as, pinned), kept)
+        self._x_buffers = Buffers(partial(host_array, shape, self._to_device.host_dtype, pinned), kept)
         self._y_buffers = Buffers(partial(host_array, shape[::2], np.dtype(np.uint8), pinned), kept)
         self._blocks = self._block_cache() if shuffle == "block" and remote else None
-        self.epoch, self.skipped, self.waited = 0, 0, 0.0
-        self.current: Int64 = self.numbers[:0]
-        self._done = 0
-        self._resumed = False
-        self._early = _Early()
+        self.skipped, self.waited = 0, 0.0
+        self._early = _EarlyBatches()
 
-    def __len__(self) -> int:
-        """Batches in a whole epoch of this rank."""
-        return len(self._division(0).ends())
+    @property
+    def indices(self) -> Int64:
+        """Indices of the windows of the set, ascending, int64."""
+        return self.window_set.indices
 
-    def remaining(self) -> list[int]:
-        """Windows that each batch has on all ranks together, of those that the next iteration goes through."""
-        done = self._done if self._resumed else 0
-        return self._division(done).sizes()
+    @property
+    def seizure_ratio(self) -> float:
+        """Exact share of the set's samples that are seizure."""
+        return self.window_set.seizure_ratio
 
     def __iter__(self) -> Iterator[Batch]:
-        """Goes through the current epoch from its start, or from where a loaded state stands."""
-        if not self._resumed:
-            self._done = 0
-        self._resumed = False
-        return self._iterate(self.epoch, self._done)
-
-    def set_epoch(self, epoch: int, done: int = 0) -> None:
-        """Makes the next iteration that of another epoch, less the windows that were `done` of it on all ranks."""
-        _check_range("epoch", epoch, 0)
-        _check_range("done", done, 0, len(self.numbers))
-        self.epoch, self._done, self._resumed = epoch, done, done > 0
+        """Batches of the current epoch, from its start or from the position that was set or loaded."""
+        return self._iterate(self._start())
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader stands: after the batch last handed out. Plain numbers and strings."""
+        """The loader's position after the last batch handed out, as plain numbers and strings."""
         return {"seed": self._seed, "epoch": self.epoch, "done": self._done, "set": self._fingerprint()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Makes the next iteration go on with the batch after the last of that state.
+        """Makes the next iteration resume with the batch that follows the given state.
 
-        The batch size may be another, and so may the world size: what is left of the epoch is then divided anew.
+        Batch size and world size may differ; the rest of the epoch is then divided by the new ones.
 
         Raises:
-            ValueError: a state of another seed, or of another set of windows.
+            ValueError: the state belongs to another seed or to another set of windows.
         """
         for name, own in (("seed", self._seed), ("set", self._fingerprint())):
             if state[name] != own:
-                raise ValueError(f"loader state: {name}: found {state[name]!r}, wanted {own!r}: it is of other windows")
-        self.epoch, self._done = int(state["epoch"]), int(state["done"])
-        self._resumed = True
+                raise ValueError(f"loader state: {name} is {state[name]!r}, expected {own!r}: it is of other windows")
+        self.set_epoch(int(state["epoch"]), int(state["done"]))
 
     def _fingerprint(self) -> str:
-        told = f"{self._windows.length} {self._windows.stride} {self._shuffle} {self._drop_last}".encode()
-        digest = hashlib.sha256(told + self.numbers.tobytes())
-        return f"{len(self.numbers)} windows {digest.hexdigest()[:16]}"
+        options = f"{self._windows.length} {self._windows.stride} {self._shuffle} {self._drop_last}".encode()
+        digest = hashlib.sha256(options + self.indices.tobytes())
+        return f"{len(self.indices)} windows {digest.hexdigest()[:16]}"
 
     def _order(self, epoch: int) -> Int64:
-        """The windows in an epoch's order."""
         if self._shuffle == "window":
-            return self.numbers[epoch_order(self._seed, epoch, len(self.numbers))]
+            return super()._order(epoch)
         if self._shuffle == "block":
-            first_chunk = self._windows.first_samples(self.numbers) // self._windows.cache.chunk
-            return self.numbers[block_order(self._seed, epoch, first_chunk // BLOCK_CHUNKS)]
-        return self.numbers
-
-    def _own(self, epoch: int, done: int) -> list[Int64]:
-        """The windows of each of this rank's batches in what is left of an epoch."""
-        rest = self._order(epoch)[done:]
-        return [rest[part] for part in self._division(done).of_rank(self._rank)]
+            first_chunk = self._windows.first_samples(self.indices) // self._windows.cache.chunk
+            return block_order(self._seed, epoch, first_chunk // BLOCK_CHUNKS)
+        return np.arange(len(self.indices))
 
     def _block_cache(self) -> BlockCache:
         cache = self._windows.cache
@@ -216,81 +197,73 @@ class WindowLoader:
         raw = (BLOCK_CHUNKS + reach) * cache.chunk * len(cache.channels) * 2
         return BlockCache(2 * POOL_BLOCKS * raw, reach)
 
-    def _division(self, done: int) -> Division:
-        return Division(len(self.numbers) - done, self._batch_size, self._world, self._drop_last)
-
-    def _iterate(self, epoch: int, done: int) -> Iterator[Batch]:
-        own, ends = self._own(epoch, done), (self._division(done).ends() + done).tolist()
-        following: list[Int64] | None = None
+    def _iterate(self, start: Position) -> Iterator[Batch]:
+        epoch = start.epoch
+        plan = self._batches_from(start)
+        next_plan: list[PlannedBatch] | None = None
         process = os.getpid()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="WindowLoader")
-        ahead = self._early.taken(epoch, done)
-        early: list[Future[_Read]] = []
-        before, reason, whole = self.skipped, "", False
+        ahead = self._early.take(start)
+        early: list[Future[_ReadBatch]] = []
+        skipped_before, reason, complete = self.skipped, "", False
         try:
-            for i, end in enumerate(ends):
+            for i, planned in enumerate(plan):
                 while len(ahead) + len(early) < self._prefetch:
-                    if i + len(ahead) < len(own):
-                        ahead.append(pool.submit(self._read, own[i + len(ahead)]))
+                    if i + len(ahead) < len(plan):
+                        ahead.append(pool.submit(self._read, plan[i + len(ahead)].items))
                         continue
-                    # The next epoch's first batches, so that it begins as if it were this one's middle.
-                    following = self._own(epoch + 1, 0) if following is None else following
-                    if len(early) == len(following):
+                    # Read the first batches of the next epoch, so that it starts without waiting.
+                    next_plan = self._batches_from(Position(epoch + 1, 0)) if next_plan is None else next_plan
+                    if len(early) == len(next_plan):
                         break
-                    early.append(pool.submit(self._read, following[len(early)]))
-                read = self._waited_for(ahead.popleft())
+                    early.append(pool.submit(self._read, next_plan[len(early)].items))
+                read = self._wait_for(ahead.popleft())
                 if os.getpid() != process:
-                    raise RuntimeError("a WindowLoader's iteration was begun in another process; begin one in this")
-                self._done = end
-                self.skipped += read.left_out
+                    raise RuntimeError("this WindowLoader iteration belongs to another process; start one in this")
+                self.epoch, self._done = planned.after
+                self.skipped += read.skipped
                 reason = reason or read.reason
-                if i + 1 == len(ends):
-                    self.epoch, self._done = epoch + 1, 0
                 if len(read.x):
-                    self.current = read.numbers
-                    batch = self._to_device.handed_over(read.x, read.y)
-                    del read  # the caller's drop is then the last
+                    self.current = read.indices
+                    batch = self._to_device.hand_over(read.x, read.y)
+                    del read  # so that the caller holds the only reference
                     yield batch
                     del batch
-            self.epoch, self._done, whole = epoch + 1, 0, True
-            self._early = _Early(epoch + 1, early)
+            self.epoch, self._done, complete = epoch + 1, 0, True
+            self._early = _EarlyBatches(epoch + 1, early)
         finally:
             if os.getpid() == process:  # a forked process has none of these threads
-                # At an epoch's end the threads end by themselves, when they have read what is early.
-                pool.shutdown(wait=not whole, cancel_futures=not whole)
-            if self.skipped > before:
+                # At the end of an epoch the threads end by themselves, after reading the early batches.
+                pool.shutdown(wait=not complete, cancel_futures=not complete)
+            if self.skipped > skipped_before:
                 _log.warning(
-                    "epoch %d: %d windows could not be read and were left out, the first because of %s",
+                    "epoch %d: skipped %d windows that could not be read; the first: %s",
                     epoch,
-                    self.skipped - before,
+                    self.skipped - skipped_before,
                     reason,
                 )
 
-    def _waited_for(self, future: Future[_Read]) -> _Read:
+    def _wait_for(self, future: Future[_ReadBatch]) -> _ReadBatch:
         began = time.perf_counter()
         try:
             return future.result()
         finally:
             self.waited += time.perf_counter() - began
 
-    def _read(self, numbers: Int64) -> _Read:
-        x, y = self._x_buffers.take()[: len(numbers)], self._y_buffers.take()[: len(numbers)]
-        failed = self._windows.fill(numbers, x, y, threads=1, blocks=self._blocks)
+    def _read(self, items: Int64) -> _ReadBatch:
+        indices = self.indices[items]
+        x, y = self._x_buffers.take()[: len(indices)], self._y_buffers.take()[: len(indices)]
+        failed = self._windows.fill(indices, x, y, threads=1, blocks=self._blocks)
         if not failed:
-            return _Read(*self._to_device.sent(tensor_of(x), tensor_of(y)), numbers, 0, "")
-        told = self._windows.told(failed[0], numbers)
+            return _ReadBatch(*self._to_device.send(as_tensor(x), as_tensor(y)), indices, 0, "")
+        reason = self._windows.told(failed[0], indices)
         if self._on_error == "raise":
-            raise CacheError(told)
-        whole = np.setdiff1d(np.arange(len(numbers)), [each.window for each in failed])
-        left_out = len(numbers) - len(whole)
-        return _Read(*self._to_device.sent(tensor_of(x[whole]), tensor_of(y[whole])), numbers[whole], left_out, told)
-
-
-def _check_range(name: str, value: int, least: int, most: int | None = None) -> None:
-    if value < least or (most is not None and value > most):
-        raise ValueError(f"{name}: found {value}, wanted {least} {'or more' if most is None else f'to {most}'}")
+            raise CacheError(reason)
+        readable = np.setdiff1d(np.arange(len(indices)), [each.window for each in failed])
+        sent = self._to_device.send(as_tensor(x[readable]), as_tensor(y[readable]))
+        return _ReadBatch(*sent, indices[readable], len(indices) - len(readable), reason)
 
 
 def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
     if value not in known:
-        raise ValueError(f"{name}: found {value!r}, wanted one of {', '.join(map(repr, known))}")
+        raise ValueError(f"{name} is {value!r}, expected one of {', '.join(map(repr, known))}")

@@ -1,4 +1,4 @@
-"""The way of a batch from the host's memory to a device."""
+"""Copies of batches from host memory to a device."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _TORCH = {
 
 
 class ToDevice:
-    """Sends batches to a device on a stream of its own.
+    """Copies batches to a device, on a CUDA stream of its own.
 
     Args:
-        device: where to; None for the host's memory.
-        dtype: of the batch when it has arrived.
+        device: destination; None leaves batches in host memory.
+        dtype: dtype of a batch on the device.
         step: value of one unit of int16.
-        dequantize: send int16, and make `dtype` of it on the device.
+        dequantize: send int16, and convert it to `dtype` on the device.
 
     Attributes:
-        is_cuda: whether arrays that are sent should be pinned.
-        read_as: what batches are to be read as.
+        is_cuda: whether host arrays should be pinned.
+        host_dtype: dtype in which batches are read into host memory.
     """
 
     def __init__(
@@ -39,45 +39,45 @@ class ToDevice:
         self._device = None if device is None else torch.device(device)
         self._dtype, self._step = _TORCH[dtype.name], step
         self._dequantize = dequantize and self._dtype != torch.int16
-        self.read_as = np.dtype(np.int16) if self._dequantize else dtype
+        self.host_dtype = np.dtype(np.int16) if self._dequantize else dtype
         self.is_cuda = self._device is not None and self._device.type == "cuda"
         stream: Any = torch.cuda.Stream
         self._stream: torch.cuda.Stream | None = stream(self._device) if self.is_cuda else None
 
-    def sent(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The batch on the device, complete. Called from a reading thread, which waits for the copy."""
+    def send(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch on the device, once the copy is complete. A reading thread calls this, and waits for the copy."""
         if self._stream is None:
-            return self._on_device(x), y if self._device is None else y.to(self._device)
+            return self._move(x), y if self._device is None else y.to(self._device)
         with torch.cuda.stream(self._stream):
-            arrived = self._on_device(x), y.to(self._device, non_blocking=True)
-        self._stream.synchronize()  # the host's arrays may be filled again as soon as they are dropped
-        return arrived
+            moved = self._move(x), y.to(self._device, non_blocking=True)
+        self._stream.synchronize()  # the host arrays may be refilled as soon as they are dropped
+        return moved
 
-    def handed_over(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """The batch for the consumer's stream, before the end of whose work its memory is not used again."""
+    def hand_over(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch for the consumer's stream: its memory is not reused before the work of that stream is done."""
         if self._stream is not None:
             stream = torch.cuda.current_stream(self._device)
             x.record_stream(stream)
             y.record_stream(stream)
         return x, y
 
-    def _on_device(self, x: Tensor) -> Tensor:
+    def _move(self, x: Tensor) -> Tensor:
         x = x if self._device is None else x.to(self._device, non_blocking=self.is_cuda)
-        arrived: Tensor = dequantize(x, self._step, self._dtype) if self._dequantize else x
-        return arrived
+        moved: Tensor = dequantize(x, self._step, self._dtype) if self._dequantize else x
+        return moved
 
 
 def host_array(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> npt.NDArray[Any]:
-    """An array in the host's memory, pinned where a GPU is to copy from it."""
+    """An uninitialised array in host memory, pinned if a GPU copies from it."""
     if not pinned:
         return np.empty(shape, dtype)
-    of_size = {1: torch.uint8, 2: torch.int16, 4: torch.float32}[dtype.itemsize]
-    found: npt.NDArray[Any] = torch.empty(shape, dtype=of_size, pin_memory=True).numpy()
-    return found.view(dtype)
+    torch_dtype = {1: torch.uint8, 2: torch.int16, 4: torch.float32}[dtype.itemsize]
+    array: npt.NDArray[Any] = torch.empty(shape, dtype=torch_dtype, pin_memory=True).numpy()
+    return array.view(dtype)
 
 
-def tensor_of(array: npt.NDArray[Any]) -> Tensor:
-    """The array as a tensor over the same memory; bfloat16, which torch does not take from NumPy, too."""
+def as_tensor(array: npt.NDArray[Any]) -> Tensor:
+    """The array as a tensor over the same memory, also for bfloat16, which torch does not take from NumPy."""
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)

@@ -60,7 +60,7 @@ class Workers:
             self._answered(lambda: iter(self._loader))
             return
         try:
-            with few_processors_are_no_news():
+            with suppress_worker_count_warning():
                 self._iterator = iter(self._loader)
         except OSError as error:
             raise WorkersFailedError(f"no worker could be started: {error}") from None
@@ -145,7 +145,7 @@ def shared_memory_left() -> str:
 
 
 @contextmanager
-def few_processors_are_no_news() -> Iterator[None]:
+def suppress_worker_count_warning() -> Iterator[None]:
     """Without torch's warning of more workers than processors, which for an object store is as it should be."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")

@@ -11,10 +11,11 @@ from seizurekit import settings
 from seizurekit.cache.store import Cache, open_cache
 from seizurekit.config import Config
 from seizurekit.errors import CacheError, ConfigError
-from seizurekit.loading.balanced import BalancedSeizureDataset
-from seizurekit.loading.dataset import EEGWindowDataset
+from seizurekit.loading.dataset import BalancedSeizureDataset, EEGWindowDataset
 from seizurekit.loading.loader import WindowLoader
+from seizurekit.loading.protocol import Loader
 from seizurekit.loading.torch_loader import TorchLoader
+from seizurekit.loading.window_set import WindowSet
 from seizurekit.recordings.corpus import check_patients
 from seizurekit.signal.chain import Chain
 from seizurekit.training.loss import positive_weight
@@ -26,26 +27,30 @@ class Data:
     """What a training runs on.
 
     Attributes:
-        windows: of ``train``: the balanced set, or every window.
+        dataset: the windows of ``train`` that are trained on.
         dev: the store of ``dev``.
         pos_weight: weight of a seizure sample in the loss.
     """
 
-    windows: EEGWindowDataset
+    dataset: EEGWindowDataset
     dev: Cache
     pos_weight: float
+
+    @property
+    def train(self) -> WindowSet:
+        """The windows of ``train`` that are trained on: the balanced set, or every window."""
+        return self.dataset.window_set
 
     @property
     def stores(self) -> dict[str, str]:
         """The fingerprint of each split's store, and how much of it is trained on."""
         limit = settings.limit_files()
         few = "" if limit is None else f", the first {limit} recordings"
-        return {"train": f"{self.windows.windows.cache.fingerprint}{few}", "dev": self.dev.fingerprint}
+        return {"train": f"{self.train.cache.fingerprint}{few}", "dev": self.dev.fingerprint}
 
     def described(self, config: Config) -> list[str]:
         """Lines that tell what is trained on, and how it is sampled."""
-        cache, windows = self.windows.windows.cache, self.windows
-        manifest = cache.manifest
+        manifest = self.train.cache.manifest
         limit = settings.limit_files()
         few = "" if limit is None else f" (of the first {limit} recordings alone: BGB_LIMIT_FILES)"
         sampling = (
@@ -55,8 +60,8 @@ class Data:
         )
         return [
             f"{config.cache.dir}: train: {manifest.hours:.1f} h, {manifest.seizures} seizures{few}",
-            f"{config.name}: {len(windows)} of {len(windows.windows)} windows of {config.cache.window:g} s, "
-            f"{windows.seizure_ratio:.1%} of them seizure, so a seizure sample weighs {self.pos_weight:.3f}",
+            f"{config.name}: {len(self.train)} of {len(self.train.windows)} windows of {config.cache.window:g} s, "
+            f"{self.train.seizure_ratio:.1%} of them seizure, so a seizure sample weighs {self.pos_weight:.3f}",
             f"sampling: {sampling}, each once an epoch in random order; dev is scored whole",
         ]
 
@@ -71,20 +76,19 @@ def open_data(config: Config) -> Data:
     cache, chain, limit = config.cache, Chain(), settings.limit_files()
     kept: dict[str, Any] = {"local_dir": cache.local_dir, "local_dir_gb": cache.local_dir_gb}
     dev = open_cache(cache.dir, split="dev", chain=chain, **kept)
-    train_patients = open_cache(cache.dir, split="train", chain=chain).recordings["patient"]
-    check_patients({"train": train_patients, "dev": dev.recordings["patient"]})
-    if len(dev.events["start"]) == 0:
-        raise CacheError(f"{cache.dir}: split dev: found no seizure, wanted some to choose the best epoch by")
     cut: dict[str, Any] = {"window": cache.window, "stride": cache.stride, "limit_recordings": limit}
-    windows = (
+    dataset = (
         BalancedSeizureDataset(cache.dir, chain=chain, seed=config.seed, **cut, **kept)
         if config.loader.balanced
         else EEGWindowDataset(cache.dir, chain=chain, **cut, **kept)
     )
-    return Data(windows, dev, config.training.pos_weight or positive_weight(windows.seizure_ratio))
+    check_patients({"train": dataset.windows.cache.recordings["patient"], "dev": dev.recordings["patient"]})
+    if len(dev.events["start"]) == 0:
+        raise CacheError(f"{cache.dir}: split dev: found no seizure, wanted some to choose the best epoch by")
+    return Data(dataset, dev, config.training.pos_weight or positive_weight(dataset.seizure_ratio))
 
 
-def make_loader(data: Data, config: Config, device: torch.device, ranks: Ranks) -> WindowLoader | TorchLoader:
+def make_loader(data: Data, config: Config, device: torch.device, ranks: Ranks) -> Loader:
     """Batches (x float32 [B, 19, T], y uint8 [B, T]) of this rank.
 
     Raises:
@@ -96,7 +100,7 @@ def make_loader(data: Data, config: Config, device: torch.device, ranks: Ranks) 
     place: dict[str, Any] = {"rank": ranks.rank, "world_size": ranks.world}
     if loader.kind == "torch":
         return TorchLoader(
-            data.windows,
+            data.dataset,
             loader.batch_size,
             config.seed,
             **place,
@@ -107,10 +111,9 @@ def make_loader(data: Data, config: Config, device: torch.device, ranks: Ranks) 
             timeout_s=loader.timeout_s,
         )
     return WindowLoader(
-        data.windows.windows,
+        data.train,
         loader.batch_size,
         config.seed,
-        loader.balanced,
         **place,
         prefetch=loader.prefetch,
         shuffle=loader.shuffle,

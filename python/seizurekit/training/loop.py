@@ -13,8 +13,7 @@ from seizurekit import settings
 from seizurekit.config import Config
 from seizurekit.errors import CacheError, NotFiniteError, TrainingStoppedError
 from seizurekit.evaluation.detector_file import Checkpoint, save_checkpoint
-from seizurekit.loading.loader import Batch, WindowLoader
-from seizurekit.loading.torch_loader import TorchLoader
+from seizurekit.loading.protocol import Batch, Loader
 from seizurekit.models import build
 from seizurekit.models.device import pick_device
 from seizurekit.training.data import Data, make_loader, open_data
@@ -94,7 +93,7 @@ def train(
         plan = ranks.first_only(lambda: check_wandb(config.wandb))
         ranks.first_only(lambda: stack.enter_context(held(folder.path, resume=resume, overwrite=overwrite)))
 
-        model = build(config, data.windows.seizure_ratio).to(device)
+        model = build(config, data.train.seizure_ratio).to(device)
         served = check_kernels(model, config, device)
         learner = Learner(model, config, data.pos_weight, ranks)
         loader = make_loader(data, config, device, ranks)
@@ -132,7 +131,7 @@ def gone_on_with(
     return state, Progress.from_dict(state.header["progress"]), notes
 
 
-def total_steps(config: Config, loader: WindowLoader | TorchLoader) -> int:
+def total_steps(config: Config, loader: Loader) -> int:
     """Steps of the optimiser in the whole run."""
     steps = config.training.epochs * -(-len(loader) // config.training.accumulate)
     return min(steps, config.training.max_steps or steps)
@@ -147,7 +146,7 @@ class Run:
         folder: RunFolder,
         data: Data,
         learner: Learner,
-        loader: WindowLoader | TorchLoader,
+        loader: Loader,
         ranks: Ranks,
         stop: StopRequest,
         telemetry: Telemetry,
@@ -242,7 +241,7 @@ class Run:
 
     def _share_over(self, windows: int) -> float:
         """Share of the run that is over at the middle of the step whose windows were counted last."""
-        training, epoch = self._config.training, len(self._data.windows)
+        training, epoch = self._config.training, len(self._data.train)
         total = training.epochs * epoch
         if training.max_steps is not None:
             step = self._config.loader.batch_size * self._ranks.world * training.accumulate
@@ -339,7 +338,7 @@ class Run:
             detector = Checkpoint(
                 self._learner.detector,
                 self._config,
-                self._data.windows.seizure_ratio,
+                self._data.train.seizure_ratio,
                 found.threshold,
                 self.progress.epoch,
                 found.metrics,

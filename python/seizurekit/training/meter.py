@@ -10,7 +10,7 @@ from typing import Self
 import torch
 
 from seizurekit.config import Config
-from seizurekit.loading.loader import WindowLoader
+from seizurekit.loading.protocol import Loader
 from seizurekit.loading.torch_loader import TorchLoader
 from seizurekit.training.learner import Outcome
 from seizurekit.training.telemetry.gpu import GpuMeter
@@ -36,7 +36,7 @@ class Meter:
     def __init__(
         self,
         config: Config,
-        loader: WindowLoader | TorchLoader,
+        loader: Loader,
         device: torch.device,
         telemetry: Telemetry,
         steps: int,
@@ -105,7 +105,7 @@ class Meter:
         self._restart()
 
 
-def _facts(config: Config, loader: WindowLoader | TorchLoader) -> LoaderFacts:
+def _facts(config: Config, loader: Loader) -> LoaderFacts:
     """What a loader that is too slow may be explained by."""
     workers = config.loader.num_workers
     return LoaderFacts(

@@ -18,7 +18,7 @@ import torch
 import seizurekit as sk
 from seizurekit.cache.windows import Windows
 from seizurekit.errors import CacheError
-from seizurekit.loading.balanced import balanced_choice
+from seizurekit.loading.window_set import balanced_choice, balanced_set
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_a_loaded_state_goes_on_with_the_exact_next_batch(windows: Windows, worl
     resumed.load_state_dict(state)
     assert epoch_of(resumed, windows) == wanted[1][stop + 1 :]
     assert epoch_of(resumed, windows) == wanted[2]
-    with pytest.raises(ValueError, match="seed: found 9, wanted 8"):
+    with pytest.raises(ValueError, match="seed is 9, expected 8"):
         make(8).load_state_dict(state)
 
 
@@ -147,16 +147,17 @@ def test_an_epoch_that_was_begun_early_is_dropped_when_another_is_wanted(windows
 
 def test_a_state_of_other_windows_is_refused(windows: Windows) -> None:
     state = sk.WindowLoader(windows, balanced=False).state_dict()
-    with pytest.raises(ValueError, match="set: found"):
+    with pytest.raises(ValueError, match=r"set is .* windows"):
         sk.WindowLoader(windows, balanced=True).load_state_dict(state)
 
 
 def test_the_balanced_set_is_the_datasets(small_store: Path, windows: Windows) -> None:
     loader = sk.WindowLoader(windows, seed=3)
     dataset = sk.BalancedSeizureDataset(small_store, window=20, stride=4, seed=3)
-    np.testing.assert_array_equal(loader.numbers, dataset.numbers)
-    np.testing.assert_array_equal(loader.numbers, balanced_choice(windows.kind, np.random.default_rng(3)))
-    share = np.mean([y.float().mean().item() for y in (windows_mask(windows, n) for n in loader.numbers)])
+    np.testing.assert_array_equal(loader.indices, dataset.indices)
+    np.testing.assert_array_equal(loader.indices, balanced_choice(windows.kind, np.random.default_rng(3)))
+    assert sk.WindowLoader(drawn := balanced_set(windows, 3)).window_set is drawn
+    share = np.mean([y.float().mean().item() for y in (windows_mask(windows, n) for n in loader.indices)])
     assert loader.seizure_ratio == pytest.approx(share)
 
 
@@ -277,7 +278,7 @@ def test_or_its_windows_are_skipped_counted_and_reported(damaged: Windows, caplo
     read = sum(len(x) for x, _ in loader)
     touched = int(np.sum((damaged.recording == 0) & (damaged.start < 2560)))
     assert (read, loader.skipped) == (len(damaged) - touched, touched)
-    assert f"{touched} windows could not be read and were left out" in caplog.text
+    assert f"skipped {touched} windows that could not be read" in caplog.text
     assert "chunk 0" in caplog.text
 
 
@@ -301,12 +302,12 @@ def test_waiting_is_counted(windows: Windows) -> None:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"batch_size": 0}, "batch_size: found 0, wanted 1 or more"),
-        ({"rank": 2, "world_size": 2}, "rank: found 2, wanted 0 to 1"),
-        ({"shuffle": "blocks"}, "shuffle: found 'blocks', wanted one of 'window', 'block', None"),
-        ({"on_error": "ignore"}, "on_error: found 'ignore'"),
+        ({"batch_size": 0}, "batch_size is 0, expected 1 or more"),
+        ({"rank": 2, "world_size": 2}, "rank is 2, expected 0 to 1"),
+        ({"shuffle": "blocks"}, "shuffle is 'blocks', expected one of 'window', 'block', None"),
+        ({"on_error": "ignore"}, "on_error is 'ignore'"),
         ({"dtype": "float64"}, "dtype: found float64, wanted float32"),
-        ({"world_size": 10**6}, "wanted at least one for each of 1000000 ranks"),
+        ({"world_size": 10**6}, "expected at least one for each of 1000000 ranks"),
     ],
 )
 def test_arguments_out_of_range_are_named(windows: Windows, options: dict[str, object], told: str) -> None:

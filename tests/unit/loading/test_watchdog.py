@@ -25,7 +25,7 @@ from seizurekit.loading.torch_loader import TorchLoader
 
 WINDOW = {"window": 20.0, "stride": 10.0}
 Epoch = list[tuple[list[int], torch.Tensor, torch.Tensor]]
-MESSAGE = "loading goes on with num_workers=0, pin_memory=false"
+MESSAGE = "continuing with num_workers=0, pin_memory=false"
 
 
 def epoch_of(loader: TorchLoader) -> Epoch:

@@ -1,4 +1,4 @@
-"""The balanced choice of windows and the share of seizure in it."""
+"""Sets of windows: the balanced choice, and the seizure ratio of a set."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 import seizurekit as sk
 from seizurekit.cache.windows import WindowKind
 from seizurekit.errors import CacheError
-from seizurekit.loading.balanced import balanced_choice
-from seizurekit.loading.dataset import seizure_ratio
+from seizurekit.loading.window_set import WindowSet, balanced_choice, balanced_set
 
 kinds = st.lists(st.sampled_from([0, 1, 2]), max_size=300).map(lambda values: np.array(values, np.uint8))
 
@@ -54,15 +53,15 @@ def test_the_same_seed_draws_the_same_windows_and_another_seed_others() -> None:
 def test_the_seizure_ratio_is_counted_from_the_labels(small_store: Path) -> None:
     cache = sk.open_cache(small_store, split="train")
     windows = cache.windows(window=20.0, stride=7.0)
-    numbers = balanced_choice(windows.kind, np.random.default_rng(0))
-    _, y = windows.read(numbers)
-    assert seizure_ratio(windows, numbers) == y.mean(dtype=np.float64)
-    assert math.isnan(seizure_ratio(windows, numbers[:0]))
+    drawn = balanced_set(windows, seed=0)
+    _, y = windows.read(drawn.indices)
+    assert drawn.seizure_ratio == y.mean(dtype=np.float64)
+    assert math.isnan(WindowSet(windows, drawn.indices[:0]).seizure_ratio)
     assert sk.BalancedSeizureDataset(small_store, window=20.0, stride=7.0).seizure_ratio == y.mean(dtype=np.float64)
 
 
 def test_a_split_without_a_seizure_window_is_refused_with_what_to_check(small_store: Path) -> None:
-    with pytest.raises(CacheError, match="no window with a seizure") as error:
+    with pytest.raises(CacheError, match="none of 0 windows of 600 s has a seizure") as error:
         sk.BalancedSeizureDataset(small_store, window=600.0, stride=600.0)
     for hint in (".csv_bi", "label", "longer than a window"):
         assert hint in str(error.value)
@@ -73,8 +72,8 @@ def test_the_balanced_set_of_a_store_is_the_recipes_and_no_window_comes_twice(sm
     kind = dataset.windows.kind
     partial = dataset.windows.count(WindowKind.PARTIAL)
     assert partial > 10
-    assert count(kind, dataset.numbers, WindowKind.PARTIAL) == partial
-    wanted = {WindowKind.FULL: round(0.3 * partial), WindowKind.NONE: round(2.5 * partial)}
-    for of, number in wanted.items():
-        assert count(kind, dataset.numbers, of) == min(number, dataset.windows.count(of))
-    assert len(np.unique(dataset.numbers)) == len(dataset)
+    assert count(kind, dataset.indices, WindowKind.PARTIAL) == partial
+    shares = {WindowKind.FULL: round(0.3 * partial), WindowKind.NONE: round(2.5 * partial)}
+    for of, share in shares.items():
+        assert count(kind, dataset.indices, of) == min(share, dataset.windows.count(of))
+    assert len(np.unique(dataset.indices)) == len(dataset)
