@@ -8,15 +8,15 @@
 
 #include "cache/chunk.hpp"
 #include "cache/kernels.hpp"
-#include "support/thread_pool.hpp"
+#include "support/parallel_for.hpp"
 
 namespace seizurekit::cache {
 namespace {
 
-// Batches larger than this leave the cache before they are used: what is written goes past it, unread.
-constexpr std::size_t streamed_bytes = std::size_t{4} << 20;
+// Larger batches do not stay in the processor's cache, so they are written past it.
+constexpr std::size_t streaming_bytes = std::size_t{4} << 20;
 
-// A chunk, and a window that a part of it goes to.
+// The overlap of a chunk and a window.
 struct Part {
   std::int64_t chunk;
   std::int64_t window;
@@ -36,28 +36,25 @@ std::vector<Part> parts_of(const Geometry& geometry, std::span<const std::int64_
   return parts;
 }
 
-std::size_t bytes_of(Number number) { return number == Number::float32 ? 4 : 2; }
-
-void convert(const std::int16_t* from, std::size_t count, float step, Number number, bool streamed, std::byte* out) {
-  switch (number) {
-    case Number::float32:
-      SEIZUREKIT_DISPATCH(to_float32, from, count, step, reinterpret_cast<float*>(out), streamed);
+void convert(const std::int16_t* from, std::size_t count, float step, DType dtype, bool streaming, std::byte* out) {
+  switch (dtype) {
+    case DType::float32:
+      SEIZUREKIT_DISPATCH(to_float32, from, count, step, reinterpret_cast<float*>(out), streaming);
       break;
-    case Number::float16:
+    case DType::float16:
       SEIZUREKIT_DISPATCH(to_float16, from, count, step, reinterpret_cast<std::uint16_t*>(out));
       break;
-    case Number::bfloat16:
+    case DType::bfloat16:
       SEIZUREKIT_DISPATCH(to_bfloat16, from, count, step, reinterpret_cast<std::uint16_t*>(out));
       break;
-    case Number::int16:
+    default:
       std::memcpy(out, from, count * sizeof(std::int16_t));
-      break;
   }
 }
 
-class Filling {
+class BatchFiller {
  public:
-  Filling(const Geometry& geometry, const ChunkSource& source, const Batch& batch)
+  BatchFiller(const Geometry& geometry, const ChunkSource& source, const Batch& batch)
       : geometry_(geometry), source_(source), batch_(batch), parts_(parts_of(geometry, batch.first, batch.length)) {
     for (std::size_t i = 0; i < parts_.size(); ++i) {
       if (i == 0 || parts_[i].chunk != parts_[i - 1].chunk) {
@@ -67,64 +64,65 @@ class Filling {
     }
     begins_.push_back(parts_.size());
     const std::size_t samples = batch.first.size() * static_cast<std::size_t>(batch.length * geometry.channels);
-    streamed_ = samples * bytes_of(batch.number) > streamed_bytes;
+    streaming_ = samples * bytes_of(batch.dtype) > streaming_bytes;
   }
 
-  std::vector<Unreadable> run(std::size_t threads) {
+  std::vector<ChunkError> run(std::size_t threads) {
     source_.announce(chunks_);
     threads = std::clamp<std::size_t>(threads, 1, std::max<std::size_t>(chunks_.size(), 1));
     parallel_for(threads, threads, [this](std::size_t) { work(); });
-    std::sort(unreadable_.begin(), unreadable_.end(), [](const Unreadable& a, const Unreadable& b) {
+    std::sort(errors_.begin(), errors_.end(), [](const ChunkError& a, const ChunkError& b) {
       return a.window != b.window ? a.window < b.window : a.chunk < b.chunk;
     });
-    return std::move(unreadable_);
+    return std::move(errors_);
   }
 
  private:
   void work() {
     ChunkDecoder decoder(geometry_.chunk_samples());
-    std::vector<std::byte> room;
+    std::vector<std::byte> buffer;
     for (std::size_t i = next_.fetch_add(1); i < chunks_.size(); i = next_.fetch_add(1)) {
-      const auto stored = source_.fetch(chunks_[i], room);
-      std::string wrong = stored.wrong;
-      if (wrong.empty() && !stored.data.empty()) {
+      const auto stored = source_.fetch(chunks_[i], buffer);
+      std::string error = stored.error;
+      if (error.empty() && !stored.data.empty()) {
         const auto damage = decoder.decode(stored.data);
-        wrong = damage.empty() ? "" : "damaged: " + std::string(damage);
+        error = damage.empty() ? "" : "damaged: " + std::string(damage);
       }
-      if (!wrong.empty()) {
-        note(i, stored, wrong);
+      if (!error.empty()) {
+        add_error(i, stored, error);
         continue;
       }
       for (std::size_t part = begins_[i]; part < begins_[i + 1]; ++part) {
-        place(parts_[part], stored.data.empty() ? nullptr : decoder.samples().data());
+        copy(parts_[part], stored.data.empty() ? nullptr : decoder.samples().data());
       }
     }
   }
 
-  void place(const Part& part, const std::int16_t* samples) const {
+  // `samples` is null for a chunk of zeros.
+  void copy(const Part& part, const std::int16_t* samples) const {
     const auto window = static_cast<std::size_t>(part.window);
     const std::int64_t chunk_first = part.chunk * geometry_.chunk;
     const std::int64_t begin = std::max(batch_.first[window], chunk_first);
     const std::int64_t end = std::min(batch_.first[window] + batch_.length, chunk_first + geometry_.chunk);
     const auto count = static_cast<std::size_t>(end - begin);
-    const std::size_t bytes = bytes_of(batch_.number);
+    const std::size_t bytes = bytes_of(batch_.dtype);
     for (std::int64_t channel = 0; channel < geometry_.channels; ++channel) {
       const std::int64_t row = part.window * geometry_.channels + channel;
-      const auto at = static_cast<std::size_t>(row * batch_.length + begin - batch_.first[window]);
-      std::byte* const out = static_cast<std::byte*>(batch_.out) + at * bytes;
+      const auto offset = static_cast<std::size_t>(row * batch_.length + begin - batch_.first[window]);
+      std::byte* const out = static_cast<std::byte*>(batch_.out) + offset * bytes;
       if (samples == nullptr) {
         std::memset(out, 0, count * bytes);
       } else {
-        convert(samples + channel * geometry_.chunk + (begin - chunk_first), count, geometry_.step, batch_.number,
-                streamed_, out);
+        convert(samples + channel * geometry_.chunk + (begin - chunk_first), count, geometry_.step, batch_.dtype,
+                streaming_, out);
       }
     }
   }
 
-  void note(std::size_t i, const ChunkSource::Stored& stored, const std::string& wrong) {
+  void add_error(std::size_t i, const ChunkSource::Stored& stored, const std::string& reason) {
     const std::lock_guard lock(mutex_);
     for (std::size_t part = begins_[i]; part < begins_[i + 1]; ++part) {
-      unreadable_.push_back({parts_[part].window, chunks_[i], stored.offset, stored.length, wrong});
+      errors_.push_back({parts_[part].window, chunks_[i], stored.offset, stored.length, reason});
     }
   }
 
@@ -133,28 +131,28 @@ class Filling {
   const Batch& batch_;
   std::vector<Part> parts_;
   std::vector<std::int64_t> chunks_;
-  std::vector<std::size_t> begins_;  // of each chunk in parts_, and the end
-  bool streamed_ = false;
+  std::vector<std::size_t> begins_;  // first part of each chunk, and the number of parts
+  bool streaming_ = false;
   std::atomic<std::size_t> next_{0};
   std::mutex mutex_;
-  std::vector<Unreadable> unreadable_;
+  std::vector<ChunkError> errors_;
 };
 
 }  // namespace
 
 void Geometry::check() const {
   constexpr std::int64_t most = std::int64_t{1} << 28;
-  if (channels < 1 || chunk < 1 || chunks_a_shard < 1 || channels > most / chunk || chunks_a_shard > most) {
-    throw std::invalid_argument("geometry: wanted at least one channel, sample and chunk, and less than 2^28");
+  if (channels < 1 || chunk < 1 || chunks_per_shard < 1 || channels > most / chunk || chunks_per_shard > most) {
+    throw std::invalid_argument("geometry: expected channels, chunk and chunks_per_shard from 1 to 2^28");
   }
   if (!(step > 0.0F && step <= 1.0F)) {
-    throw std::invalid_argument("step: wanted a number above 0 and at most 1");
+    throw std::invalid_argument("step: expected a number above 0 and at most 1");
   }
 }
 
-std::vector<Unreadable> fill(const Geometry& geometry, const ChunkSource& source, const Batch& batch,
+std::vector<ChunkError> fill(const Geometry& geometry, const ChunkSource& source, const Batch& batch,
                              std::size_t threads) {
-  return Filling(geometry, source, batch).run(threads);
+  return BatchFiller(geometry, source, batch).run(threads);
 }
 
 std::vector<std::int64_t> chunks_of(const Geometry& geometry, std::span<const std::int64_t> first,

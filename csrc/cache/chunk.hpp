@@ -1,4 +1,4 @@
-// A chunk of `signal` as it is stored: int16 samples, bit-shuffled, LZ4, in Blosc 1's frame, and a CRC-32C behind it.
+// A stored chunk of `signal`: int16 samples, bit-shuffled and LZ4-compressed in a Blosc 1 frame, then a CRC-32C.
 // https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst
 #pragma once
 
@@ -12,13 +12,13 @@ namespace seizurekit::cache {
 
 inline constexpr std::size_t checksum_bytes = 4;
 
-/// Room to decode chunks of one size in; one for each thread.
+/// Decodes chunks of one size; use one decoder per thread.
 class ChunkDecoder {
  public:
   explicit ChunkDecoder(std::size_t samples);
 
-  /// Decodes a stored chunk, its checksum verified, into `samples()`.
-  /// Returns what is wrong with it, in words; empty where nothing is.
+  /// Verifies the checksum and decodes the chunk into `samples()`.
+  /// Returns an error message, or an empty string on success.
   std::string_view decode(std::span<const std::byte> stored);
 
   std::span<const std::int16_t> samples() const { return {samples_.get(), count_}; }

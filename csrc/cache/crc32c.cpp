@@ -13,8 +13,8 @@ constexpr std::uint32_t polynomial = 0x82F63B78;
 
 using Table = std::array<std::uint32_t, 256>;
 
-// tables[k][b]: the checksum of byte b followed by k bytes of zero.
-constexpr std::array<Table, 8> byte_tables() {
+// tables[k][b]: the checksum of byte b followed by k zero bytes.
+constexpr std::array<Table, 8> make_byte_tables() {
   std::array<Table, 8> tables{};
   for (std::uint32_t byte = 0; byte < 256; ++byte) {
     std::uint32_t crc = byte;
@@ -32,9 +32,11 @@ constexpr std::array<Table, 8> byte_tables() {
   return tables;
 }
 
-constexpr std::array<Table, 8> tables = byte_tables();
+constexpr std::array<Table, 8> byte_tables = make_byte_tables();
 
-std::uint32_t by_tables(std::uint32_t crc, const unsigned char* data, std::size_t count) {
+// The state after `count` more bytes, 8 at a time.
+std::uint32_t update_by_tables(std::uint32_t crc, const unsigned char* data, std::size_t count) {
+  const auto& tables = byte_tables;
   for (; count >= 8; count -= 8, data += 8) {
     crc = tables[7][(crc ^ data[0]) & 0xFF] ^ tables[6][((crc >> 8) ^ data[1]) & 0xFF] ^
           tables[5][((crc >> 16) ^ data[2]) & 0xFF] ^ tables[4][(crc >> 24) ^ data[3]] ^ tables[3][data[4]] ^
@@ -47,22 +49,22 @@ std::uint32_t by_tables(std::uint32_t crc, const unsigned char* data, std::size_
 }
 
 #ifdef SEIZUREKIT_X86_LEVELS
-// What `crc32c_stripe` zero bytes behind a checksum make of it, one table a byte of the checksum.
-std::array<Table, 4> stripe_tables() {
+// The state after `crc32c_stripe` zero bytes: the XOR of one entry per byte of the state before.
+std::array<Table, 4> make_stripe_tables() {
   const std::array<unsigned char, crc32c_stripe> zeros{};
   std::array<std::uint32_t, 32> of_bit{};
   for (std::size_t bit = 0; bit < 32; ++bit) {
-    of_bit[bit] = by_tables(std::uint32_t{1} << bit, zeros.data(), zeros.size());
+    of_bit[bit] = update_by_tables(std::uint32_t{1} << bit, zeros.data(), zeros.size());
   }
-  std::array<Table, 4> made{};
-  for (std::size_t place = 0; place < 4; ++place) {
+  std::array<Table, 4> stripes{};
+  for (std::size_t i = 0; i < 4; ++i) {
     for (std::size_t byte = 0; byte < 256; ++byte) {
       for (std::size_t bit = 0; bit < 8; ++bit) {
-        made[place][byte] ^= ((byte >> bit) & 1) != 0 ? of_bit[8 * place + bit] : 0;
+        stripes[i][byte] ^= ((byte >> bit) & 1) != 0 ? of_bit[8 * i + bit] : 0;
       }
     }
   }
-  return made;
+  return stripes;
 }
 #endif
 
@@ -72,13 +74,13 @@ std::uint32_t crc32c(std::span<const std::byte> data) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(data.data());
 #ifdef SEIZUREKIT_X86_LEVELS
   if (current_isa() != Isa::baseline) {
-    static const std::array<Table, 4> stripes = stripe_tables();
-    const std::array<const std::uint32_t*, 4> rows{stripes[0].data(), stripes[1].data(), stripes[2].data(),
-                                                   stripes[3].data()};
-    return ~avx2::crc32c_update(~std::uint32_t{0}, bytes, data.size(), rows.data());
+    static const std::array<Table, 4> stripes = make_stripe_tables();
+    const std::array<const std::uint32_t*, 4> tables{stripes[0].data(), stripes[1].data(), stripes[2].data(),
+                                                     stripes[3].data()};
+    return ~avx2::crc32c_update(~std::uint32_t{0}, bytes, data.size(), tables.data());
   }
 #endif
-  return ~by_tables(~std::uint32_t{0}, bytes, data.size());
+  return ~update_by_tables(~std::uint32_t{0}, bytes, data.size());
 }
 
 }  // namespace seizurekit::cache

@@ -1,4 +1,4 @@
-// CRC-32C (Castagnoli), the checksum of Zarr's crc32c codec; RFC 3720, appendix B.4.
+// CRC-32C (Castagnoli), the checksum of Zarr's crc32c codec. RFC 3720, appendix B.4.
 #pragma once
 
 #include <cstddef>

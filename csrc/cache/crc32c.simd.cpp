@@ -1,5 +1,5 @@
-// The checksum by the processor's own instruction, which takes 8 bytes a cycle but gives its result after three: so
-// three stretches go side by side, and are joined by what a stretch of zeros makes of the checksum before it.
+// CRC-32C by the processor's instruction. It takes 8 bytes per cycle but has a latency of three cycles, so three
+// stripes are processed at once. They are joined by shifting a stripe's checksum over the zero bytes of the next one.
 #include "cache/kernels.hpp"
 
 #if defined(__SSE4_2__) && defined(__AVX2__) && !defined(__AVX512F__)
@@ -14,7 +14,7 @@ std::uint64_t word(const unsigned char* data) {
   return value;
 }
 
-std::uint64_t shifted(std::uint64_t crc, const std::uint32_t* const* stripes) {
+std::uint64_t shift_over_stripe(std::uint64_t crc, const std::uint32_t* const* stripes) {
   return stripes[0][crc & 0xFF] ^ stripes[1][(crc >> 8) & 0xFF] ^ stripes[2][(crc >> 16) & 0xFF] ^
          stripes[3][(crc >> 24) & 0xFF];
 }
@@ -32,7 +32,7 @@ std::uint32_t crc32c_update(std::uint32_t crc, const unsigned char* data, std::s
       b = _mm_crc32_u64(b, word(data + crc32c_stripe + i));
       c = _mm_crc32_u64(c, word(data + 2 * crc32c_stripe + i));
     }
-    a = shifted(shifted(a, stripes) ^ b, stripes) ^ c;
+    a = shift_over_stripe(shift_over_stripe(a, stripes) ^ b, stripes) ^ c;
   }
   for (; count >= 8; count -= 8, data += 8) {
     a = _mm_crc32_u64(a, word(data));

@@ -13,15 +13,15 @@ Labels::Labels(std::vector<std::int64_t> first, std::vector<std::int64_t> end)
     ordered = first_[i] < end_[i] && (i == 0 || end_[i - 1] <= first_[i]);
   }
   if (!ordered) {
-    throw std::invalid_argument("labels: wanted stretches that are ascending and disjoint");
+    throw std::invalid_argument("labels: expected ascending, disjoint intervals");
   }
 }
 
 void Labels::draw(std::int64_t begin, std::span<std::uint8_t> mask) const {
   const std::int64_t stop = begin + static_cast<std::int64_t>(mask.size());
   std::fill(mask.begin(), mask.end(), std::uint8_t{0});
-  const auto reached = std::upper_bound(end_.begin(), end_.end(), begin);
-  for (auto i = static_cast<std::size_t>(reached - end_.begin()); i < first_.size() && first_[i] < stop; ++i) {
+  const auto first_overlap = std::upper_bound(end_.begin(), end_.end(), begin);
+  for (auto i = static_cast<std::size_t>(first_overlap - end_.begin()); i < first_.size() && first_[i] < stop; ++i) {
     const std::int64_t from = std::max(first_[i], begin) - begin;
     const std::int64_t to = std::min(end_[i], stop) - begin;
     std::fill(mask.begin() + from, mask.begin() + to, std::uint8_t{1});

@@ -1,4 +1,4 @@
-// Masks of windows, drawn from a table of seizures.
+// Seizure masks of windows.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,13 @@
 
 namespace seizurekit::cache {
 
-/// Seizures as stretches of samples on one axis.
+/// Seizures as sample intervals on one axis.
 class Labels {
  public:
-  /// `first` and `end`, ascending and disjoint. Throws std::invalid_argument where they are not.
+  /// Intervals [first[i], end[i]), ascending and disjoint. Throws std::invalid_argument if they are not.
   Labels(std::vector<std::int64_t> first, std::vector<std::int64_t> end);
 
-  /// Draws a window's mask, 1 where there is a seizure; `begin` is its first sample on the axis.
+  /// Sets a window's mask: 1 inside seizures, else 0. `begin` is the window's first sample on the axis.
   void draw(std::int64_t begin, std::span<std::uint8_t> mask) const;
 
  private:

@@ -1,4 +1,4 @@
-// Numbers as Zarr's and Blosc's files hold them.
+// Numbers in the byte order of Zarr and Blosc files.
 #pragma once
 
 #include <bit>
@@ -8,9 +8,9 @@
 
 namespace seizurekit::cache {
 
-static_assert(std::endian::native == std::endian::little, "the files' numbers are read as they stand");
+static_assert(std::endian::native == std::endian::little, "numbers are copied from files without swapping bytes");
 
-/// The number that `data`, which must be long enough, begins with.
+/// The number at the start of `data`, which must be long enough.
 template <typename Number>
 Number little_endian(std::span<const std::byte> data) {
   Number number;

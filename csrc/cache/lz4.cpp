@@ -7,9 +7,9 @@ namespace seizurekit::cache {
 namespace {
 
 constexpr std::size_t minimum_match = 4;
-constexpr std::size_t stride = 16;  // bytes that are copied at once; a copy may run over by that much
+constexpr std::size_t stride = 16;  // bytes copied at once; a copy may write up to that much past its end
 
-// A length of which the token holds the first 15; false where the input ends within it.
+// Adds the bytes that extend a length of 15; false if the input ends inside it.
 bool read_length(const std::byte*& in, const std::byte* end, std::size_t& length) {
   if (length != 15) {
     return true;
@@ -25,14 +25,14 @@ bool read_length(const std::byte*& in, const std::byte* end, std::size_t& length
   return true;
 }
 
-// Copies in steps of `stride`, of which the last may run over.
+// Copies in steps of `stride`; the last one may write past the end.
 void copy_strides(const std::byte* from, std::byte* to, std::size_t count) {
   for (std::size_t i = 0; i < count; i += stride) {
     std::memcpy(to + i, from + i, stride);
   }
 }
 
-// Copies what may overlap: the bytes since `distance` before `to` repeat.
+// Repeats the bytes from `distance` before `to` on; source and destination may overlap.
 void copy_match(std::byte* to, std::size_t distance, std::size_t count) {
   if (distance >= stride) {
     copy_strides(to - distance, to, count);

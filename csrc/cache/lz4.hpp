@@ -1,4 +1,4 @@
-// LZ4 blocks; https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
+// LZ4 blocks. https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
 #pragma once
 
 #include <cstddef>
@@ -6,11 +6,11 @@
 
 namespace seizurekit::cache {
 
-/// Bytes behind `out` that `lz4_decode` may overwrite.
+/// Bytes after `out` that `lz4_decode` may overwrite.
 inline constexpr std::size_t lz4_slack = 32;
 
-/// Decodes a block that gives exactly out.size() bytes; false where it does not, or is malformed. Never throws, never
-/// reads outside `in`, nor writes further than `lz4_slack` behind `out`, where that much room must be.
+/// Decodes a block of exactly out.size() bytes; false if it is malformed or has another size. Reads only `in`. Writes
+/// only `out` and up to `lz4_slack` bytes after it, which must exist.
 bool lz4_decode(std::span<const std::byte> in, std::span<std::byte> out) noexcept;
 
 }  // namespace seizurekit::cache

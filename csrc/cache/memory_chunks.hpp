@@ -1,4 +1,4 @@
-// Chunks that were fetched before, as from an object store.
+// Chunks that were already fetched, for example from an object store.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace seizurekit::cache {
 
-/// Stored chunks in memory, by their ascending numbers; one without data is a chunk of zeros.
+/// Stored chunks in memory.
 class MemoryChunks final : public ChunkSource {
  public:
   struct Entry {
@@ -19,17 +19,18 @@ class MemoryChunks final : public ChunkSource {
     Stored stored;
   };
 
+  /// `entries` by ascending chunk.
   explicit MemoryChunks(std::vector<Entry> entries) : entries_(std::move(entries)) {}
 
   void announce(std::span<const std::int64_t> /*chunks*/) const override {}
 
-  Stored fetch(std::int64_t chunk, std::vector<std::byte>& /*room*/) const override {
-    const auto found = std::lower_bound(entries_.begin(), entries_.end(), chunk,
-                                        [](const Entry& entry, std::int64_t wanted) { return entry.chunk < wanted; });
-    if (found == entries_.end() || found->chunk != chunk) {
-      return {{}, 0, 0, "it was not fetched"};
+  Stored fetch(std::int64_t chunk, std::vector<std::byte>& /*buffer*/) const override {
+    const auto entry = std::lower_bound(entries_.begin(), entries_.end(), chunk,
+                                        [](const Entry& each, std::int64_t index) { return each.chunk < index; });
+    if (entry == entries_.end() || entry->chunk != chunk) {
+      return {{}, 0, 0, "chunk was not fetched"};
     }
-    return found->stored;
+    return entry->stored;
   }
 
  private:

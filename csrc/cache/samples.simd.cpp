@@ -1,5 +1,6 @@
-// From a chunk's bit planes to samples, and from samples to the numbers of a batch.
+// From bit planes to samples, and from samples to the elements of a batch.
 #include "cache/kernels.hpp"
+#include "support/half.hpp"
 
 #ifdef __SSE2__
 #include <immintrin.h>
@@ -7,6 +8,8 @@
 
 namespace seizurekit::cache::SEIZUREKIT_ISA {
 namespace {
+
+namespace half = seizurekit::SEIZUREKIT_ISA;
 
 #if defined(__AVX512BW__)
 constexpr int width = 64;
@@ -16,13 +19,13 @@ constexpr int width = 32;
 constexpr int width = 16;
 #endif
 
-// Bytes, pairs and quads are names of one register; unpacking works within each of its parts of 16 bytes.
+// Views of one register. Unpacking works within each of its 16-byte lanes.
 typedef std::uint64_t Register __attribute__((vector_size(width)));
 typedef unsigned char Bytes __attribute__((vector_size(width)));
 typedef std::uint16_t Pairs __attribute__((vector_size(width)));
 typedef std::uint32_t Quads __attribute__((vector_size(width)));
 
-// NOLINTBEGIN(bugprone-macro-parentheses): a type takes none
+// NOLINTBEGIN(bugprone-macro-parentheses): the argument is a type
 #if defined(__AVX512BW__)
 #define SEIZUREKIT_UNPACK(kind, bits)                               \
   inline void unpack(kind a, kind b, kind& low, kind& high) {       \
@@ -73,14 +76,14 @@ inline void swap_bits(Register* planes, Register mask) {
 
 inline Register repeated(std::uint64_t byte) { return Register{} + byte * 0x0101010101010101U; }
 
-// Eight planes, one a bit, into eight registers, one for each place of a sample among eight.
+// Eight bit planes to eight registers: register e holds sample e of every group of eight.
 inline void transpose_bits(Register* planes) {
   swap_bits<4>(planes, repeated(0x0F));
   swap_bits<2>(planes, repeated(0x33));
   swap_bits<1>(planes, repeated(0x55));
 }
 
-// samples[e] holds, for m below 8, sample e of the m-th eight; out[m] becomes that eight.
+// samples[e][m] is sample e of group m; out[m] becomes group m.
 inline void transpose_pairs(const Pairs* samples, Register* out) {
   Quads quads[8];
   for (std::size_t i = 0; i < 4; ++i) {
@@ -98,17 +101,17 @@ inline void transpose_pairs(const Pairs* samples, Register* out) {
     words[i] = (Register)low;
     words[4 + i] = (Register)high;
   }
-  // words: [0] samples 0..3 of eights 0,1; [1] samples 4..7 of 0,1; [2],[3] of 4,5; [4],[5] of 2,3; [6],[7] of 6,7
-  constexpr std::size_t eight_of[4] = {0, 4, 2, 6};
+  // words: [0] samples 0..3 of groups 0,1; [1] samples 4..7 of 0,1; [2],[3] of 4,5; [4],[5] of 2,3; [6],[7] of 6,7
+  constexpr std::size_t group_of[4] = {0, 4, 2, 6};
   for (std::size_t i = 0; i < 4; ++i) {
-    unpack(words[2 * i], words[2 * i + 1], out[eight_of[i]], out[eight_of[i] + 1]);
+    unpack(words[2 * i], words[2 * i + 1], out[group_of[i]], out[group_of[i] + 1]);
   }
 }
 
-inline void store_eights(const Register* eights, std::int16_t* out) {
+inline void store_groups(const Register* groups, std::int16_t* out) {
   for (std::size_t m = 0; m < 16; ++m) {
     for (std::size_t part = 0; part < width / 16; ++part) {
-      __builtin_memcpy(out + (part * 16 + m) * 8, reinterpret_cast<const char*>(eights + m) + part * 16, 16);
+      __builtin_memcpy(out + (part * 16 + m) * 8, reinterpret_cast<const char*>(groups + m) + part * 16, 16);
     }
   }
 }
@@ -131,38 +134,10 @@ inline void unshuffle_registers(const unsigned char* planes, std::size_t bytes, 
     first[e] = (Pairs)a;
     second[e] = (Pairs)b;
   }
-  Register eights[16];
-  transpose_pairs(first, eights);
-  transpose_pairs(second, eights + 8);
-  store_eights(eights, out);
-}
-
-inline float value_of(std::uint32_t bits) {
-  float value;
-  __builtin_memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-inline std::uint32_t bits_of(float value) {
-  std::uint32_t bits;
-  __builtin_memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
-
-// IEEE 754 binary16 of a finite number below 65520 in magnitude, to the nearest, ties to even.
-inline std::uint16_t half_of(float value) {
-  const std::uint32_t bits = bits_of(value);
-  const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
-  const std::uint32_t normal = (magnitude + 0xFFFU + ((magnitude >> 13) & 1U) - 0x38000000U) >> 13;
-  // Adding one half leaves a subnormal's 10 bits, rounded, at the end of the sum's.
-  const std::uint32_t subnormal = bits_of(value_of(magnitude) + 0.5F) - 0x3F000000U;
-  const std::uint32_t half = magnitude < 0x38800000U ? subnormal : normal;
-  return static_cast<std::uint16_t>(half | ((bits >> 16) & 0x8000U));
-}
-
-inline std::uint16_t brain_of(float value) {
-  const std::uint32_t bits = bits_of(value);
-  return static_cast<std::uint16_t>((bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16);
+  Register groups[16];
+  transpose_pairs(first, groups);
+  transpose_pairs(second, groups + 8);
+  store_groups(groups, out);
 }
 
 }  // namespace
@@ -183,10 +158,10 @@ void unshuffle(const unsigned char* planes, std::size_t bytes, std::int16_t* out
   }
 }
 
-void to_float32(const std::int16_t* from, std::size_t count, float step, float* out, bool streamed) {
+void to_float32(const std::int16_t* from, std::size_t count, float step, float* out, bool streaming) {
   std::size_t i = 0;
 #ifdef __AVX2__
-  if (streamed) {
+  if (streaming) {
     for (; i < count && (reinterpret_cast<std::uintptr_t>(out + i) & 31U) != 0; ++i) {
       out[i] = static_cast<float>(from[i]) * step;
     }
@@ -199,7 +174,7 @@ void to_float32(const std::int16_t* from, std::size_t count, float step, float* 
     _mm_sfence();
   }
 #else
-  static_cast<void>(streamed);
+  static_cast<void>(streaming);
 #endif
   for (; i < count; ++i) {
     out[i] = static_cast<float>(from[i]) * step;
@@ -208,13 +183,13 @@ void to_float32(const std::int16_t* from, std::size_t count, float step, float* 
 
 void to_float16(const std::int16_t* from, std::size_t count, float step, std::uint16_t* out) {
   for (std::size_t i = 0; i < count; ++i) {
-    out[i] = half_of(static_cast<float>(from[i]) * step);
+    out[i] = half::float16_from_small(static_cast<float>(from[i]) * step);
   }
 }
 
 void to_bfloat16(const std::int16_t* from, std::size_t count, float step, std::uint16_t* out) {
   for (std::size_t i = 0; i < count; ++i) {
-    out[i] = brain_of(static_cast<float>(from[i]) * step);
+    out[i] = half::bfloat16_from_number(static_cast<float>(from[i]) * step);
   }
 }
 

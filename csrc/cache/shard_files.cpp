@@ -2,171 +2,140 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <memory>
 #include <system_error>
 #include <utility>
 
 namespace seizurekit::cache {
 namespace {
 
-std::string system_reason() { return std::generic_category().message(errno); }
+std::string system_error() { return std::generic_category().message(errno); }
 
-// Reads exactly data.size() bytes; empty, or why not.
-std::string read_at(int file, std::uint64_t offset, std::span<std::byte> data) {
-  while (!data.empty()) {
-    const ssize_t count = ::pread(file, data.data(), data.size(), static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count < 0) {
-      return system_reason();
-    }
-    if (count == 0) {
-      return "the file ends before it";
-    }
-    offset += static_cast<std::uint64_t>(count);
-    data = data.subspan(static_cast<std::size_t>(count));
+// Returns an error message, or an empty string on success.
+std::string read_exactly(const FileDescriptor& file, std::uint64_t offset, std::span<std::byte> bytes) {
+  const std::int64_t count = read_at(file, static_cast<std::int64_t>(offset), bytes);
+  if (count < 0) {
+    return system_error();
   }
-  return {};
+  return static_cast<std::size_t>(count) == bytes.size() ? "" : "damaged: shard is truncated";
 }
-
-class OpenFile {
- public:
-  explicit OpenFile(const std::string& path) : file_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
-    if (file_ < 0) {
-      wrong_ = errno == ENOENT ? "missing shard" : system_reason();
-    }
-  }
-  OpenFile(OpenFile&& other) noexcept : file_(std::exchange(other.file_, -1)), wrong_(std::move(other.wrong_)) {}
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  OpenFile& operator=(OpenFile&&) = delete;
-  ~OpenFile() {
-    if (file_ >= 0) {
-      ::close(file_);
-    }
-  }
-
-  int get() const { return file_; }
-  const std::string& wrong() const { return wrong_; }
-
- private:
-  int file_;
-  std::string wrong_;
-};
 
 }  // namespace
 
-// The shards of one batch.
+// The open shards of one batch.
 class OpenShards final : public ChunkSource {
  public:
-  explicit OpenShards(const ShardFiles& shards) : shards_(shards) {}
+  explicit OpenShards(const ShardFiles& files) : files_(files) {}
 
-  // Opens what is needed and has the system begin to read all of it, so that a disk sees the whole batch at once.
+  // Opens the shards and starts reading all chunks ahead, so that the disk gets the requests of the whole batch at
+  // once.
   void announce(std::span<const std::int64_t> chunks) const override {
-    const std::int64_t a_shard = shards_.geometry_.chunks_a_shard;
+    const std::int64_t per_shard = files_.geometry_.chunks_per_shard;
     for (std::size_t i = 0; i < chunks.size();) {
       std::size_t end = i + 1;
       while (end < chunks.size() && chunks[end] == chunks[end - 1] + 1 &&
-             chunks[end] / a_shard == chunks[i] / a_shard) {
+             chunks[end] / per_shard == chunks[i] / per_shard) {
         ++end;
       }
-      announce_run(chunks[i], chunks[end - 1]);
+      read_ahead(chunks[i], chunks[end - 1]);
       i = end;
     }
   }
 
-  Stored fetch(std::int64_t chunk, std::vector<std::byte>& room) const override {
-    const auto [shard, within] = placed(chunk);
-    const auto opened = opened_.find(shard);
-    if (opened == opened_.end()) {
+  Stored fetch(std::int64_t chunk, std::vector<std::byte>& buffer) const override {
+    const auto [shard_number, in_shard] = locate(chunk);
+    const auto found = shards_.find(shard_number);
+    if (found == shards_.end()) {
       return {};
     }
-    if (!opened->second.wrong.empty()) {
-      return {{}, opened->second.offset, opened->second.length, opened->second.wrong};
+    const Shard& shard = found->second;
+    if (!shard.error.empty()) {
+      return {{}, shard.offset, shard.length, shard.error};
     }
-    const ShardIndex& index = *opened->second.index;
-    const Place place = index[within];
-    if (place.absent()) {
+    const ChunkSpan span = (*shard.index)[in_shard];
+    if (span.is_absent()) {
       return {};
     }
-    Stored stored{{}, place.offset, place.length, {}};
-    if (!index.within(place) || place.length == 0) {
-      stored.wrong = "damaged: its place is outside of the shard";
+    Stored stored{{}, span.offset, span.length, {}};
+    if (!shard.index->contains(span) || span.length == 0) {
+      stored.error = "damaged: chunk offset is outside the shard";
       return stored;
     }
-    room.resize(std::max<std::size_t>(room.size(), place.length));
-    const auto data = std::span(room).first(place.length);
-    stored.wrong = read_at(opened->second.file.get(), place.offset, data);
+    buffer.resize(std::max<std::size_t>(buffer.size(), span.length));
+    const auto data = std::span(buffer).first(span.length);
+    stored.error = read_exactly(shard.file, span.offset, data);
     stored.data = data;
     return stored;
   }
 
  private:
-  struct Opened {
-    OpenFile file;
+  struct Shard {
+    FileDescriptor file;
     const ShardIndex* index = nullptr;
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
-    std::string wrong;
+    std::string error;
   };
 
-  std::pair<std::int64_t, std::size_t> placed(std::int64_t chunk) const {
-    const std::int64_t a_shard = shards_.geometry_.chunks_a_shard;
-    return {chunk / a_shard, static_cast<std::size_t>(chunk % a_shard)};
+  // Index of the shard, and of the chunk in it.
+  std::pair<std::int64_t, std::size_t> locate(std::int64_t chunk) const {
+    const std::int64_t per_shard = files_.geometry_.chunks_per_shard;
+    return {chunk / per_shard, static_cast<std::size_t>(chunk % per_shard)};
   }
 
-  void announce_run(std::int64_t first, std::int64_t last) const {
-    const auto [shard, begin] = placed(first);
-    const std::size_t end = placed(last).second;
-    if (shard < 0 || static_cast<std::size_t>(shard) >= shards_.present_.size() ||
-        !shards_.present_[static_cast<std::size_t>(shard)]) {
+  // `first` and `last` are chunks of one shard.
+  void read_ahead(std::int64_t first, std::int64_t last) const {
+    const auto [shard_number, begin] = locate(first);
+    const std::size_t end = locate(last).second;
+    if (shard_number < 0 || static_cast<std::size_t>(shard_number) >= files_.present_.size() ||
+        !files_.present_[static_cast<std::size_t>(shard_number)]) {
       return;
     }
-    const Opened& opened = open(shard);
-    if (opened.index == nullptr) {
+    const Shard& shard = open(shard_number);
+    if (shard.index == nullptr) {
       return;
     }
     std::uint64_t from = ~std::uint64_t{0};
     std::uint64_t to = 0;
     for (std::size_t chunk = begin; chunk <= end; ++chunk) {
-      const Place place = (*opened.index)[chunk];
-      if (!place.absent() && opened.index->within(place)) {
-        from = std::min(from, place.offset);
-        to = std::max(to, place.offset + place.length);
+      const ChunkSpan span = (*shard.index)[chunk];
+      if (!span.is_absent() && shard.index->contains(span)) {
+        from = std::min(from, span.offset);
+        to = std::max(to, span.offset + span.length);
       }
     }
     if (from < to) {
-      ::posix_fadvise(opened.file.get(), static_cast<off_t>(from), static_cast<off_t>(to - from), POSIX_FADV_WILLNEED);
+      ::posix_fadvise(shard.file.get(), static_cast<off_t>(from), static_cast<off_t>(to - from), POSIX_FADV_WILLNEED);
     }
   }
 
-  const Opened& open(std::int64_t shard) const {
-    const auto known = opened_.find(shard);
-    if (known != opened_.end()) {
+  const Shard& open(std::int64_t shard_number) const {
+    const auto known = shards_.find(shard_number);
+    if (known != shards_.end()) {
       return known->second;
     }
-    Opened opened{OpenFile(shards_.path(shard)), nullptr, 0, 0, {}};
-    opened.wrong = opened.file.wrong();
-    if (opened.wrong.empty()) {
-      const auto found = shards_.index(shard, opened.file.get());
+    Shard shard{open_for_reading(files_.path(shard_number).c_str()), nullptr, 0, 0, {}};
+    if (!shard.file.is_open()) {
+      shard.error = errno == ENOENT ? "missing shard" : system_error();
+    } else {
+      const auto found = files_.index(shard_number, shard.file);
       if (const auto* failure = std::get_if<ShardFiles::Failure>(&found)) {
-        opened.offset = failure->offset;
-        opened.length = failure->length;
-        opened.wrong = failure->reason;
+        shard.offset = failure->offset;
+        shard.length = failure->length;
+        shard.error = failure->reason;
       } else {
-        opened.index = std::get<const ShardIndex*>(found);
+        shard.index = std::get<const ShardIndex*>(found);
       }
     }
-    return opened_.emplace(shard, std::move(opened)).first->second;
+    return shards_.emplace(shard_number, std::move(shard)).first->second;
   }
 
-  const ShardFiles& shards_;
-  mutable std::map<std::int64_t, Opened> opened_;  // complete once everything is announced
+  const ShardFiles& files_;
+  mutable std::map<std::int64_t, Shard> shards_;  // does not change after `announce`
 };
 
 ShardFiles::ShardFiles(Geometry geometry, std::string folder, const std::vector<bool>& present)
@@ -180,40 +149,38 @@ ShardFiles::~ShardFiles() {
   }
 }
 
-std::vector<Unreadable> ShardFiles::fill(const Batch& batch, std::size_t threads) const {
+std::vector<ChunkError> ShardFiles::fill(const Batch& batch, std::size_t threads) const {
   return cache::fill(geometry_, OpenShards(*this), batch, threads);
 }
 
 std::string ShardFiles::path(std::int64_t shard) const { return folder_ + "/" + std::to_string(shard); }
 
-std::variant<const ShardIndex*, ShardFiles::Failure> ShardFiles::index(std::int64_t shard, int file) const {
-  auto& kept = indexes_[static_cast<std::size_t>(shard)];
-  if (const ShardIndex* known = kept.load(std::memory_order_acquire)) {
+std::variant<const ShardIndex*, ShardFiles::Failure> ShardFiles::index(std::int64_t shard,
+                                                                       const FileDescriptor& file) const {
+  auto& slot = indexes_[static_cast<std::size_t>(shard)];
+  if (const ShardIndex* known = slot.load(std::memory_order_acquire)) {
     return known;
   }
   struct stat status{};
-  if (::fstat(file, &status) != 0) {
-    return Failure{0, 0, system_reason()};
+  if (::fstat(file.get(), &status) != 0) {
+    return Failure{0, 0, system_error()};
   }
   const auto size = static_cast<std::uint64_t>(status.st_size);
-  const std::size_t bytes = ShardIndex::bytes(static_cast<std::size_t>(geometry_.chunks_a_shard));
+  const std::size_t bytes = ShardIndex::bytes(static_cast<std::size_t>(geometry_.chunks_per_shard));
   if (size < bytes) {
-    return Failure{0, size, "damaged: the shard is shorter than its index"};
+    return Failure{0, size, "damaged: shard is shorter than its index"};
   }
   std::vector<std::byte> data(bytes);
-  if (const auto wrong = read_at(file, size - bytes, data); !wrong.empty()) {
-    return Failure{size - bytes, bytes, wrong};
+  if (const auto error = read_exactly(file, size - bytes, data); !error.empty()) {
+    return Failure{size - bytes, bytes, error};
   }
   auto parsed = ShardIndex::parse(data, size);
   if (!parsed) {
-    return Failure{size - bytes, bytes, "damaged: the checksum of the shard's index does not agree"};
+    return Failure{size - bytes, bytes, "damaged: checksum mismatch in the shard's index"};
   }
-  auto made = std::make_unique<const ShardIndex>(std::move(*parsed));
-  const ShardIndex* expected = nullptr;
-  if (kept.compare_exchange_strong(expected, made.get())) {
-    return made.release();
-  }
-  return expected;
+  auto index = std::make_unique<const ShardIndex>(std::move(*parsed));
+  const ShardIndex* other = nullptr;  // set if another thread was first
+  return slot.compare_exchange_strong(other, index.get()) ? index.release() : other;
 }
 
 }  // namespace seizurekit::cache

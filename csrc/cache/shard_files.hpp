@@ -1,23 +1,24 @@
-// Chunks from the shards of a local folder.
+// Chunks from the shards in a local folder.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "cache/batch.hpp"
 #include "cache/shard_index.hpp"
+#include "support/file.hpp"
 
 namespace seizurekit::cache {
 
-/// The files `<folder>/<shard number>`. Files are opened for a batch and closed after it: a store has thousands, and
-/// one that goes away is noticed. Indexes are kept. Holds no lock, so that a forked process can go on with it.
+/// The files `<folder>/<shard index>`. They are opened for a batch and closed after it, because a store has thousands
+/// of them, and so that a deleted one is noticed. Shard indexes stay in memory. There are no locks, so forked processes
+/// can use the object.
 class ShardFiles {
  public:
-  /// `present`: for each shard whether it has a file; the chunks of one without are zeros.
+  /// `present`: for each shard whether it has a file. The chunks of other shards are zeros.
   ShardFiles(Geometry geometry, std::string folder, const std::vector<bool>& present);
   ~ShardFiles();
   ShardFiles(const ShardFiles&) = delete;
@@ -26,7 +27,7 @@ class ShardFiles {
   const Geometry& geometry() const { return geometry_; }
 
   /// Fills a batch, see `cache::fill`.
-  std::vector<Unreadable> fill(const Batch& batch, std::size_t threads) const;
+  std::vector<ChunkError> fill(const Batch& batch, std::size_t threads) const;
 
  private:
   friend class OpenShards;
@@ -38,7 +39,7 @@ class ShardFiles {
   };
 
   std::string path(std::int64_t shard) const;
-  std::variant<const ShardIndex*, Failure> index(std::int64_t shard, int file) const;
+  std::variant<const ShardIndex*, Failure> index(std::int64_t shard, const FileDescriptor& file) const;
 
   Geometry geometry_;
   std::string folder_;

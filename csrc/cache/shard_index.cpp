@@ -6,7 +6,7 @@
 
 namespace seizurekit::cache {
 
-std::size_t ShardIndex::bytes(std::size_t chunks) { return chunks * sizeof(Place) + checksum_bytes; }
+std::size_t ShardIndex::bytes(std::size_t chunks) { return chunks * sizeof(ChunkSpan) + checksum_bytes; }
 
 std::optional<ShardIndex> ShardIndex::parse(std::span<const std::byte> data, std::uint64_t shard_bytes) {
   const auto table = data.first(data.size() - checksum_bytes);
@@ -15,36 +15,35 @@ std::optional<ShardIndex> ShardIndex::parse(std::span<const std::byte> data, std
   }
   ShardIndex index;
   index.end_ = shard_bytes - data.size();
-  for (auto rest = table; rest.size() >= sizeof(Place); rest = rest.subspan(sizeof(Place))) {
-    index.places_.push_back(little_endian<Place>(rest));
+  for (auto rest = table; rest.size() >= sizeof(ChunkSpan); rest = rest.subspan(sizeof(ChunkSpan))) {
+    index.spans_.push_back(little_endian<ChunkSpan>(rest));
   }
   return index;
 }
 
-std::vector<ShardDamage> shard_damages(std::span<const std::byte> shard, std::size_t chunks,
-                                       std::size_t chunk_samples) {
+std::vector<Damage> find_damage(std::span<const std::byte> shard, std::size_t chunks, std::size_t chunk_samples) {
   const std::size_t index_bytes = ShardIndex::bytes(chunks);
   if (shard.size() < index_bytes) {
-    return {{-1, 0, shard.size(), "it is shorter than an index"}};
+    return {{-1, 0, shard.size(), "shard is shorter than its index"}};
   }
   const auto index = ShardIndex::parse(shard.last(index_bytes), shard.size());
   if (!index) {
-    return {{-1, shard.size() - index_bytes, shard.size(), "its checksum does not agree"}};
+    return {{-1, shard.size() - index_bytes, shard.size(), "checksum mismatch"}};
   }
-  std::vector<ShardDamage> found;
+  std::vector<Damage> all;
   ChunkDecoder decoder(chunk_samples);
   for (std::size_t chunk = 0; chunk < chunks; ++chunk) {
-    const Place place = (*index)[chunk];
-    if (place.absent()) {
+    const ChunkSpan span = (*index)[chunk];
+    if (span.is_absent()) {
       continue;
     }
-    const auto wrong = index->within(place) ? decoder.decode(shard.subspan(place.offset, place.length))
-                                            : std::string_view("its place is outside of the shard");
-    if (!wrong.empty()) {
-      found.push_back({static_cast<std::int64_t>(chunk), place.offset, place.offset + place.length, wrong});
+    const auto error = index->contains(span) ? decoder.decode(shard.subspan(span.offset, span.length))
+                                             : std::string_view("chunk offset is outside the shard");
+    if (!error.empty()) {
+      all.push_back({static_cast<std::int64_t>(chunk), span.offset, span.offset + span.length, error});
     }
   }
-  return found;
+  return all;
 }
 
 }  // namespace seizurekit::cache

@@ -1,4 +1,4 @@
-// The index at a shard's end: where each chunk lies; Zarr v3, sharding codec 1.0.
+// The index at the end of a shard: where each chunk is. Zarr v3, sharding codec 1.0.
 #pragma once
 
 #include <cstddef>
@@ -10,43 +10,43 @@
 
 namespace seizurekit::cache {
 
-/// Where a chunk lies in its shard.
-struct Place {
+/// Bytes of a chunk in its shard.
+struct ChunkSpan {
   std::uint64_t offset;
   std::uint64_t length;
 
-  /// A chunk of zeros is not stored.
-  bool absent() const { return offset == ~std::uint64_t{0} && length == ~std::uint64_t{0}; }
+  /// Whether the chunk is not stored: all its samples are zero.
+  bool is_absent() const { return offset == ~std::uint64_t{0} && length == ~std::uint64_t{0}; }
 };
 
 class ShardIndex {
  public:
-  /// Bytes of the index of so many chunks, its checksum among them.
+  /// Bytes of the index of so many chunks, with its checksum.
   static std::size_t bytes(std::size_t chunks);
 
-  /// Reads the index, the last bytes of a shard of `shard_bytes`; nothing where its checksum does not agree.
+  /// Parses the index, the last bytes of a shard of `shard_bytes`; none if the checksum does not match.
   static std::optional<ShardIndex> parse(std::span<const std::byte> data, std::uint64_t shard_bytes);
 
-  Place operator[](std::size_t chunk) const { return places_[chunk]; }
-  std::size_t size() const { return places_.size(); }
+  ChunkSpan operator[](std::size_t chunk) const { return spans_[chunk]; }
+  std::size_t size() const { return spans_.size(); }
 
-  /// Whether a chunk lies before the index.
-  bool within(Place place) const { return place.offset <= end_ && place.length <= end_ - place.offset; }
+  /// Whether the span is in the shard, before the index.
+  bool contains(ChunkSpan span) const { return span.offset <= end_ && span.length <= end_ - span.offset; }
 
  private:
-  std::vector<Place> places_;
+  std::vector<ChunkSpan> spans_;
   std::uint64_t end_ = 0;
 };
 
-/// What is wrong with a part of a shard.
-struct ShardDamage {
+/// A damaged part of a shard.
+struct Damage {
   std::int64_t chunk;  // -1: the index
   std::uint64_t first;
   std::uint64_t end;
   std::string_view reason;
 };
 
-/// Everything that is wrong with a whole shard: its index, and each of its chunks, decoded.
-std::vector<ShardDamage> shard_damages(std::span<const std::byte> shard, std::size_t chunks, std::size_t chunk_samples);
+/// All damage of a shard, by decoding its index and each of its chunks.
+std::vector<Damage> find_damage(std::span<const std::byte> shard, std::size_t chunks, std::size_t chunk_samples);
 
 }  // namespace seizurekit::cache

@@ -10,7 +10,7 @@
 #include "edf/convert.hpp"
 #include "edf/ranges.hpp"
 #include "support/isa.hpp"
-#include "support/thread_pool.hpp"
+#include "support/parallel_for.hpp"
 
 namespace seizurekit::edf {
 namespace {

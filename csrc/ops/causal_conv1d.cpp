@@ -7,7 +7,7 @@
 #include "ops/element.hpp"
 #include "ops/lines.hpp"
 #include "ops/rows.hpp"
-#include "support/thread_pool.hpp"
+#include "support/parallel_for.hpp"
 
 namespace seizurekit::ops {
 namespace {
@@ -16,15 +16,15 @@ namespace {
 constexpr std::int64_t kElementsAThread = 1 << 16;
 
 template <typename Work>
-void with_element(Number number, Work&& work) {
-  switch (number) {
-    case Number::float32:
+void with_element(DType dtype, Work&& work) {
+  switch (dtype) {
+    case DType::float32:
       return work(float{});
-    case Number::float64:
+    case DType::float64:
       return work(double{});
-    case Number::bfloat16:
+    case DType::bfloat16:
       return work(BFloat16{});
-    case Number::float16:
+    default:
       return work(Float16{});
   }
 }
@@ -173,7 +173,7 @@ void backward_of(const Convolution& problem, const Sequence& dy, const Sequence&
 
 void forward(const Convolution& problem, const Sequence& x, const Filter& filter, const Sequence& y,
              void* final_state) {
-  with_element(problem.number, [&](auto element) {
+  with_element(problem.dtype, [&](auto element) {
     using Element = decltype(element);
     forward_of<Element>(problem, x, filter, y);
     copy_final_state<Element>(problem, x, filter.initial, final_state);
@@ -182,7 +182,7 @@ void forward(const Convolution& problem, const Sequence& x, const Filter& filter
 
 void backward(const Convolution& problem, const Sequence& dy, const Sequence& x, const Filter& filter,
               const void* final_gradient, const Gradients& gradients) {
-  with_element(problem.number, [&](auto element) {
+  with_element(problem.dtype, [&](auto element) {
     backward_of<decltype(element)>(problem, dy, x, filter, final_gradient, gradients);
   });
 }

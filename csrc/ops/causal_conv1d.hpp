@@ -1,14 +1,15 @@
 // Depthwise causal convolution, forward and backward; the formulas are in kernels/causal_conv1d/__init__.py.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "support/dtype.hpp"
 
 namespace seizurekit::ops {
 
-enum class Number : std::uint8_t { float32, float64, bfloat16, float16 };
-
 struct Convolution {
-  Number number;  // of x, y, the states and their gradients
+  DType dtype;  // of x, y, the states and their gradients: float32, float64, float16 or bfloat16
   std::int64_t batch, channels, length;
   int width;     // taps, 2 to 4
   bool silu;     // taken of the sums

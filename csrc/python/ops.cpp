@@ -6,7 +6,9 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <tuple>
+#include <utility>
 
 #include "ops/causal_conv1d.hpp"
 #include "python/bindings.hpp"
@@ -28,19 +30,22 @@ ops::Sequence sequence(const Strided& tensor) {
   return {pointer(std::get<0>(tensor)), std::get<1>(tensor), std::get<2>(tensor), std::get<3>(tensor)};
 }
 
-ops::Number number(const std::string& name) {
-  constexpr std::array names = {"float32", "float64", "bfloat16", "float16"};
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (name == names[i]) {
-      return static_cast<ops::Number>(i);
+DType dtype_named(std::string_view name) {
+  const std::pair<std::string_view, DType> dtypes[] = {{"float32", DType::float32},
+                                                       {"float64", DType::float64},
+                                                       {"bfloat16", DType::bfloat16},
+                                                       {"float16", DType::float16}};
+  for (const auto& [known, dtype] : dtypes) {
+    if (name == known) {
+      return dtype;
     }
   }
-  throw std::invalid_argument("dtype: found " + name + ", wanted float32, float64, bfloat16 or float16");
+  throw std::invalid_argument("dtype is " + std::string(name) + ", expected float32, float64, bfloat16 or float16");
 }
 
 ops::Convolution problem(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width, bool silu,
                          bool reverse, std::size_t threads) {
-  return {number(dtype), shape[0], shape[1], shape[2], width, silu, reverse, threads};
+  return {dtype_named(dtype), shape[0], shape[1], shape[2], width, silu, reverse, threads};
 }
 
 void forward(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width, bool silu, bool reverse,

@@ -7,7 +7,7 @@
 
 #include "require.hpp"
 #include "support/isa.hpp"
-#include "support/thread_pool.hpp"
+#include "support/parallel_for.hpp"
 
 namespace {
 

@@ -75,8 +75,8 @@ class Check {
         dinitial_(initial_.size()) {}
 
   void run() {
-    const ops::Convolution problem{ops::Number::float32, c_.batch,  c_.channels, c_.length, c_.width, c_.silu,
-                                   c_.reverse,           c_.threads};
+    const ops::Convolution problem{
+        seizurekit::DType::float32, c_.batch, c_.channels, c_.length, c_.width, c_.silu, c_.reverse, c_.threads};
     const ops::Filter filter{weight_.data(), bias_.data(), c_.states ? initial_.data() : nullptr};
     ops::forward(problem, c_.sequence(x_), filter, c_.sequence(y_), final_.data());
     ops::backward(problem, c_.sequence(dy_), c_.sequence(x_), filter, c_.states ? dfinal_.data() : nullptr,

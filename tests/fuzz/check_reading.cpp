@@ -14,7 +14,7 @@
 
 #include "edf/file.hpp"
 #include "require.hpp"
-#include "support/thread_pool.hpp"
+#include "support/parallel_for.hpp"
 
 namespace {
 

@@ -42,13 +42,13 @@ void decode_chunk(std::span<const std::byte> frame) {
 void read_shard(std::span<const std::byte> data) {
   const std::size_t table = ShardIndex::bytes(chunks) - checksum_bytes;
   if (data.size() < table) {
-    require(shard_damages(data, chunks, samples).size() == 1);
+    require(find_damage(data, chunks, samples).size() == 1);
     return;
   }
   const auto index = with_checksum(data.last(table));
   std::vector<std::byte> shard(data.begin(), data.end() - static_cast<std::ptrdiff_t>(table));
   shard.insert(shard.end(), index.begin(), index.end());
-  for (const auto& damage : shard_damages(shard, chunks, samples)) {
+  for (const auto& damage : find_damage(shard, chunks, samples)) {
     require(damage.chunk >= 0 && damage.chunk < static_cast<std::int64_t>(chunks));
   }
 }

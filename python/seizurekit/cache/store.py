@@ -29,7 +29,7 @@ from seizurekit.cache.layout import (
 )
 from seizurekit.cache.manifest import Manifest, read_manifest
 from seizurekit.cache.read.columns import read_columns
-from seizurekit.cache.read.local import LocalReader, SignalReader, Stretches, Unreadable, default_threads
+from seizurekit.cache.read.local import LocalReader, SignalReader, Unreadable, default_threads
 from seizurekit.cache.read.remote import RemoteReader
 from seizurekit.cache.read.shard_cache import DEFAULT_GB, ShardCache
 from seizurekit.cache.windows import Seizures, Windows
@@ -153,7 +153,7 @@ class Cache:
             raise ValueError(f"out: found {x.dtype} {x.shape}, wanted contiguous float32 {shape}")
         if start < stop:
             first = np.array([self.recordings["first_sample"][recording] + start], np.int64)
-            failed = self.reader.read(Stretches(first, x[None]), default_threads())
+            failed = self.reader.read(core.ReadRequest(first, x[None]), default_threads())
             if failed:
                 raise CacheError(self.told(failed[0], recording))
         return x
@@ -167,7 +167,7 @@ class Cache:
         """What reads stretches of the signal."""
         chunk = self.chunk
         geometry = core.Geometry(
-            channels=len(self.channels), chunk=chunk, chunks_a_shard=CHUNKS_A_SHARD, step=self.step
+            channels=len(self.channels), chunk=chunk, chunks_per_shard=CHUNKS_A_SHARD, step=self.step
         )
         if isinstance(self.folder, LocalFolder):
             return LocalReader(self.folder.at(SHARDS), geometry, self.shards)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from seizurekit._core import cache as core
-from seizurekit.cache.read.local import Stretches, Unreadable, default_threads, dtype_of
+from seizurekit.cache.read.local import Unreadable, default_threads, dtype_of
 from seizurekit.errors import CacheError
 
 if TYPE_CHECKING:
@@ -171,14 +171,14 @@ class Windows:
         """
         if np.any((numbers < -len(self)) | (numbers >= len(self))):
             raise IndexError(f"window {numbers.min()} to {numbers.max()}: wanted numbers below {len(self)}")
-        wanted = Stretches(
+        request = core.ReadRequest(
             first=self.first_samples(numbers),
             x=x,
             labels=self._cache.seizures.labels,
-            places=self._cache.seizures.offsets[self.recording[numbers]] + self.start[numbers],
+            label_offsets=self._cache.seizures.offsets[self.recording[numbers]] + self.start[numbers],
             y=y,
         )
-        return self._cache.reader.read(wanted, threads or default_threads(), blocks)
+        return self._cache.reader.read(request, threads or default_threads(), blocks)
 
     def first_samples(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Samples of `signal` at which windows of those numbers begin, int64 [B]."""

@@ -77,7 +77,7 @@ def damages_of(content: bytes, place: str, channels: int, chunk: int) -> list[st
     """
     return [
         f"{place}: {'index' if number < 0 else f'chunk {number}'} (bytes {first} to {end}): damaged: {reason}"
-        for number, first, end, reason in core.shard_damages(content, channels, chunk, CHUNKS_A_SHARD)
+        for number, first, end, reason in core.find_damage(content, channels, chunk, CHUNKS_A_SHARD)
     ]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from seizurekit._core import cache as core
 from seizurekit.cache.layout import CHUNKS_A_SHARD, shard_name
@@ -18,30 +18,6 @@ if TYPE_CHECKING:
     from seizurekit.cache.read.blocks import BlockCache
 
 NUMBERS = ("float32", "float16", "bfloat16", "int16")
-
-
-@dataclass(frozen=True)
-class Stretches:
-    """What is to be read: stretches of one length, and where samples and masks are to go.
-
-    Attributes:
-        first: int64 [window], sample of `signal` at which each begins.
-        x: [window, channel, sample], to be filled, contiguous; float32, float16, bfloat16 or int16.
-        labels: the seizures, or None where no masks are wanted.
-        places: int64 [window], where each begins on the axis of the labels.
-        y: uint8 [window, sample], to be filled.
-    """
-
-    first: NDArray[np.int64]
-    x: NDArray[Any]
-    labels: core.Labels | None = None
-    places: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    y: NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0), np.uint8))
-
-    @property
-    def length(self) -> int:
-        """Samples of each."""
-        return int(self.x.shape[2])
 
 
 @dataclass(frozen=True)
@@ -71,7 +47,7 @@ class Unreadable:
 class SignalReader(Protocol):
     """Reads stretches of one split's signal. Can be used from several threads."""
 
-    def read(self, wanted: Stretches, threads: int, blocks: BlockCache | None = None) -> list[Unreadable]:
+    def read(self, request: core.ReadRequest, threads: int, blocks: BlockCache | None = None) -> list[Unreadable]:
         """Fills a batch; windows of which a chunk could not be read are left unfinished and told of.
 
         With `blocks`, a reader for which requests are dear fetches whole blocks of chunks, and keeps them there.
@@ -86,15 +62,12 @@ class LocalReader:
         present = [number in there for number in range(max(shards, default=-1) + 1)]
         self._files = core.ShardFiles(geometry, os.fspath(folder.path), present)
 
-    def read(self, wanted: Stretches, threads: int, blocks: BlockCache | None = None) -> list[Unreadable]:
+    def read(self, request: core.ReadRequest, threads: int, blocks: BlockCache | None = None) -> list[Unreadable]:
         """Fills a batch; `blocks` is not needed, the system keeps pages."""
-        number = number_of(wanted.x.dtype)
-        return unreadables(
-            self._files.read(wanted.first, wanted.x, number, threads, wanted.labels, wanted.places, wanted.y)
-        )
+        return unreadables(self._files.read(request, threads))
 
 
-def unreadables(found: list[core.Unreadable]) -> list[Unreadable]:
+def unreadables(found: list[core.ChunkError]) -> list[Unreadable]:
     """What the core says of chunks that could not be read."""
     return [
         Unreadable(window, chunk // CHUNKS_A_SHARD, chunk % CHUNKS_A_SHARD, offset, offset + length, reason)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seizurekit._core import cache as core
 from seizurekit.cache.layout import CHUNKS_A_SHARD, NOWHERE, SHARDS_GROUP, shard_name
 from seizurekit.cache.read.blocks import BlockCache, Stored
-from seizurekit.cache.read.local import LocalReader, Stretches, Unreadable, number_of, unreadables
+from seizurekit.cache.read.local import LocalReader, Unreadable, unreadables
 from seizurekit.errors import CacheError
 from seizurekit.storage.folder import Folder, Span
 
@@ -50,29 +50,29 @@ class RemoteReader:
         self.on_disk = on_disk
         self._local = LocalReader(on_disk.folder, geometry, shards) if on_disk is not None else None
 
-    def read(self, wanted: Stretches, threads: int, blocks: BlockCache | None = None) -> list[Unreadable]:
+    def read(self, request: core.ReadRequest, threads: int, blocks: BlockCache | None = None) -> list[Unreadable]:
         """Fills a batch; `blocks`: fetch whole blocks of chunks, and keep them there for the batches to come."""
-        chunks = self._geometry.chunks_of(wanted.first, wanted.length)
+        chunks = self._geometry.chunks_of(request.first, request.length)
         if self._local is not None and self.on_disk is not None:
             shards = {chunk // CHUNKS_A_SHARD for chunk in chunks} & self._there
             # What is evicted between these two is fetched after all.
-            if self.on_disk.has_all(shards) and not (failed := self._local.read(wanted, threads)):
+            if self.on_disk.has_all(shards) and not (failed := self._local.read(request, threads)):
                 return failed
         placed = self._places(chunks)
         if blocks is None:
             data = self._fetch(chunks, placed)
         else:
-            held = blocks.chunks((wanted.first // self._geometry.chunk).tolist(), self._fetch_anywhere)
+            held = blocks.chunks((request.first // self._geometry.chunk).tolist(), self._fetch_anywhere)
             data = [held[chunk] for chunk in chunks]
-        failed = self._decode(wanted, threads, chunks, placed, data)
+        failed = self._decode(request, threads, chunks, placed, data)
         if any(isinstance(data[chunks.index(_number(each))], memoryview) for each in failed):
             # What was damaged on its way is not damaged in the store.
-            failed = self._decode(wanted, threads, chunks, placed, self._fetch(chunks, placed))
+            failed = self._decode(request, threads, chunks, placed, self._fetch(chunks, placed))
         return failed
 
     def _decode(
         self,
-        wanted: Stretches,
+        request: core.ReadRequest,
         threads: int,
         chunks: list[int],
         placed: list[tuple[int, int]],
@@ -84,13 +84,8 @@ class RemoteReader:
                 chunks,
                 data,
                 [0 if offset == NOWHERE else offset for offset, _ in placed],
-                wanted.first,
-                wanted.x,
-                number_of(wanted.x.dtype),
+                request,
                 threads,
-                wanted.labels,
-                wanted.places,
-                wanted.y,
             )
         )
 

@@ -79,7 +79,7 @@ def flipped(place: int) -> Callable[[bytearray], bytearray]:
 @pytest.mark.parametrize(
     ("change", "told", "index_is_read"),
     [
-        (flipped(200), r"chunk 0 \(bytes 0 to \d+\): damaged: its checksum", True),
+        (flipped(200), r"chunk 0 \(bytes 0 to \d+\): damaged: checksum mismatch", True),
         (flipped(-INDEX_BYTES + 3), r"damaged: the checksum of the shard's index", False),
         (lambda content: None, "missing shard", True),
     ],

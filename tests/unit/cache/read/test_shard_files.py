@@ -50,7 +50,7 @@ def write(folder: Path, signal: np.ndarray, first_chunk: int = 0, absent: tuple[
 
 
 def geometry_of(channels: int = CHANNELS, chunk: int = CHUNK) -> core.Geometry:
-    return core.Geometry(channels=channels, chunk=chunk, chunks_a_shard=CHUNKS_A_SHARD, step=STEP)
+    return core.Geometry(channels=channels, chunk=chunk, chunks_per_shard=CHUNKS_A_SHARD, step=STEP)
 
 
 def read(
@@ -59,7 +59,7 @@ def read(
     x = np.full((len(first), CHANNELS, length), 77, dtype)
     y = np.empty((len(first), length), np.uint8)
     where = np.array(first, np.int64)
-    return x, files.read(where, x, np.dtype(dtype).name, threads, NO_LABELS, where, y)
+    return x, files.read(core.ReadRequest(where, x, NO_LABELS, where, y), threads)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -96,11 +96,10 @@ def test_every_integer_is_rounded_as_the_types_owner_rounds_it(
     values = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)[None]
     with open_shard(LocalFolder(tmp_path), "0") as writer:
         writer.add(0, values)
-    geometry = core.Geometry(channels=1, chunk=65536, chunks_a_shard=CHUNKS_A_SHARD, step=step)
+    geometry = core.Geometry(channels=1, chunk=65536, chunks_per_shard=CHUNKS_A_SHARD, step=step)
     files = core.ShardFiles(geometry, str(tmp_path), [True])
     x = np.empty((1, 1, 65536), dtype)
-    where = np.zeros(1, np.int64)
-    assert not files.read(where, x, np.dtype(dtype).name, 1, None, where, np.empty((0, 0), np.uint8))
+    assert not files.read(core.ReadRequest(np.zeros(1, np.int64), x), 1)
     wanted = (values.astype(np.float32) * np.float32(step)).astype(dtype)
     np.testing.assert_array_equal(x[0].view(np.uint8), wanted.view(np.uint8))
 
@@ -125,10 +124,9 @@ def test_what_blosc_writes_is_decoded_whatever_its_settings(
     }[kind].astype(np.int16)
     frame = blosc.compress(values, b"lz4", level, blosc.BITSHUFFLE, block)
     stored = frame + int(google_crc32c.value(frame)).to_bytes(4, "little")
-    geometry = core.Geometry(channels=1, chunk=samples, chunks_a_shard=1, step=1.0)
+    geometry = core.Geometry(channels=1, chunk=samples, chunks_per_shard=1, step=1.0)
     x = np.empty((1, 1, samples), np.int16)
-    where = np.zeros(1, np.int64)
-    failed = core.read_chunks(geometry, [0], [stored], [0], where, x, "int16", 1, None, where, np.empty((0, 0), "u1"))
+    failed = core.read_chunks(geometry, [0], [stored], [0], core.ReadRequest(np.zeros(1, np.int64), x), 1)
     assert failed == []
     np.testing.assert_array_equal(x[0, 0], values)
 
@@ -164,7 +162,7 @@ def test_a_flipped_bit_anywhere_is_found_in_reading_and_in_verifying(
     try:
         path.write_bytes(content)
         _, failed = read(core.ShardFiles(geometry_of(), str(folder), [True]), [0], 4 * CHUNK)
-        damages = core.shard_damages(bytes(content), CHANNELS, CHUNK, CHUNKS_A_SHARD)
+        damages = core.find_damage(bytes(content), CHANNELS, CHUNK, CHUNKS_A_SHARD)
     finally:
         path.write_bytes(sound)
     assert damages
@@ -179,9 +177,9 @@ def test_a_flipped_bit_anywhere_is_found_in_reading_and_in_verifying(
 def test_a_cut_shard_is_told_of(tmp_path: Path, size: int) -> None:
     (tmp_path / "0").write_bytes(b"x" * size)
     _, failed = read(core.ShardFiles(geometry_of(), str(tmp_path), [True]), [0], CHUNK)
-    assert failed == [(0, 0, 0, size, "damaged: the shard is shorter than its index")]
-    assert core.shard_damages(b"x" * size, CHANNELS, CHUNK, CHUNKS_A_SHARD) == [
-        (-1, 0, size, "it is shorter than an index")
+    assert failed == [(0, 0, 0, size, "damaged: shard is shorter than its index")]
+    assert core.find_damage(b"x" * size, CHANNELS, CHUNK, CHUNKS_A_SHARD) == [
+        (-1, 0, size, "shard is shorter than its index")
     ]
 
 
@@ -198,10 +196,10 @@ def test_a_missing_shard_is_told_of_and_the_other_windows_are_whole(stored: tupl
     ("change", "told"),
     [
         (lambda frame: frame[:3], "too short"),
-        (lambda frame: frame[:4] + b"\xff" + frame[5:], "another number of samples"),
-        (lambda frame: frame[:12] + b"\xff" + frame[13:], "another length"),
+        (lambda frame: frame[:4] + b"\xff" + frame[5:], "wrong number of samples"),
+        (lambda frame: frame[:12] + b"\xff" + frame[13:], "wrong frame length"),
         (lambda frame: frame[:2] + b"\x44" + frame[3:], "not bit-shuffled LZ4"),
-        (lambda frame: frame[:8] + b"\0\0\0\0" + frame[12:], "impossible size"),
+        (lambda frame: frame[:8] + b"\0\0\0\0" + frame[12:], "invalid block size"),
         (lambda frame: frame[:16] + b"\xff\xff" + frame[18:], "outside"),
     ],
 )
@@ -209,10 +207,7 @@ def test_a_frame_that_is_malformed_though_its_checksum_agrees_is_refused(change:
     frame = change(encode_chunk(signal_of(0, 1))[:-4])
     data = frame + int(google_crc32c.value(frame)).to_bytes(4, "little")
     x = np.empty((1, CHANNELS, CHUNK), np.float32)
-    where = np.zeros(1, np.int64)
-    failed = core.read_chunks(
-        geometry_of(), [0], [data], [0], where, x, "float32", 1, None, where, np.empty((0, 0), np.uint8)
-    )
+    failed = core.read_chunks(geometry_of(), [0], [data], [0], core.ReadRequest(np.zeros(1, np.int64), x), 1)
     assert told in failed[0][-1]
 
 
@@ -231,22 +226,28 @@ def test_masks_are_drawn_from_the_stretches(edges: list[int], first: int, length
     np.testing.assert_array_equal(mask, axis[first : first + length])
 
 
-def test_arrays_that_do_not_fit_are_refused(stored: tuple[Path, np.ndarray]) -> None:
+def test_arrays_that_do_not_fit_are_rejected(stored: tuple[Path, np.ndarray]) -> None:
     files = core.ShardFiles(geometry_of(), str(stored[0]), [True])
-    where = np.zeros(2, np.int64)
+    first = np.zeros(2, np.int64)
     y = np.empty((2, CHUNK), np.uint8)
-    for x in (
-        np.empty((1, CHANNELS, CHUNK), np.float32),
-        np.empty((2, CHANNELS + 1, CHUNK), np.float32),
-        np.empty((2, CHANNELS, CHUNK), np.float64),
-        np.empty((2, CHANNELS, 2 * CHUNK), np.float32)[:, :, ::2],
+    for x, message in (
+        (np.empty((1, CHANNELS, CHUNK), np.float32), "x: expected a contiguous array"),
+        (np.empty((2, CHANNELS, 2 * CHUNK), np.float32)[:, :, ::2], "x: expected a contiguous array"),
+        (np.empty((2, CHANNELS, CHUNK), np.float64), "x: dtype is float64, expected float32"),
+        (np.empty((2, CHANNELS + 1, CHUNK), np.float32), "x: array has 4 channels, expected 3"),
     ):
-        with pytest.raises(ValueError, match="x: wanted a contiguous array"):
-            files.read(where, x, "float32", 1, NO_LABELS, where, y)
+        with pytest.raises(ValueError, match=message):
+            files.read(core.ReadRequest(first, x, NO_LABELS, first, y), 1)
     x = np.empty((2, CHANNELS, CHUNK), np.float32)
-    with pytest.raises(ValueError, match="y: wanted"):
-        files.read(where, x, "float32", 1, NO_LABELS, where, y[:1])
-    with pytest.raises(ValueError, match="first: wanted"):
-        files.read(where - 1, x, "float32", 1, NO_LABELS, where, y)
-    with pytest.raises(ValueError, match="ascending and disjoint"):
+    with pytest.raises(ValueError, match="y: expected"):
+        core.ReadRequest(first, x, NO_LABELS, first, y[:1])
+    with pytest.raises(ValueError, match="y: expected"):
+        core.ReadRequest(first, x, NO_LABELS, first[:1], y)
+    with pytest.raises(ValueError, match="y: expected"):
+        core.ReadRequest(first, x, NO_LABELS)
+    with pytest.raises(ValueError, match="first: expected"):
+        core.ReadRequest(first - 1, x)
+    with pytest.raises(TypeError):
+        core.ReadRequest(first, x, NO_LABELS, first, y.astype(np.int64))  # type: ignore[arg-type]  # would be a copy
+    with pytest.raises(ValueError, match="ascending, disjoint"):
         core.Labels(np.array([5], np.int64), np.array([5], np.int64))

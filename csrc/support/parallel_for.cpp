@@ -1,4 +1,4 @@
-#include "support/thread_pool.hpp"
+#include "support/parallel_for.hpp"
 
 #include <algorithm>
 #include <atomic>
