@@ -1,12 +1,15 @@
 """seizurekit: from clinical EEG recordings to a trained, scored seizure detector.
 
-Names are loaded when first used, so that ``import seizurekit`` costs milliseconds and does not import torch.
+Names are loaded on first use: ``import seizurekit`` takes milliseconds. Reading recordings, building stores and reading
+windows need neither torch nor matplotlib; `WindowLoader`, the datasets, `models` and `ops` need torch.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from seizurekit.errors import install_hint
 
 if TYPE_CHECKING:
     from seizurekit import models as models
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from seizurekit.signal.preprocess import preprocess as preprocess
     from seizurekit.version import __version__ as __version__
 
-_HOME = {
+_MODULE_OF = {
     "BalancedSeizureDataset": "seizurekit.loading.dataset",
     "Chain": "seizurekit.signal.chain",
     "EEGWindowDataset": "seizurekit.loading.dataset",
@@ -41,7 +44,7 @@ _HOME = {
     "repair_edf": "seizurekit.recordings.repair",
 }
 
-_MODULES = ("models", "ops")
+_SUBPACKAGES = ("models", "ops")
 
 __all__ = [
     "BalancedSeizureDataset",
@@ -63,12 +66,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value: Any = getattr(importlib.import_module(_HOME[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(f"seizurekit.{name}")
-    else:
+    if name not in _MODULE_OF and name not in _SUBPACKAGES:
         raise AttributeError(f"module 'seizurekit' has no attribute {name!r}")
+    try:
+        module = importlib.import_module(_MODULE_OF.get(name, f"seizurekit.{name}"))
+    except ModuleNotFoundError as error:
+        if hint := install_hint(error):
+            error.add_note(f"seizurekit.{name}: {hint}")
+        raise
+    value = module if name in _SUBPACKAGES else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""`python -m seizurekit` does what `seizurekit` does."""
+"""Lets `python -m seizurekit` do the same as `seizurekit`."""
 
 from seizurekit.cli.app import main
 

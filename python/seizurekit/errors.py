@@ -1,4 +1,4 @@
-"""The errors that seizurekit raises for input it cannot use; all derive from `SeizurekitError`."""
+"""The errors that seizurekit raises for unusable input. All derive from `SeizurekitError`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from os import PathLike, fspath
 
 
 class SeizurekitError(Exception):
-    """Input that cannot be used; the message names the file, the field, the value found and the value wanted."""
+    """Unusable input. The message is one line: where, what, the value and the expected value."""
 
     exit_code = 1
-    """Of a command that ends with this error."""
+    """Exit code of a command that ends with this error."""
 
 
 class EdfError(SeizurekitError, ValueError):
@@ -37,25 +37,25 @@ class EdfError(SeizurekitError, ValueError):
 
 
 class AnnotationError(SeizurekitError, ValueError):
-    """An annotation file that cannot be read: file, line, field, value found and value wanted."""
+    """An annotation file that cannot be read; the message names file, line, field, value and expected value."""
 
 
 class ChannelError(SeizurekitError, ValueError):
-    """A recording without the electrodes that the chain needs."""
+    """A recording without the electrodes that the preprocessing chain needs."""
 
 
 class CorpusError(SeizurekitError, ValueError):
-    """A folder of recordings that cannot be used as a corpus, e.g. one patient in two splits."""
+    """A folder that cannot be used as a corpus, e.g. because a patient is in two splits."""
 
 
 class NotFiniteError(SeizurekitError):
-    """Training that met a loss or a gradient that is not a finite number."""
+    """A training whose loss or gradient was not finite in too many consecutive steps."""
 
     exit_code = 5
 
 
 class TrainingStoppedError(SeizurekitError):
-    """Training that was told to stop, and left a state to go on from; the exit code is a shell's for the signal."""
+    """A training that a signal stopped, after saving a training state. The exit code is 128 + signal number."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -63,15 +63,15 @@ class TrainingStoppedError(SeizurekitError):
 
 
 class CacheError(SeizurekitError):
-    """A store that is absent, damaged, incomplete, or of another preprocessing chain."""
+    """A store that is missing, damaged, incomplete, or built with another preprocessing chain."""
 
 
 class StorageError(SeizurekitError, OSError):
-    """An object store that cannot be reached, or that refuses; names the place and the reason, never a credential."""
+    """An object store that cannot be reached or refuses access. The message never contains a credential."""
 
 
 class ConfigError(SeizurekitError, ValueError):
-    """A configuration with an unknown key or an impossible value."""
+    """A configuration or environment variable with an unknown key or an invalid value."""
 
 
 class OutputError(SeizurekitError, ValueError):
@@ -81,8 +81,26 @@ class OutputError(SeizurekitError, ValueError):
 
 
 class CheckpointError(SeizurekitError):
-    """A checkpoint that is absent, damaged, or of another model."""
+    """A detector file or training state that is missing, damaged, or does not fit the model or configuration."""
 
 
 class BackendError(SeizurekitError, RuntimeError):
-    """An operation that no back end, or not the one asked for, can compute here; names each one's reason."""
+    """An operation that no back end, or not the requested one, can compute here; names the reason of each."""
+
+
+_EXTRAS = {
+    "torch": "train",
+    "safetensors": "train",
+    "matplotlib": "train",
+    "tensorboard": "train",
+    "distributed": "dask",
+    "wandb": "wandb",
+}
+
+
+def install_hint(error: ModuleNotFoundError) -> str | None:
+    """One line on how to install the optional package that `error` names; None if it names another module."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _EXTRAS:
+        return None
+    return f"{package} is not installed: run pip install '.[{_EXTRAS[package]}]' in a clone of seizurekit"

@@ -1,4 +1,4 @@
-"""Every configuration that is shipped: it loads, `validate` takes it, and each key that it may have is read."""
+"""The shipped configurations load and pass `validate`, and every key of a configuration is read somewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import seizurekit
-from seizurekit.cli.app import main
+from commands import run_command
 from seizurekit.config import Config, Section, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,49 +29,39 @@ def config(request: pytest.FixtureRequest) -> Path:
     return Path(request.param)
 
 
-def test_there_is_a_configuration_for_every_case() -> None:
+def test_there_is_one_configuration_per_use_case() -> None:
     assert {path.stem for path in CONFIGS} == {"demo", "smoke", "tusz-local", "tusz-a100", "tusz-h100"}
 
 
-def test_a_shipped_configuration_loads_as_it_stands_and_says_what_it_says(config: Path) -> None:
+def test_a_shipped_configuration_loads_with_the_values_in_its_file(config: Path) -> None:
     loaded = load_config(config)
     assert loaded.name == config.stem
     for section, values in yaml.safe_load(config.read_text()).items():
         if isinstance(values, dict):
-            told = getattr(loaded, section).model_dump()
-            assert {key: told[key] for key in values} == {key: _number(value) for key, value in values.items()}
+            actual = getattr(loaded, section).model_dump()
+            assert {key: actual[key] for key in values} == {key: _as_float(value) for key, value in values.items()}
 
 
-def _number(value: object) -> object:
-    """YAML 1.1 has 1e-3 as a string."""
+def _as_float(value: object) -> object:
+    """The value, with 1e-3, which is a string in YAML 1.1, as a float."""
     return float(value) if isinstance(value, str) and value[0].isdigit() else value
 
 
-def test_validate_takes_a_shipped_configuration(
-    config: Path,
-    small_store: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    here = (f"cache.dir={small_store}", "training.device=cpu", "model.require_kernels=false")
-    monkeypatch.setattr("sys.argv", ["seizurekit", "validate", str(config), *here])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    said = capsys.readouterr()
-    assert ended.value.code == 0, said.err
-    assert said.out.startswith(f"{config}: good\n")
+def test_validate_accepts_a_shipped_configuration(config: Path, small_store: Path, tmp_path: Path) -> None:
+    overrides = (f"cache.dir={small_store}", "training.device=cpu", "model.require_kernels=false")
+    result = run_command("validate", config, *overrides, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"{config}: OK\n")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_key_that_a_configuration_may_have_is_read() -> None:
+def test_every_key_of_a_configuration_is_read() -> None:
     read = keys_read(path.read_text() for path in SOURCES.rglob("*.py") if path.parent != SOURCES / "config")
     known = {(name, key) for name, model in MODELS.items() for key in model.model_fields}
     assert sorted(known - read) == []
 
 
-def test_a_key_that_nothing_reads_would_be_found() -> None:
+def test_reads_of_keys_are_found_in_source_code() -> None:
     source = """
 class Meter:
     def __init__(self, config: Config, other: Other) -> None:
@@ -93,7 +83,7 @@ class Meter:
 
 
 def keys_read(sources: Iterator[str] | list[str]) -> set[tuple[str, str]]:
-    """Each model of a configuration and its key that the sources read from something known to be that model."""
+    """Pairs (model, key) that the sources read from a variable known to hold that model."""
     found: set[tuple[str, str]] = set()
     for source in sources:
         reads = _Reads()
@@ -103,7 +93,7 @@ def keys_read(sources: Iterator[str] | list[str]) -> set[tuple[str, str]]:
 
 
 class _Reads(ast.NodeVisitor):
-    """Follows what is annotated as a model of a configuration, and what is assigned from it, by name."""
+    """Follows, by name, the variables annotated with a model and those assigned from them."""
 
     def __init__(self) -> None:
         self.found: set[tuple[str, str]] = set()
@@ -140,8 +130,8 @@ class _Reads(ast.NodeVisitor):
 
     def _note(self, name: str, model: str | None) -> None:
         if model is not None:
-            of_the_class = name.startswith("self.") and len(self._scopes) > 2
-            self._scopes[-2 if of_the_class else -1][name] = model
+            is_attribute = name.startswith("self.") and len(self._scopes) > 2
+            self._scopes[-2 if is_attribute else -1][name] = model
 
     def _model_of(self, value: ast.expr) -> str | None:
         if isinstance(value, ast.IfExp):
@@ -156,6 +146,6 @@ class _Reads(ast.NodeVisitor):
 
 
 def _annotated(annotation: ast.expr | None) -> str | None:
-    """The model that an annotation names, the whole configuration first where it names several."""
+    """The model in an annotation; `Config` first if there are several."""
     named = [node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)] if annotation is not None else []
     return next((name for name in MODELS if name in named), None)

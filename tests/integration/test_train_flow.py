@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import io
 import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import seizurekit as sk
-from seizurekit.cli.app import main
+from commands import Result, run_command
 
 OVERRIDES = (
     "name=tiny",
@@ -29,35 +26,12 @@ OVERRIDES = (
 DEMO = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended, and what it said."""
-
-    returncode: int
-    stdout: str
-    stderr: str
+def seizurekit(folder: Path, *arguments: object) -> Result:
+    return run_command(*arguments, cwd=folder)
 
 
-def seizurekit(folder: Path, *arguments: object) -> Ended:
-    """Runs a command in this process, where torch is imported but once, with `folder` as its working directory."""
-    said, complained = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(said),
-        contextlib.redirect_stderr(complained),
-    ):
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["seizurekit", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-    return Ended(int(ended.value.code or 0), said.getvalue(), complained.getvalue())
-
-
-def one_line(result: Ended, code: int, *words: str) -> None:
-    assert result.returncode == code, result.stderr
-    assert result.stdout == ""
-    (line,) = result.stderr.strip().splitlines()
-    assert line.startswith("seizurekit: error: ")
+def one_line(result: Result, code: int, *words: str) -> None:
+    line = result.error_line(code)
     for word in words:
         assert word in line
 
@@ -184,7 +158,7 @@ def test_evaluate_leaves_out_what_cannot_be_read_and_says_so(
     (folder / "broken.edf").write_bytes(b"PK")
     result = seizurekit(tmp_path, "evaluate", checkpoint, "--data-dir", tmp_path / "edf", "--out", "o")
     assert result.returncode == 0
-    assert "left out: broken" in result.stderr
+    assert "skipped: broken" in result.stderr
     (failed,) = json.loads((tmp_path / "o" / "metrics.json").read_text())["failed"]
     assert "broken.edf" in failed
 

@@ -95,7 +95,7 @@ def test_a_required_back_end_that_is_not_here_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "kernels", "--device", "cpu", "--require", "mamba-ssm,native") == 1
-    assert "required, but not here or not right: mamba-ssm" in capsys.readouterr().out
+    assert "required, but unavailable or incorrect: mamba-ssm" in capsys.readouterr().out
 
 
 def test_a_step_with_wrong_gradients_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

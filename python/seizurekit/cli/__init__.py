@@ -1,1 +1,1 @@
-"""The `seizurekit` command, one file a group of subcommands."""
+"""The `seizurekit` command: one file for each group of subcommands."""

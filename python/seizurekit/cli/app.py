@@ -1,19 +1,24 @@
-"""The root of the command line: the list of commands, and how errors become one line and an exit code."""
+"""The root of the command line: registers the commands and turns an error into one line and an exit code."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
 import warnings
+from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from seizurekit import settings
 from seizurekit.cli import cache, copy, edf, model, selftest, synth
-from seizurekit.errors import SeizurekitError, TrainingStoppedError
+from seizurekit.errors import SeizurekitError, TrainingStoppedError, install_hint
 
-# Typer carries its own copy of click in some releases and imports click in others; this base is the right one in both.
+# Some releases of typer contain a copy of click, others import click; this base class is the right one in both.
 UsageError: Any = typer.BadParameter.__base__
+
+_debug = ContextVar("debug", default=False)
 
 app = typer.Typer(
     name="seizurekit",
@@ -24,8 +29,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(requested: bool) -> None:
+    if requested:
         from seizurekit.version import __version__
 
         typer.echo(f"seizurekit {__version__}")
@@ -39,7 +44,8 @@ def root(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Options before the command's name."""
+    """Options that come before the command's name."""
+    _debug.set(debug)
 
 
 edf.register(app)
@@ -51,36 +57,42 @@ synth.register(app)
 
 
 def main() -> None:
-    """Runs the command line; an error is one line on stderr, with its traceback only under ``--debug``."""
-    _say_in_one_line()
+    """Runs the command line. An error is one line on stderr, after its traceback if ``--debug`` is given."""
+    settings.shorten_openmp_spinning()
+    _configure_messages()
     try:
         code = app(args=sys.argv[1:] or ["--help"], prog_name="seizurekit", standalone_mode=False)
     except UsageError as error:
-        place = error.ctx.command_path if error.ctx else "seizurekit"
-        _fail(f"{error.format_message().rstrip('.')}; see '{place} --help'", code=2)
+        command = error.ctx.command_path if error.ctx else "seizurekit"
+        _fail(f"{error.format_message().rstrip('.')}; see '{command} --help'", code=2)
     except TrainingStoppedError as stopped:
         typer.echo(f"seizurekit: {stopped}", err=True)
         sys.exit(stopped.exit_code)
     except (SeizurekitError, OSError) as error:
-        if "--debug" in sys.argv:
+        _fail(_message(error), code=getattr(error, "exit_code", 1))
+    except ModuleNotFoundError as error:
+        hint = install_hint(error)
+        if hint is None:
             raise
-        _fail(_told(error), code=getattr(error, "exit_code", 1))
+        _fail(hint, code=1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _say_in_one_line() -> None:
-    """Warnings and what the package logs go to stderr, a line each."""
+def _configure_messages() -> None:
+    """Sends warnings and the package's log messages to stderr, one line each."""
     warnings.formatwarning = lambda message, *_: f"seizurekit: warning: {message}\n"
     logging.basicConfig(format="%(message)s")
     logging.getLogger("seizurekit").setLevel(logging.INFO)
 
 
-def _told(error: SeizurekitError | OSError) -> str:
+def _message(error: SeizurekitError | OSError) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
 
 
 def _fail(message: str, code: int) -> NoReturn:
+    if _debug.get():
+        traceback.print_exc()
     typer.echo(f"seizurekit: error: {' '.join(message.split())}", err=True)
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Commands on one EDF file: `inspect` and `repair`."""
+"""Commands for one EDF file: `inspect` and `repair`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import typer
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="An EDF, EDF+, BDF or BDF+ file.", show_default=False)],
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object, with all annotations.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An EDF, EDF+, BDF or BDF+ file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with all annotations.")] = False,
 ) -> None:
-    """Show a file's header, channels, rates, annotations, and what had to be mended to read it.
+    """Show header, channels, annotations and issues of a file.
+
+    Issues are deviations from the specification that the reader handles in memory.
 
     Example: seizurekit inspect recording.edf
     """
@@ -27,12 +29,14 @@ def inspect(
 
 
 def repair(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The file to correct; it is not written.")],
-    destination: Annotated[Path, typer.Argument(metavar="OUT", help="The corrected copy.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The file to repair; never changed.")],
+    destination: Annotated[Path, typer.Argument(metavar="OUT", help="The repaired copy.")],
 ) -> None:
-    """Write a corrected copy of a malformed file, with the same samples and annotations.
+    """Write a repaired copy of a malformed file.
 
-    Example: seizurekit repair recording.edf corrected.edf
+    The copy has the same samples and annotations.
+
+    Example: seizurekit repair recording.edf repaired.edf
     """
     from seizurekit import repair_edf
     from seizurekit.cli import edf_report
@@ -41,6 +45,6 @@ def repair(
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands to the command line."""
+    """Adds the commands of this file to the command line."""
     app.command()(inspect)
     app.command()(repair)

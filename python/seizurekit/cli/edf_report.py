@@ -1,4 +1,4 @@
-"""How `inspect` and `repair` show what they found."""
+"""The output of `inspect` and `repair`: tables and JSON."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rich.text import Text
 from seizurekit.recordings.edf import EdfFile
 from seizurekit.recordings.repair import Repair
 
-ANNOTATIONS_SHOWN = 20
+_MAX_ANNOTATIONS = 20
 
 
 def as_json(edf: EdfFile) -> str:
-    """All that `inspect` knows of a file, as one JSON object; times in seconds, rates in Hz."""
+    """Everything that `inspect` knows about a file, as one JSON object; times in seconds, rates in Hz."""
     return json.dumps(_facts(edf), indent=2, ensure_ascii=False)
 
 
@@ -56,7 +56,7 @@ def _facts(edf: EdfFile) -> dict[str, Any]:
 
 
 def print_recording(edf: EdfFile) -> None:
-    """Writes tables for people to the standard output."""
+    """Prints header, channels, annotations and issues as tables."""
     console = Console(highlight=False)
     console.print(_printable(str(edf.path)), style="bold", soft_wrap=True)
     console.print(_header(edf))
@@ -64,19 +64,19 @@ def print_recording(edf: EdfFile) -> None:
     _print_annotations(console, edf)
     if edf.issues:
         rows = [(str(issue.byte_offset), issue.field, issue.found, issue.used) for issue in edf.issues]
-        title = f"{len(rows)} {_plural(len(rows), 'issue')}, mended in memory"
+        title = f"{len(rows)} {_plural(len(rows), 'issue')}, handled in memory"
         _print_section(console, title, _table(("byte", "field", "found", "used"), rows, numbers=("byte",)))
     else:
         console.print("\nNo issues: the file follows the specification.")
 
 
 def print_repairs(destination: Path, repairs: Sequence[Repair]) -> None:
-    """Writes what was repaired, as a table for people, to the standard output."""
+    """Prints the repairs as a table."""
     console = Console(highlight=False)
     if repairs:
         rows = [(str(repair.byte_offset), repair.field, repair.found, repair.written) for repair in repairs]
         console.print(_table(("byte", "field", "found", "written"), rows, numbers=("byte",)))
-    count = f"{len(repairs)} {_plural(len(repairs), 'repair')}" if repairs else "nothing to repair, copied as it is"
+    count = f"{len(repairs)} {_plural(len(repairs), 'repair')}" if repairs else "nothing to repair, copied unchanged"
     console.print(_printable(f"{destination}: {count}"), soft_wrap=True)
 
 
@@ -130,12 +130,12 @@ def _print_annotations(console: Console, edf: EdfFile) -> None:
         return
     rows = [
         (f"{annotation.onset:.3f}", "" if annotation.duration is None else f"{annotation.duration:g}", annotation.text)
-        for annotation in annotations[:ANNOTATIONS_SHOWN]
+        for annotation in annotations[:_MAX_ANNOTATIONS]
     ]
     title = f"{len(annotations)} {_plural(len(annotations), 'annotation')}"
     _print_section(console, title, _table(("onset s", "duration s", "text"), rows, numbers=("onset s", "duration s")))
-    if len(annotations) > ANNOTATIONS_SHOWN:
-        console.print(f"… and {len(annotations) - ANNOTATIONS_SHOWN} more; --json lists them all")
+    if len(annotations) > _MAX_ANNOTATIONS:
+        console.print(f"… and {len(annotations) - _MAX_ANNOTATIONS} more; --json lists them all")
 
 
 def _print_section(console: Console, title: str, table: Table) -> None:
@@ -144,7 +144,7 @@ def _print_section(console: Console, title: str, table: Table) -> None:
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Container[str]) -> Table:
-    """A table in which the columns of those headings are numbers; long text goes on in the next line."""
+    """A table. Columns whose heading is in `numbers` are right-aligned; long text wraps."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1), header_style="dim")
     for heading in headings:
         is_number = heading in numbers
@@ -155,7 +155,7 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], numbers: Cont
 
 
 def _printable(text: str) -> Text:
-    """The text with its control characters written out, so that a file cannot steer the terminal."""
+    """The text with control characters escaped, so that a file cannot control the terminal."""
     shown = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return Text("".join(shown))
 

@@ -1,4 +1,4 @@
-"""``seizurekit selftest``: every back end against the reference, before money is spent."""
+"""`selftest`: compares every back end with the reference."""
 
 from __future__ import annotations
 
@@ -13,48 +13,50 @@ if TYPE_CHECKING:
 
 
 class Part(enum.StrEnum):
-    """What is tested."""
+    """Part of the package to test."""
 
     kernels = "kernels"
 
 
 def selftest(
-    part: Annotated[Part, typer.Argument(help="What to test.")] = Part.kernels,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …; auto: a GPU where there is one.")] = "auto",
+    part: Annotated[Part, typer.Argument(metavar="PART", help="Part to test.")] = Part.kernels,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, …; auto: a GPU if there is one.")] = "auto",
     require: Annotated[
-        str, typer.Option(help="Back ends that must be there and right, e.g. triton,mamba-ssm.", metavar="NAMES")
+        str, typer.Option(help="Back ends that must be available and correct, e.g. triton,mamba-ssm.", metavar="NAMES")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object with every check.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with every check.")] = False,
 ) -> None:
-    """Compares every back end with the reference in float64, forward and backward, then trains one step.
+    """Compare every back end with the float64 reference.
 
-    Exit code 1 if one that claims to work is wrong or fails, or if a required one is missing.
+    Checks forward and backward passes, then trains one step. Exit code 1: an available back end is wrong or fails, or a
+    required one is unavailable.
+
     Example: seizurekit selftest kernels --device cuda --require triton,mamba-ssm
     """
     from seizurekit.models.device import pick_device
     from seizurekit.selftest import FAILED, WRONG, check_kernels, missing
 
     checks = list(check_kernels(pick_device(device, "--device")))
-    lacking = missing(checks, [name.strip() for name in require.split(",") if name.strip()])
+    absent = missing(checks, [name.strip() for name in require.split(",") if name.strip()])
     if as_json:
-        _print_json(checks, lacking)
+        _print_json(checks, absent)
     else:
-        _print_table(checks, lacking)
-    if lacking or any(check.verdict in (WRONG, FAILED) for check in checks):
+        _print_table(checks, absent)
+    if absent or any(check.verdict in (WRONG, FAILED) for check in checks):
         raise typer.Exit(1)
 
 
-def _print_json(checks: Iterable[Check], lacking: list[str]) -> None:
+def _print_json(checks: Iterable[Check], absent: list[str]) -> None:
     import json
     from dataclasses import asdict
 
-    # JSON has no infinity, and an error may be one.
+    # An error may be infinite, which JSON cannot represent.
     rows = [asdict(check) | {"error": check.error if check.error < float("inf") else None} for check in checks]
-    typer.echo(json.dumps({"checks": rows, "missing": lacking}, indent=2))
+    typer.echo(json.dumps({"checks": rows, "missing": absent}, indent=2))
 
 
-def _print_table(checks: list[Check], lacking: list[str]) -> None:
-    """A line a back end and precision, with the first of its checks that is not ok."""
+def _print_table(checks: list[Check], absent: list[str]) -> None:
+    """Prints one line per back end and precision, with its first failed check."""
     from seizurekit.selftest import ABSENT, OK
 
     rows = [("operation", "back end", "precision", "checks", "error/tolerance", "seconds", "verdict")]
@@ -63,7 +65,7 @@ def _print_table(checks: list[Check], lacking: list[str]) -> None:
         groups.setdefault((check.operation, check.backend, check.precision), []).append(check)
     for names, group in groups.items():
         if group[0].verdict == ABSENT:
-            rows.append((*names, "", "", "", f"not here: {group[0].reason}"))
+            rows.append((*names, "", "", "", f"unavailable: {group[0].reason}"))
             continue
         bad = [check for check in group if check.verdict != OK]
         worst = max((check.error / check.tolerance for check in group if check.tolerance), default=float("nan"))
@@ -73,10 +75,10 @@ def _print_table(checks: list[Check], lacking: list[str]) -> None:
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     for *cells, verdict in rows:
         typer.echo("  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), verdict]))
-    for name in lacking:
-        typer.echo(f"required, but not here or not right: {name}")
+    for name in absent:
+        typer.echo(f"required, but unavailable or incorrect: {name}")
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the command to the command line."""
     app.command()(selftest)

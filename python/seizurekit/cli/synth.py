@@ -1,4 +1,4 @@
-"""`seizurekit synth`: a corpus to try everything on when there is no real one at hand."""
+"""`synth`: writes a synthetic corpus."""
 
 from __future__ import annotations
 
@@ -8,38 +8,42 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seizurekit.settings import plain_progress
+
 if TYPE_CHECKING:
     from seizurekit.recordings.synthetic import SplitSummary
 
 
 def synth(
-    out: Annotated[Path, typer.Argument(help="Folder to write: new, empty, or an unfinished corpus of these options.")],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed and options give the same bytes.")] = 0,
-    train: Annotated[int, typer.Option(min=0, help="Patients of the split train.")] = 40,
-    dev: Annotated[int, typer.Option(min=0, help="Patients of the split dev.")] = 15,
-    evaluation: Annotated[int, typer.Option("--eval", min=0, help="Patients of the split eval.")] = 6,
-    minutes: Annotated[float, typer.Option(min=1, max=1440, help="Mean minutes of EEG of a patient.")] = 10.0,
-    broken: Annotated[int, typer.Option(min=0, help="Unreadable files to put among those of train.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; one a core unless said.")] = None,
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="Folder to write: new, empty, or an incomplete corpus with the same options."
+        ),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed and options give the same files.")] = 0,
+    train: Annotated[int, typer.Option(min=0, help="Number of patients in split train.")] = 40,
+    dev: Annotated[int, typer.Option(min=0, help="Number of patients in split dev.")] = 15,
+    evaluation: Annotated[int, typer.Option("--eval", min=0, help="Number of patients in split eval.")] = 6,
+    minutes: Annotated[float, typer.Option(min=1, max=1440, help="Mean minutes of EEG per patient.")] = 10.0,
+    broken: Annotated[int, typer.Option(min=0, help="Number of unreadable files to add to split train.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of threads; default: one per processor.")] = None,
 ) -> None:
-    """Write a synthetic corpus of EEG with seizures, in the layout of TUSZ.
+    """Write a synthetic corpus of EEG with seizures.
 
-    Some of its files are malformed in ways seen in public recordings; OUT/synthetic.json lists them.
+    The corpus has TUSZ's layout. Some files are malformed like files of public corpora; OUT/synthetic.json lists them.
 
     Example: seizurekit synth data/synthetic --seed 1 --minutes 10
     """
     if broken and not train:
-        raise typer.BadParameter(
-            "broken files stand among those of train, which has no patients", param_hint="--broken"
-        )
+        raise typer.BadParameter("unreadable files are added to split train, which has no patients; set --train")
     from rich.console import Console
     from rich.progress import Progress
 
     from seizurekit.recordings.synthetic import write_synthetic_corpus
-    from seizurekit.settings import plain_progress
 
-    shown = sys.stderr.isatty() and not plain_progress()
-    with Progress(console=Console(stderr=True), disable=not shown, transient=True) as bar:
+    show = sys.stderr.isatty() and not plain_progress()
+    with Progress(console=Console(stderr=True), disable=not show, transient=True) as bar:
         task = bar.add_task("recordings", total=None)
         summaries = write_synthetic_corpus(
             out,
@@ -58,14 +62,14 @@ def synth(
 def _table(summaries: tuple[SplitSummary, ...]) -> str:
     lines = [f"{'split':<7}{'patients':>9}{'recordings':>12}{'hours':>8}{'seizures':>10}{'in seizure':>12}{'MB':>8}"]
     for row in summaries:
-        share = row.seizure_seconds / (3600.0 * row.hours) if row.hours else 0.0
+        ratio = row.seizure_seconds / (3600.0 * row.hours) if row.hours else 0.0
         lines.append(
             f"{row.split:<7}{row.patients:>9}{row.recordings:>12}{row.hours:>8.2f}{row.seizures:>10}"
-            f"{share:>12.1%}{row.bytes / 1e6:>8.0f}"
+            f"{ratio:>12.1%}{row.bytes / 1e6:>8.0f}"
         )
     return "\n".join(lines)
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the command to the command line."""
     app.command()(synth)

@@ -307,7 +307,7 @@ def _opened(location: str, shown: str, options: dict[str, Any]) -> Any:
 def _profile_credentials(options: dict[str, Any]) -> Any:
     """boto3's credentials where none are given in the usual variables, and a profile is there to take them from."""
     named = {name.removeprefix("aws_") for name in options}
-    if named & {"access_key_id", "skip_signature", "credential_provider"} or not settings.aws_profile_wanted():
+    if named & {"access_key_id", "skip_signature", "credential_provider"} or not settings.use_aws_profile():
         return None
     try:
         from obstore.auth.boto3 import Boto3CredentialProvider

@@ -1,11 +1,8 @@
-"""`inspect` and `repair`, run as commands."""
+"""`inspect` and `repair`: output and exit codes."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import edfio
@@ -13,16 +10,7 @@ import numpy as np
 import pytest
 
 import seizurekit as sk
-
-
-def run(*arguments: object, columns: int = 80) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "seizurekit", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"COLUMNS": str(columns)},
-    )
+from commands import run_command
 
 
 @pytest.fixture
@@ -44,9 +32,8 @@ def recording(tmp_path: Path) -> Path:
 def test_inspect_shows_header_channels_rates_annotations_and_issues_within_the_width(
     recording: Path, columns: int
 ) -> None:
-    result = run("inspect", recording, columns=columns)
+    result = run_command("inspect", recording, COLUMNS=str(columns))
     assert result.returncode == 0, result.stderr
-    shown = result.stdout
     for words in (
         "100 Hz (2 channels), 1 Hz (1 channel)",
         "3 s (0:00:03)",
@@ -60,14 +47,14 @@ def test_inspect_shows_header_channels_rates_annotations_and_issues_within_the_w
         "1 issue",
         "'01:02:03'",
     ):
-        assert words in shown
-    assert "event 24" not in shown
-    assert all(len(line) <= columns for line in shown.splitlines() if str(recording) not in line)
-    assert "\x1b" not in shown
+        assert words in result.stdout
+    assert "event 24" not in result.stdout
+    assert all(len(line) <= columns for line in result.stdout.splitlines() if str(recording) not in line)
+    assert "\x1b" not in result.stdout
 
 
-def test_inspect_as_json_says_all_that_the_reader_knows(recording: Path) -> None:
-    facts = json.loads(run("inspect", recording, "--json").stdout)
+def test_inspect_as_json_has_all_that_the_reader_returns(recording: Path) -> None:
+    facts = json.loads(run_command("inspect", recording, "--json").stdout)
     edf = sk.open_edf(recording)
     assert facts["duration"] == edf.duration == 3.0
     assert [channel["label"] for channel in facts["channels"]] == ["EEG CZ-REF", "[red]A1[/red]", "IBI"]
@@ -82,38 +69,38 @@ def test_inspect_as_json_says_all_that_the_reader_knows(recording: Path) -> None
 def test_inspect_of_every_real_file_gives_one_json_object_and_a_table(shared_data: Path) -> None:
     files = [*sorted((shared_data / "edf").iterdir())[:4], next((shared_data / "tusz").rglob("*.edf"))]
     for file in files:
-        assert len(json.loads(run("inspect", file, "--json").stdout)["channels"]) == len(sk.open_edf(file).channels)
-        result = run("inspect", file)
+        assert len(json.loads(run_command("inspect", file, "--json").stdout)["channels"]) == len(
+            sk.open_edf(file).channels
+        )
+        result = run_command("inspect", file)
         assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_control_characters_of_a_file_do_not_reach_the_terminal(tmp_path: Path) -> None:
+def test_control_characters_in_a_file_do_not_reach_the_terminal(tmp_path: Path) -> None:
     data = edfio.Edf(
         [edfio.EdfSignal(np.arange(10.0), 10, label="X")], annotations=[edfio.EdfAnnotation(0, None, "red#[31m")]
     ).to_bytes()
     path = tmp_path / "escape.edf"
     path.write_bytes(data.replace(b"red#[31m", b"red\x1b[31m"))
-    result = run("inspect", path)
+    result = run_command("inspect", path)
     assert "red\\x1b[31m" in result.stdout
     assert "\x1b" not in result.stdout
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + bytes(300), b"0       "])
-def test_inspect_and_repair_of_what_is_no_edf_are_one_line_and_exit_1(tmp_path: Path, content: bytes) -> None:
+def test_inspect_and_repair_of_a_file_that_is_not_an_edf_file_are_one_line_and_exit_code_1(
+    tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "not.edf"
     path.write_bytes(content)
     for arguments in (("inspect", path), ("inspect", path, "--json"), ("repair", path, tmp_path / "out.edf")):
-        result = run(*arguments)
-        assert result.returncode == 1
-        assert result.stdout == ""
-        assert result.stderr.startswith(f"seizurekit: error: {path}: ")
-        assert result.stderr.count("\n") == 1
+        assert run_command(*arguments).error_line().startswith(f"seizurekit: error: {path}: ")
     assert not (tmp_path / "out.edf").exists()
 
 
-def test_repair_lists_what_it_wrote_and_its_copy_has_no_issues(recording: Path, tmp_path: Path) -> None:
+def test_repair_lists_its_repairs_and_the_copy_has_no_issues(recording: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.edf"
-    result = run("repair", recording, copy)
+    result = run_command("repair", recording, copy)
     assert result.returncode == 0, result.stderr
     assert "'01:02:03'" in result.stdout
     assert "'01.02.03'" in result.stdout
@@ -121,16 +108,14 @@ def test_repair_lists_what_it_wrote_and_its_copy_has_no_issues(recording: Path, 
     assert list(sk.open_edf(copy).issues) == []
 
 
-def test_repair_of_a_sound_file_says_so(recording: Path, tmp_path: Path) -> None:
+def test_repair_of_a_correct_file_reports_nothing_to_repair(recording: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first.edf", tmp_path / "second.edf"
-    run("repair", recording, first)
-    assert "nothing to repair" in run("repair", first, second).stdout
+    run_command("repair", recording, first)
+    assert "nothing to repair" in run_command("repair", first, second).stdout
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_repair_onto_itself_is_refused_with_exit_1(recording: Path) -> None:
+def test_repair_refuses_to_write_over_its_source(recording: Path) -> None:
     before = recording.read_bytes()
-    result = run("repair", recording, recording)
-    assert result.returncode == 1
-    assert "the source file itself" in result.stderr
+    assert "the source file itself" in run_command("repair", recording, recording).error_line()
     assert recording.read_bytes() == before

@@ -1,4 +1,4 @@
-"""What `train` and `validate` say to input that they cannot use: one line, and nothing is left behind."""
+"""`train` and `validate` with unusable input: one line on stderr, and no files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seizurekit.cli.app import main
+from commands import run_command
 from seizurekit.config import load_config
 from seizurekit.training.run.compatibility import _MAY_CHANGE
 
@@ -16,7 +16,7 @@ DEMO = Path(__file__).resolve().parents[3] / "configs" / "demo.yaml"
 
 @pytest.mark.parametrize("command", ["validate", "train"])
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["nowhere.yaml"], "nowhere.yaml: No such file or directory"),
         ([DEMO, "trainig.lr=1e-3"], "unknown key trainig; did you mean training?"),
@@ -31,63 +31,34 @@ DEMO = Path(__file__).resolve().parents[3] / "configs" / "demo.yaml"
         ([DEMO, "training.device=cuda:99"], "training.device: found cuda:99, which this machine does not have"),
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_line(
-    command: str,
-    arguments: list[object],
-    told: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_unusable_input_is_reported_in_one_line(
+    command: str, arguments: list[object], message: str, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert told in said(monkeypatch, capsys, command, *arguments, code=1)
+    assert message in run_command(command, *arguments, cwd=tmp_path).error_line()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_to_go_on_and_to_begin_anew_are_not_asked_for_together(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    line = said(monkeypatch, capsys, "train", DEMO, "--resume", "--overwrite", code=2)
-    assert "--resume: found --overwrite with it, wanted one of the two" in line
+def test_resume_and_overwrite_cannot_be_combined(tmp_path: Path) -> None:
+    result = run_command("train", DEMO, "--resume", "--overwrite", cwd=tmp_path)
+    assert "--resume: cannot be combined with --overwrite" in result.error_line(code=2)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_training_that_is_there_is_neither_replaced_nor_gone_on_with_unasked(
-    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_existing_training_is_neither_replaced_nor_resumed_without_an_option(
+    small_store: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     state = tmp_path / "runs" / "demo" / "checkpoints" / "step-000000008.safetensors"
     state.parent.mkdir(parents=True)
     state.write_bytes(b"a state")
-    line = said(monkeypatch, capsys, "train", DEMO, f"cache.dir={small_store}", "training.device=cpu", code=1)
+    result = run_command("train", DEMO, f"cache.dir={small_store}", "training.device=cpu", cwd=tmp_path)
     for word in ("runs/demo", "--resume", "--overwrite", "name="):
-        assert word in line
+        assert word in result.error_line()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [state]
 
 
-def test_the_example_of_the_help_changes_only_what_may_change_on_resume(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("sys.argv", ["seizurekit", "train", "--help"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 0
-    words = " ".join(capsys.readouterr().out.split())
+def test_the_example_in_the_help_overrides_only_keys_that_may_change_on_resume() -> None:
+    words = " ".join(run_command("train", "--help").stdout.split())
     (example,) = re.findall(r"Example: seizurekit train configs/demo.yaml --resume ((?:\S+=\S+ ?)+)", words)
     overrides = example.split()
     load_config(DEMO, overrides)
     assert all(override.startswith(_MAY_CHANGE) for override in overrides)
-
-
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object, code: int) -> str:
-    """The one line that a command ends with."""
-    monkeypatch.setattr("sys.argv", ["seizurekit", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == code
-    told = capsys.readouterr()
-    assert told.out == ""
-    (line,) = told.err.splitlines()
-    assert line.startswith("seizurekit: error: ")
-    return line
