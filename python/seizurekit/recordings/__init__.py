@@ -1,1 +1,1 @@
-"""Recordings as they lie on disk: EDF files, seizure annotations, channel names, and the corpora they form."""
+"""Recordings on disk: EDF files, seizure annotations, channel names, and folders of recordings."""

@@ -1,4 +1,4 @@
-"""Seizure annotations: TUSZ's ``.csv_bi`` (a row an event) and ``.csv`` (a row an event and bipolar channel)."""
+"""Reads TUSZ annotations: ``.csv_bi`` (one row per event) and ``.csv`` (one row per event and bipolar channel)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ KNOWN_LABELS = SEIZURE_LABELS | {
     "bckg", "nesz", "cnsz", "atsz", "spsw", "gped", "pled", "eybl", "artf", "eyem", "chew", "shiv", "musc", "elpp",
     "elst", "calb", "hphs", "trip", "elec", "eyem_musc", "musc_elec", "eyem_elec", "eyem_chew", "chew_elec", "slow",
 }  # fmt: skip
-"""Labels of the TUH corpora's annotation guidelines; others are kept, with a message."""
+"""Labels in the annotation guidelines of the TUH corpora; other labels are kept, with a message."""
 
 COLUMNS = ("channel", "start_time", "stop_time", "label", "confidence")
-"""TUSZ's columns in TUSZ's order."""
+"""Columns of TUSZ's files, in order."""
 
-_NEEDED = ("start_time", "stop_time", "label")
-_LARGEST_FILE = 64 << 20
+_REQUIRED = ("start_time", "stop_time", "label")
+_MAX_FILE_BYTES = 64 << 20
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?", re.IGNORECASE)
 _DURATION = re.compile(r"#[#\s]*duration\s*[=:](.*)", re.IGNORECASE)
 _SECONDS = re.compile(rf"\s*({_NUMBER.pattern})\s*(?:s|secs?|seconds?)?", re.IGNORECASE)
@@ -35,7 +35,15 @@ _SECONDS = re.compile(rf"\s*({_NUMBER.pattern})\s*(?:s|secs?|seconds?)?", re.IGN
 
 @dataclass(frozen=True)
 class Event:
-    """An annotated stretch: start and stop in seconds from the recording's start, label, channel, confidence."""
+    """An annotated event.
+
+    Attributes:
+        start: seconds from the start of the recording.
+        stop: seconds from the start of the recording.
+        label: event type, such as ``seiz``.
+        channel: bipolar channel, or ``TERM`` for all channels.
+        confidence: 0 to 1 in TUSZ's files.
+    """
 
     start: float
     stop: float
@@ -49,11 +57,11 @@ class Annotations:
     """The annotations of one recording.
 
     Attributes:
-        path: the file they were read from.
-        duration: seconds, as the file's ``# duration`` line gives it; None where it has none.
+        path: file they were read from.
+        duration: seconds in the file's ``# duration`` line; None without this line.
         events: sorted by start, stop and channel.
-        messages: what was mended, clipped, dropped or is unusual, one sentence a kind.
-        kind: ``"csv_bi"`` where the file has a row an event, ``"csv"`` where it has one for each channel too.
+        messages: what was clipped, dropped, assumed or is unusual, one sentence per kind.
+        kind: ``"csv_bi"`` for one row per event, ``"csv"`` for one row per event and channel.
     """
 
     path: Path
@@ -63,96 +71,97 @@ class Annotations:
     kind: Literal["csv", "csv_bi"] = "csv_bi"
 
     def seizures(self, labels: Collection[str] = SEIZURE_LABELS) -> tuple[Event, ...]:
-        """The recording's seizures: events of the given labels, those that overlap or touch united, sorted.
+        """Seizures of the recording: events with the given labels, sorted, merged where they overlap or touch.
 
-        A ``.csv`` has a row a channel, so its seizures are unions over channels. A united event has the label of its
-        first part and the largest confidence.
+        A ``.csv`` file has one row per channel, so its events are merged over channels. A merged event has the label of
+        its first part and the largest confidence.
         """
-        united: list[Event] = []
-        for event in sorted((e for e in self.events if e.label in labels), key=_in_time):
-            if united and event.start <= united[-1].stop:
-                last = united[-1]
+        merged: list[Event] = []
+        for event in sorted((e for e in self.events if e.label in labels), key=_sort_key):
+            if merged and event.start <= merged[-1].stop:
+                last = merged[-1]
                 confidence = max(last.confidence, event.confidence)
-                united[-1] = replace(last, stop=max(last.stop, event.stop), confidence=confidence)
+                merged[-1] = replace(last, stop=max(last.stop, event.stop), confidence=confidence)
             else:
-                united.append(replace(event, channel="TERM"))
-        return tuple(united)
+                merged.append(replace(event, channel="TERM"))
+        return tuple(merged)
 
     def clip(self, duration: float) -> Annotations:
-        """The same for a signal of `duration` seconds: events end with it, those that begin at its end are dropped."""
-        said = _Said()
-        events = sorted(_within(self.events, duration, "the signal's end", said), key=_in_time)
-        return replace(self, events=tuple(events), messages=self.messages + said.sentences())
+        """Annotations for a signal of `duration` seconds: later ends are clipped, events after its end are dropped."""
+        messages = _Messages()
+        events = sorted(_clip_stops(self.events, duration, "the end of the signal", messages), key=_sort_key)
+        return replace(self, events=tuple(events), messages=self.messages + messages.sentences())
 
 
 def read_annotations(path: str | PathLike[str]) -> Annotations:
     """Reads a ``.csv_bi`` or ``.csv`` file of TUSZ.
 
-    What does not matter: CRLF, a byte-order mark, blank lines, blanks and quotes around fields, empty fields at a row's
-    end, the order of columns, other columns, capitals in labels, and where the ``#`` lines stand.
+    These differences are accepted without a message: CRLF, a byte-order mark, blank lines, spaces and quotes around
+    fields, empty fields at the end of a row, any order of columns, further columns, capitals in labels, and ``#`` lines
+    anywhere.
 
-    What is taken as it is, or mended, with a message:
+    These are accepted with a message:
 
     - no ``# duration`` line: the duration is None;
-    - no header row: TUSZ's columns in TUSZ's order; no row at all below the header: no event;
-    - no channel column, or no channel: ``TERM``; no confidence: 1.0;
-    - an unknown label is kept; it is a seizure only for those who ask for it by name;
-    - events of a channel that overlap are kept; `Annotations.seizures` unites them;
-    - an event that begins before 0 or ends after the duration is clipped; one wholly outside, or of no length, is
-      dropped, and so is a row that repeats another.
+    - no header row: the columns are TUSZ's; a header without rows: there are no events;
+    - no channel column or an empty channel: ``TERM``; no confidence: 1.0;
+    - an unknown label: kept, and a seizure only if `Annotations.seizures` is called with it;
+    - overlapping events of a channel: kept, `Annotations.seizures` merges them;
+    - an event that starts before 0 or stops after the duration: clipped; an event outside the recording, an event
+      without length and a repeated row: dropped.
 
-    What is refused, since a seizure could be lost by guessing: a time that is no number or not finite, a stop before
-    its start, a row with a field too few or too many, a label left out, a confidence below 0, two durations that
-    differ, a table without one of the columns start_time, stop_time and label, and whatever is not text in UTF-8.
+    These are errors, because a guess could lose a seizure: a time that is not a finite number, a stop before its start,
+    a row with too few or too many fields, an empty label, a confidence below 0, two different durations, a table
+    without the columns start_time, stop_time and label, and anything that is not UTF-8 text.
 
     Raises:
-        AnnotationError: the file is refused; the message names file, line, column, value found and value wanted.
+        AnnotationError: the file is not valid; the message gives file, line, column, value and expected value.
         OSError: the file cannot be read.
     """
     path = Path(path)
     size = path.stat().st_size
-    if size > _LARGEST_FILE:
-        raise AnnotationError(f"{path}: found {size} bytes, wanted an annotation file of at most {_LARGEST_FILE}")
+    if size > _MAX_FILE_BYTES:
+        raise AnnotationError(f"{path}: file size is {size} bytes, expected at most {_MAX_FILE_BYTES}")
     return parse_annotations(path.read_bytes(), path)
 
 
 def parse_annotations(data: bytes, path: str | PathLike[str]) -> Annotations:
-    """Reads what `read_annotations` reads from a file's bytes; `path` is for messages, and its suffix for the kind."""
+    """Parses the bytes of an annotation file; `path` is for messages, and its suffix gives the kind."""
     path = Path(path)
-    said = _Said()
+    messages = _Messages()
     duration: float | None = None
     columns: Sequence[str] | None = None
     events: list[Event] = []
-    for line, text in enumerate(io.StringIO(_decoded(path, data), newline=None), 1):
+    for line, text in enumerate(io.StringIO(_decode(path, data), newline=None), 1):
         if text.lstrip(' \t"').startswith("#"):
-            duration = _duration(path, line, text, duration)
+            duration = _parse_duration(path, line, text, duration)
             continue
-        fields = _fields(path, line, text)
+        fields = _split(path, line, text)
         if not any(fields):
             continue
         if columns is None:
-            columns = _header(path, line, fields)
+            columns = _parse_header(path, line, fields)
             if columns is not COLUMNS:
                 continue
-            said.add(f"no header row, columns taken as {','.join(COLUMNS)}", f"line {line}")
-        events += _mended(line, _event(path, line, columns, fields), said)
+            messages.add(f"no header row, assuming {','.join(COLUMNS)}", f"line {line}")
+        events += _clip_start(line, _parse_event(path, line, columns, fields), messages)
     if columns is None:
-        raise _refusal(path, None, "table", "no row", f"a header row {','.join(COLUMNS)!r}")
+        raise AnnotationError(f"{path}: no table, expected a header row {','.join(COLUMNS)!r}")
     if not events:
-        said.add("no event in the table")
-    events = _without_repetitions(events, said)
+        messages.add("no events in the table")
+    events = _drop_repeated(events, messages)
     if duration is None:
-        said.add("no '# duration' line")
+        messages.add("no '# duration' line")
     else:
-        events = _within(events, duration, "the duration", said)
-    events.sort(key=_in_time)
-    _note_overlaps(events, said)
+        events = _clip_stops(events, duration, "the duration", messages)
+    events.sort(key=_sort_key)
+    _report_overlaps(events, messages)
     kind: Literal["csv", "csv_bi"] = "csv" if path.suffix.lower() == ".csv" else "csv_bi"
-    return Annotations(path, duration, tuple(events), said.sentences(), kind)
+    return Annotations(path, duration, tuple(events), messages.sentences(), kind)
 
 
-class _Said:
-    """Messages by kind, so that a thousand rows of one kind make one sentence."""
+class _Messages:
+    """Messages grouped by kind, so that a thousand rows of one kind give one sentence."""
 
     def __init__(self) -> None:
         self._places: dict[str, list[str]] = {}
@@ -169,142 +178,144 @@ class _Said:
         return f"{kind}: {'; '.join(places[:3] + more)}".removesuffix(": ")
 
 
-def _refusal(path: Path, line: int | None, column: str, found: str, wanted: str) -> AnnotationError:
-    place = "" if line is None else f"line {line}: "
-    return AnnotationError(f"{path}: {place}{column}: found {found}, wanted {wanted}")
+def _line_error(path: Path, line: int, problem: str, expected: str) -> AnnotationError:
+    return AnnotationError(f"{path}: line {line}: {problem}, expected {expected}")
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:80] + "…")
 
 
-def _plain(text: str) -> str:
-    return text if text.isprintable() and len(text) <= 80 else _quoted(text)
+def _quote_if_needed(text: str) -> str:
+    return text if text.isprintable() and len(text) <= 80 else _quote(text)
 
 
-def _decoded(path: Path, data: bytes) -> str:
+def _decode(path: Path, data: bytes) -> str:
     if not data.strip():
-        raise _refusal(path, None, "content", "an empty file", "annotations")
+        raise AnnotationError(f"{path}: file is empty, expected annotations")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _refusal(path, None, "content", "text in UTF-16", "text in UTF-8")
+        raise AnnotationError(f"{path}: text is UTF-16, expected UTF-8")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        found = f"byte 0x{data[error.start]:02x} at byte {error.start}"
-        raise _refusal(path, None, "content", found, "text in UTF-8") from None
+        raise AnnotationError(f"{path}: byte {error.start} is 0x{data[error.start]:02x}, expected UTF-8 text") from None
     if "\0" in text:
-        raise _refusal(path, None, "content", f"a NUL at byte {data.index(0)}", "text in UTF-8")
+        raise AnnotationError(f"{path}: byte {data.index(0)} is NUL, expected UTF-8 text")
     return text
 
 
-def _number(text: str) -> float | None:
-    if not _NUMBER.fullmatch(text):  # float() also takes nan, inf and 1_0
+def _parse_number(text: str) -> float | None:
+    if not _NUMBER.fullmatch(text):  # float() also accepts nan, inf and 1_0
         return None
     number = float(text)
     return number if math.isfinite(number) else None
 
 
-def _duration(path: Path, line: int, text: str, known: float | None) -> float | None:
+def _parse_duration(path: Path, line: int, text: str, known: float | None) -> float | None:
+    """Duration in a comment line, or `known` if the line gives none."""
     match = _DURATION.fullmatch(text.strip('" \t\n,'))
     if match is None:
         return known
     number = _SECONDS.fullmatch(match[1])
-    seconds = _number(number[1]) if number else None
+    seconds = _parse_number(number[1]) if number else None
     if seconds is None or seconds < 0:
-        raise _refusal(path, line, "duration", _quoted(match[1].strip()), "seconds such as '601.00 secs'")
+        raise _line_error(path, line, f"duration is {_quote(match[1].strip())}", "seconds such as '601.00 secs'")
     if known is not None and seconds != known:
-        raise _refusal(path, line, "duration", f"{seconds:g} s", f"one duration, and an earlier line says {known:g} s")
+        raise _line_error(path, line, f"duration is {seconds:g} s", f"{known:g} s as in an earlier line")
     return seconds
 
 
-def _fields(path: Path, line: int, text: str) -> list[str]:
-    """One line's fields; a quote that is left open ends with its line, not with the file."""
+def _split(path: Path, line: int, text: str) -> list[str]:
+    """Fields of one line; an open quote ends with its line, not with the file."""
     try:
         fields = next(csv.reader([text], skipinitialspace=True), [])
     except csv.Error as error:
-        raise _refusal(path, line, "row", str(error), "fields separated by commas") from None
+        raise _line_error(path, line, f"row cannot be parsed ({error})", "fields separated by commas") from None
     return [field.strip() for field in fields]
 
 
-def _header(path: Path, line: int, fields: Sequence[str]) -> Sequence[str]:
-    """The names in a header row, or `COLUMNS` itself where the first row is already one of data."""
+def _parse_header(path: Path, line: int, fields: Sequence[str]) -> Sequence[str]:
+    """Column names in the first row, or `COLUMNS` itself if this row already holds data."""
     names = [field.lower() for field in fields]
-    if all(names.count(name) == 1 for name in _NEEDED):
+    if all(names.count(name) == 1 for name in _REQUIRED):
         return names
-    if len(fields) >= len(COLUMNS) - 1 and _number(fields[1]) is not None and _number(fields[2]) is not None:
+    has_times = len(fields) >= len(COLUMNS) - 1 and None not in map(_parse_number, fields[1:3])
+    if has_times:
         return COLUMNS
-    raise _refusal(path, line, "header", _quoted(",".join(fields)), repr(",".join(COLUMNS)))
+    raise _line_error(path, line, f"header is {_quote(','.join(fields))}", repr(",".join(COLUMNS)))
 
 
-def _event(path: Path, line: int, columns: Sequence[str], fields: Sequence[str]) -> Event:
+def _parse_event(path: Path, line: int, columns: Sequence[str], fields: Sequence[str]) -> Event:
     row = dict(zip(columns, fields, strict=False))
-    if any(fields[len(columns) :]) or any(name not in row for name in _NEEDED):
-        found = f"{len(fields)} fields ({_quoted(','.join(fields))})"
-        raise _refusal(path, line, "row", found, f"{len(columns)}: {_plain(','.join(columns))}")
-    start, stop = _number(row["start_time"]), _number(row["stop_time"])
-    confidence = _number(row.get("confidence") or "1")
+    if any(fields[len(columns) :]) or any(name not in row for name in _REQUIRED):
+        found = f"row has {len(fields)} fields ({_quote(','.join(fields))})"
+        raise _line_error(path, line, found, f"{len(columns)}: {_quote_if_needed(','.join(columns))}")
+    start, stop = _parse_number(row["start_time"]), _parse_number(row["stop_time"])
+    confidence = _parse_number(row.get("confidence") or "1")
     if start is None:
-        raise _refusal(path, line, "start_time", _quoted(row["start_time"]), "seconds")
+        raise _line_error(path, line, f"start_time is {_quote(row['start_time'])}", "seconds")
     if stop is None or stop < start:
-        raise _refusal(path, line, "stop_time", _quoted(row["stop_time"]), f"seconds not before start_time {start:g}")
+        expected = f"seconds not before start_time {start:g}"
+        raise _line_error(path, line, f"stop_time is {_quote(row['stop_time'])}", expected)
     if not row["label"]:
-        raise _refusal(path, line, "label", "nothing", "one such as 'seiz' or 'bckg'")
+        raise _line_error(path, line, "label is empty", "a label such as 'seiz' or 'bckg'")
     if confidence is None or confidence < 0:
-        raise _refusal(path, line, "confidence", _quoted(row["confidence"]), "a number of at least 0")
+        raise _line_error(path, line, f"confidence is {_quote(row['confidence'])}", "a number of at least 0")
     return Event(start, stop, row["label"].lower(), row.get("channel") or "TERM", confidence)
 
 
-def _mended(line: int, event: Event, said: _Said) -> list[Event]:
-    """The event, clipped to begin at 0, or nothing where it has no length after that."""
-    place = f"line {line}, {_shown(event)}"
+def _clip_start(line: int, event: Event, messages: _Messages) -> list[Event]:
+    """The event clipped to start at 0, or an empty list if it has no length then."""
+    place = f"line {line}, {_describe(event)}"
     if event.label not in KNOWN_LABELS:
-        said.add("unknown label kept", place)
+        messages.add("unknown label kept", place)
     if event.start == event.stop:
-        said.add("event of no length dropped", place)
+        messages.add("event without length dropped", place)
         return []
     if event.stop <= 0:
-        said.add("event before 0 s dropped", place)
+        messages.add("event before 0 s dropped", place)
         return []
     if event.start < 0:
-        said.add("event clipped to begin at 0 s", place)
+        messages.add("event clipped to start at 0 s", place)
         return [replace(event, start=0.0)]
     return [event]
 
 
-def _without_repetitions(events: Iterable[Event], said: _Said) -> list[Event]:
+def _drop_repeated(events: Iterable[Event], messages: _Messages) -> list[Event]:
     seen: dict[Event, None] = {}
     for event in events:
         if event in seen:
-            said.add("repeated row dropped", _shown(event))
+            messages.add("repeated row dropped", _describe(event))
         seen[event] = None
     return list(seen)
 
 
-def _within(events: Iterable[Event], duration: float, what: str, said: _Said) -> list[Event]:
+def _clip_stops(events: Iterable[Event], end: float, end_name: str, messages: _Messages) -> list[Event]:
     kept = []
     for event in events:
-        if event.start >= duration:
-            said.add(f"event after {what}, {duration:g} s, dropped", _shown(event))
-        elif event.stop > duration:
-            said.add(f"event clipped to {what}, {duration:g} s", _shown(event))
-            kept.append(replace(event, stop=duration))
+        if event.start >= end:
+            messages.add(f"event after {end_name}, {end:g} s, dropped", _describe(event))
+        elif event.stop > end:
+            messages.add(f"event clipped to {end_name}, {end:g} s", _describe(event))
+            kept.append(replace(event, stop=end))
         else:
             kept.append(event)
     return kept
 
 
-def _note_overlaps(events: Sequence[Event], said: _Said) -> None:
-    stop: dict[str, float] = {}
+def _report_overlaps(events: Sequence[Event], messages: _Messages) -> None:
+    stops: dict[str, float] = {}
     for event in events:
-        before = stop.get(event.channel, 0.0)
-        if event.start < before:
-            said.add("event that begins before an earlier one's end kept", _shown(event))
-        stop[event.channel] = max(before, event.stop)
+        previous = stops.get(event.channel, 0.0)
+        if event.start < previous:
+            messages.add("event that overlaps an earlier one kept", _describe(event))
+        stops[event.channel] = max(previous, event.stop)
 
 
-def _in_time(event: Event) -> tuple[float, float, str]:
+def _sort_key(event: Event) -> tuple[float, float, str]:
     return event.start, event.stop, event.channel
 
 
-def _shown(event: Event) -> str:
-    return f"{_plain(event.label)} {_plain(event.channel)} {event.start:.4f} to {event.stop:.4f} s"
+def _describe(event: Event) -> str:
+    label, channel = _quote_if_needed(event.label), _quote_if_needed(event.channel)
+    return f"{label} {channel} {event.start:.4f} to {event.stop:.4f} s"

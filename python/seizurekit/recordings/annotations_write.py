@@ -1,4 +1,4 @@
-"""Writes seizures as a ``.csv_bi`` file, as TUSZ and the NEDC scorer have them."""
+"""Writes seizures as a ``.csv_bi`` file, the format of TUSZ and of the NEDC scorer."""
 
 from __future__ import annotations
 
@@ -10,23 +10,22 @@ from seizurekit.atomic import write_whole
 from seizurekit.recordings.annotations import COLUMNS, SEIZURE_LABELS, Event
 
 MONTAGE_FILE = "$NEDC_NFC/lib/nedc_eas_default_montage.txt"
-"""What TUSZ's files name as their montage; readers look for the line, not for the file."""
+"""Montage file named in TUSZ's files. Readers expect the line; none opens the file."""
 
 
 def write_csv_bi(path: str | PathLike[str], events: Iterable[Event], duration: float) -> None:
-    """Writes the seizures of a recording of `duration` seconds, and background between them.
+    """Writes the seizures of a recording, and the background between them.
 
-    Times are rounded to 0.1 ms. Whatever its type, a seizure's row says ``TERM`` and ``seiz``. The file appears whole
-    or not at all.
+    Times are rounded to 0.1 ms. Every seizure is written as ``TERM`` and ``seiz``, whatever its type. The file is
+    written completely or not at all.
 
     Args:
-        path: the file to write; one that is there is replaced.
-        events: seizures in any order; their labels are of `SEIZURE_LABELS`, they do not overlap, and they lie within
-            the recording.
-        duration: seconds, above 0.
+        path: file to write; an existing file is replaced.
+        events: seizures in any order, with labels from `SEIZURE_LABELS`, within the recording and without overlap.
+        duration: duration of the recording in seconds, above 0.
 
     Raises:
-        ValueError: an event is not as described.
+        ValueError: an event or the duration does not meet these conditions.
         OSError: the file cannot be written.
     """
     path = Path(path)
@@ -46,16 +45,14 @@ def _header(path: Path, duration: float) -> Iterator[str]:
 
 def _rows(seizures: Iterable[Event], duration: float) -> Iterator[str]:
     if not 0 < duration < float("inf"):
-        raise ValueError(f"duration: found {duration}, wanted seconds above 0")
+        raise ValueError(f"duration is {duration}, expected seconds above 0")
     end = 0.0
     for event in seizures:
-        start, stop = round(event.start, 4) or 0.0, round(event.stop, 4)  # not -0.0
+        start, stop = round(event.start, 4) or 0.0, round(event.stop, 4)  # `or` replaces -0.0
         if event.label not in SEIZURE_LABELS:
-            raise ValueError(f"label: found {event.label!r}, wanted one of {', '.join(sorted(SEIZURE_LABELS))}")
+            raise ValueError(f"label is {event.label!r}, expected one of {', '.join(sorted(SEIZURE_LABELS))}")
         if not end <= start < stop <= duration:
-            raise ValueError(
-                f"seizure: found {start:.4f} to {stop:.4f} s, wanted it within {end:.4f} to {duration:.4f} s"
-            )
+            raise ValueError(f"seizure is {start:.4f} to {stop:.4f} s, expected within {end:.4f} to {duration:.4f} s")
         if end < start:
             yield _row(end, start, "bckg", 1.0)
         yield _row(start, stop, "seiz", event.confidence)

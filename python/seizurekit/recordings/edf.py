@@ -1,4 +1,4 @@
-"""EDF, EDF+, BDF and BDF+ files, as the specifications (edfplus.info, biosemi.com) want them and as they are found."""
+"""Reads EDF, EDF+, BDF and BDF+ files (edfplus.info, biosemi.com), including malformed ones."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from seizurekit._core import edf as _edf
-from seizurekit.recordings.channels import clean_label, reference_of
+from seizurekit.recordings.channels import parse_electrode, parse_reference
 
 Gaps = Literal["error", "nan", "join"]
 _GAPS = {"error": _edf.Gaps.error, "nan": _edf.Gaps.nan, "join": _edf.Gaps.join}
 _DTYPES = ("float32", "float64", "int32", "int16")
-_SAMPLE_TOLERANCE = 1e-6  # of a sample: times that are decimal fractions land beside whole samples by rounding
+_SAMPLE_TOLERANCE = 1e-6  # fraction of a sample: rounding moves decimal times slightly off whole samples
 
 
 @dataclass(frozen=True)
 class EdfChannel:
-    """An ordinary signal.
+    """Header of an ordinary signal.
 
     Attributes:
-        label: as the file gives it, without padding.
-        unique_label: the label, or where several signals have it ``"T8-P8#2"``: the second with this label. Signals
-            without a label are ``"#1"``, ``"#2"`` and so on.
-        name: the electrode of the 10-20 system that the label names (``"Fp1"``), else the label.
-        sampling_rate: Hz.
-        physical_dimension: unit of the physical values, e.g. ``"uV"``.
-        transducer: e.g. ``"AgAgCl electrode"``.
-        prefilter: e.g. ``"HP:0.1Hz LP:75Hz"``.
-        physical_min: physical value of `digital_min`; above `physical_max` where the polarity is inverted.
+        label: label in the file, without padding.
+        unique_label: the label. If several signals share it, the second one is ``"T8-P8#2"``. Signals without a label
+            are ``"#1"``, ``"#2"`` and so on.
+        name: 10-20 electrode that the label names, such as ``"Fp1"``; otherwise the label.
+        sampling_rate: sampling rate in Hz.
+        physical_dimension: unit of the physical values, such as ``"uV"``.
+        transducer: transducer type, such as ``"AgAgCl electrode"``.
+        prefilter: filters of the recorder, such as ``"HP:0.1Hz LP:75Hz"``.
+        physical_min: physical value of `digital_min`; above `physical_max` if the polarity is inverted.
         physical_max: physical value of `digital_max`.
         digital_min: smallest digital value.
         digital_max: largest digital value.
@@ -61,7 +61,13 @@ class EdfChannel:
 
 @dataclass(frozen=True)
 class EdfAnnotation:
-    """An annotation of EDF+: onset in s from the recording's start, duration in s (None where there is none), text."""
+    """An EDF+ annotation.
+
+    Attributes:
+        onset: seconds from the start of the recording.
+        duration: duration in seconds; None if the file gives none.
+        text: text of the annotation.
+    """
 
     onset: float
     duration: float | None
@@ -70,7 +76,14 @@ class EdfAnnotation:
 
 @dataclass(frozen=True)
 class EdfIssue:
-    """A place where a file breaks the specification, and what was used instead."""
+    """A deviation from the specification that was handled in memory.
+
+    Attributes:
+        byte_offset: offset of the field in the file.
+        field: name of the field in the EDF specification.
+        found: value in the file.
+        used: value used instead.
+    """
 
     byte_offset: int
     field: str
@@ -82,38 +95,43 @@ class EdfIssue:
 
 
 class EdfFile:
-    """An open EDF or BDF file; made by `open_edf`. Reads may come from several threads at once.
+    """An open EDF or BDF file, returned by `open_edf`. Several threads may read from it at once.
 
     Attributes:
-        path: the file.
-        channels: the ordinary signals in file order; annotation signals are in `annotations` only.
-        start_time: local time of the first sample, with its fraction of a second; None where the file has none.
-        patient: the patient field.
-        recording: the recording field.
+        path: path of the file.
+        channels: ordinary signals in file order. Annotation signals appear only in `annotations`.
+        start_time: local time of the first sample, with fractions of a second; None if the file gives none.
+        patient: patient field of the header.
+        recording: recording field of the header.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = fspath(path)
-        self._open: _edf.File | None = _edf.File(self.path)
-        self.patient = self._file.patient
-        self.recording = self._file.recording
-        self.start_time = _start_time(self._file.start, self._file.start_offset)
-        self._record_duration = Fraction(repr(self._file.record_duration))
-        signals = self._file.signals
+        self._core: _edf.File | None = _edf.File(self.path)
+        self.patient = self.core.patient
+        self.recording = self.core.recording
+        self.start_time = _start_time(self.core.start, self.core.start_offset)
+        self._record_duration = Fraction(repr(self.core.record_duration))
+        signals = self.core.signals
         unique = _unique_labels([signal.label for signal in signals])
         self.channels = tuple(self._channel(*each) for each in zip(signals, unique, strict=True))
 
     @property
-    def _file(self) -> _edf.File:
-        if self._open is None:
-            raise ValueError(f"{self.path}: the file is closed")
-        return self._open
+    def core(self) -> _edf.File:
+        """The C++ reader of this file, for C++ code that reads samples without a copy in Python.
+
+        Raises:
+            ValueError: the file is closed.
+        """
+        if self._core is None:
+            raise ValueError(f"{self.path}: file is closed")
+        return self._core
 
     def _channel(self, signal: _edf.Signal, unique_label: str) -> EdfChannel:
         return EdfChannel(
             label=signal.label,
             unique_label=unique_label,
-            name=clean_label(signal.label) or signal.label,
+            name=parse_electrode(signal.label) or signal.label,
             sampling_rate=float(self._rate(signal.samples_per_record)),
             physical_dimension=signal.physical_dimension,
             transducer=signal.transducer,
@@ -129,40 +147,40 @@ class EdfFile:
         return samples_per_record / self._record_duration if self._record_duration else Fraction(0)
 
     def exact_rate(self, channel: int) -> Fraction:
-        """A channel's sampling rate in Hz as the file gives it: samples a data record over its duration."""
+        """Sampling rate of a channel in Hz: samples per data record over the record's duration."""
         return self._rate(self.channels[channel].samples_per_record)
 
     def samples(self, channel: int, gaps: Gaps = "nan") -> int:
-        """Number of samples of a channel: gaps counted, or with ``gaps="join"`` of what is stored."""
-        return self._file.samples(channel, _gaps(gaps))
+        """Number of samples of a channel, including gaps; with ``gaps="join"`` without them."""
+        return self.core.samples(channel, _core_gaps(gaps))
 
     @property
     def format(self) -> str:
-        """``EDF``, ``EDF+``, ``BDF`` or ``BDF+``, as the header says."""
-        return ("BDF" if self._file.is_bdf else "EDF") + ("+" if self._file.is_plus else "")
+        """Format given in the header: ``EDF``, ``EDF+``, ``BDF`` or ``BDF+``."""
+        return ("BDF" if self.core.is_bdf else "EDF") + ("+" if self.core.is_plus else "")
 
     @cached_property
     def duration(self) -> float:
-        """Seconds from the first sample to the end, gaps counted."""
+        """Duration in seconds, including gaps."""
         try:
-            return self._file.duration(_edf.Gaps.nan)
-        except ValueError:  # no certain order of the data records: what is stored
-            return self._file.duration(_edf.Gaps.join)
+            return self.core.duration(_edf.Gaps.nan)
+        except ValueError:  # data records overlap, so their order is uncertain: count the stored samples
+            return self.core.duration(_edf.Gaps.join)
 
     @cached_property
     def is_discontinuous(self) -> bool:
-        """Whether there are gaps between data records."""
-        return self._file.is_discontinuous()
+        """True if there are gaps between data records."""
+        return self.core.is_discontinuous()
 
     @cached_property
     def annotations(self) -> tuple[EdfAnnotation, ...]:
-        """Annotations of all annotation signals by onset, without the time-keeping ones."""
-        return tuple(EdfAnnotation(found.onset, found.duration, found.text) for found in self._file.annotations())
+        """Annotations of all annotation signals, sorted by onset, without time-keeping annotations."""
+        return tuple(EdfAnnotation(a.onset, a.duration, a.text) for a in self.core.annotations())
 
     @cached_property
     def issues(self) -> tuple[EdfIssue, ...]:
-        """Where the file breaks the specification and what was used instead, by place in the file."""
-        return tuple(EdfIssue(i.offset, i.field, i.found, i.used) for i in self._file.issues())
+        """Deviations from the specification and the values used instead, in file order."""
+        return tuple(EdfIssue(i.offset, i.field, i.found, i.used) for i in self.core.issues())
 
     def read(
         self,
@@ -174,63 +192,68 @@ class EdfFile:
         gaps: Gaps = "error",
         threads: int = 0,
     ) -> NDArray[Any]:
-        """Reads samples of channels of one sampling rate.
+        """Reads samples of channels with one sampling rate.
 
         Args:
-            channels: labels, unique labels, names, or positions in `channels`; None is all. A label or name that
-                several channels have is refused: use a unique label or a position.
-            start: s from the recording's start. The samples nearest to start and stop are the first read and the first
-                not read, halves upwards.
-            stop: s; None is the end.
-            dtype: float32 or float64 for physical values in the file's unit, computed in float64; int32 or int16 for
-                digital values (int16 not for BDF).
-            out: array [channel, sample] of this shape and dtype, rows contiguous, to be filled and returned.
-            gaps: what to do where a discontinuous file stores nothing: refuse (``"error"``), give NaN (``"nan"``), or
-                leave the gap out (``"join"``), times then counting what is stored.
-            threads: 0 is as many as the amount of data is worth.
+            channels: labels, unique labels, names, or positions in `channels`; None reads all. If several channels
+                share a label or name, use a unique label or a position.
+            start: seconds from the start of the recording. The sample nearest to `start` is the first one read, the
+                sample nearest to `stop` the first one not read; halves round up.
+            stop: seconds from the start of the recording; None is the end.
+            dtype: float32 or float64 for physical values in the unit of the file, computed in float64; int32 or int16
+                for digital values (no int16 for BDF).
+            out: array [channel, sample] of the result's shape and dtype with contiguous rows; it is filled and
+                returned.
+            gaps: how to treat gaps of a discontinuous file: raise an EdfError (``"error"``), fill with NaN
+                (``"nan"``), or skip them (``"join"``); `start` and `stop` then count only stored samples.
+            threads: number of threads; 0 chooses it from the amount of data.
 
         Returns:
             ndarray [channel, sample].
 
         Raises:
-            ValueError: no such channel, channels of several rates, times outside the recording, `out` does not fit.
-            EdfError: a gap, or a file that has changed since it was opened.
+            ValueError: no such channel, channels with different rates, times outside the recording, or an `out` of
+                another shape or dtype.
+            EdfError: a gap, or the file changed since it was opened.
         """
-        positions = self._positions(channels)
-        wanted = np.dtype(dtype)
-        if wanted.name not in _DTYPES or not wanted.isnative:
-            raise ValueError(f"dtype: found {wanted}, wanted one of {', '.join(_DTYPES)}")
-        if wanted == np.int16 and self._file.is_bdf:
-            raise ValueError("dtype: found int16, wanted int32: BDF has 24-bit samples")
-        if wanted.kind == "i" and gaps == "nan":
-            raise ValueError(f"gaps='nan': found dtype {wanted}, wanted float32 or float64: integers have no NaN")
-        first, count = self._range(positions, start, stop, gaps)
+        positions = self._find_channels(channels)
+        dtype = self._check_dtype(np.dtype(dtype), gaps)
+        first, count = self._sample_range(positions, start, stop, gaps)
         shape = (len(positions), count)
         if out is None:
-            out = np.empty(shape, wanted)
+            out = np.empty(shape, dtype)
         else:
-            _check_out(out, shape, wanted)
+            _check_out(out, shape, dtype)
         if out.size:
-            self._file.read(positions, first, out, _gaps(gaps), threads)
+            self.core.read(positions, first, out, _core_gaps(gaps), threads)
         return out
 
-    def _positions(self, channels: Sequence[str | int] | str | int | None) -> list[int]:
+    def _check_dtype(self, dtype: np.dtype[Any], gaps: Gaps) -> np.dtype[Any]:
+        if dtype.name not in _DTYPES or not dtype.isnative:
+            raise ValueError(f"dtype is {dtype}, expected one of {', '.join(_DTYPES)}")
+        if dtype == np.int16 and self.core.is_bdf:
+            raise ValueError("dtype is int16, expected int32: BDF has 24-bit samples")
+        if dtype.kind == "i" and gaps == "nan":
+            raise ValueError(f"dtype is {dtype}, expected float32 or float64 for gaps='nan': integers have no NaN")
+        return dtype
+
+    def _find_channels(self, channels: Sequence[str | int] | str | int | None) -> list[int]:
         if channels is None:
             channels = range(len(self.channels))
         elif isinstance(channels, (str, int, np.integer)):
             channels = [channels]
-        positions = [self._position(channel) for channel in channels]
+        positions = [self._find_channel(channel) for channel in channels]
         rates = {self.channels[position].sampling_rate for position in positions}
         if len(rates) > 1:
             each = ", ".join(f"{rate:g}" for rate in sorted(rates))
-            raise ValueError(f"{self.path}: channels of several sampling rates ({each} Hz), wanted one rate in a read")
+            raise ValueError(f"{self.path}: channels have sampling rates {each} Hz, expected one rate per read")
         return positions
 
-    def _position(self, channel: str | int) -> int:
+    def _find_channel(self, channel: str | int) -> int:
         if not isinstance(channel, str):
             position = int(channel)
             if not 0 <= position < len(self.channels):
-                raise ValueError(f"{self.path}: channel {position}: wanted a position below {len(self.channels)}")
+                raise ValueError(f"{self.path}: channel {position}: expected a position below {len(self.channels)}")
             return position
         for attribute in ("label", "unique_label", "name"):
             found = [i for i, each in enumerate(self.channels) if getattr(each, attribute) == channel]
@@ -238,35 +261,36 @@ class EdfFile:
                 return found[0]
             if found:
                 unique = ", ".join(f"{self.channels[i].unique_label!r} at {i}" for i in found)
-                raise ValueError(f"{self.path}: channel {channel!r}: several have it, wanted one of {unique}")
-        electrode = clean_label(channel)
-        if electrode not in (None, channel) and not reference_of(channel):
-            return self._position(str(electrode))
+                raise ValueError(f"{self.path}: channel {channel!r} is ambiguous, expected one of {unique}")
+        electrode = parse_electrode(channel)
+        if electrode not in (None, channel) and not parse_reference(channel):
+            return self._find_channel(str(electrode))
         labels = ", ".join(each.label for each in self.channels[:40]) or "none"
-        raise ValueError(f"{self.path}: channel {channel!r}: no such label, found {labels}")
+        raise ValueError(f"{self.path}: no channel {channel!r}; labels in the file: {labels}")
 
-    def _range(self, positions: list[int], start: float, stop: float | None, gaps: Gaps) -> tuple[int, int]:
+    def _sample_range(self, positions: list[int], start: float, stop: float | None, gaps: Gaps) -> tuple[int, int]:
+        """First sample and number of samples to read."""
         if not positions:
             return 0, 0
         available = self.samples(positions[0], gaps)
         rate = self._rate(self.channels[positions[0]].samples_per_record)
-        first = self._sample("start", start, rate, available, gaps)
-        last = available if stop is None else self._sample("stop", stop, rate, available, gaps)
+        first = self._nearest_sample("start", start, rate, available, gaps)
+        last = available if stop is None else self._nearest_sample("stop", stop, rate, available, gaps)
         if last < first:
-            raise ValueError(f"{self.path}: stop: found {stop} s, wanted at least start, {start} s")
+            raise ValueError(f"{self.path}: stop is {stop} s, expected at least start, {start} s")
         return first, last - first
 
-    def _sample(self, name: str, seconds: float, rate: Fraction, available: int, gaps: Gaps) -> int:
-        # After a gap the last sample may stand up to half a sample before the recording's end.
-        end = max(self._file.duration(_gaps(gaps)), float(available / rate) if rate else 0.0)
-        beyond = _SAMPLE_TOLERANCE / float(rate) if rate else 0.0
-        if not -beyond <= seconds <= end + beyond:
-            raise ValueError(f"{self.path}: {name}: found {seconds} s, wanted 0 to {end:g} s")
+    def _nearest_sample(self, name: str, seconds: float, rate: Fraction, available: int, gaps: Gaps) -> int:
+        # After a gap the last sample may end up to half a sample before the recording does.
+        end = max(self.core.duration(_core_gaps(gaps)), float(available / rate) if rate else 0.0)
+        tolerance = _SAMPLE_TOLERANCE / float(rate) if rate else 0.0
+        if not -tolerance <= seconds <= end + tolerance:
+            raise ValueError(f"{self.path}: {name} is {seconds} s, expected 0 to {end:g} s")
         return min(max(math.floor(Fraction(seconds) * rate + Fraction(1, 2)), 0), available)
 
     def close(self) -> None:
-        """Closes the file; reading from it afterwards is a ValueError."""
-        self._open = None
+        """Closes the file; reading from a closed file raises a ValueError."""
+        self._core = None
 
     def __enter__(self) -> EdfFile:
         return self
@@ -284,26 +308,25 @@ class EdfFile:
 
 
 def open_edf(path: str | PathLike[str]) -> EdfFile:
-    """Opens an EDF, EDF+, BDF or BDF+ file; only its header is read.
+    """Opens an EDF, EDF+, BDF or BDF+ file. Reads only the header.
 
-    Malformed fields are mended in memory where their meaning is certain, and listed in `EdfFile.issues`:
+    Malformed fields whose meaning is certain are handled in memory and listed in `EdfFile.issues`:
 
-    - The number of data records is what the file's size says; a cut last record is left out.
-    - The number of signals gives the header's size, or the other way round where that number is unreadable.
-    - Dates and times are read with any separator; a second of 60 is the next minute. Of two dates, the one in EDF+'s
-      recording field counts. Where no date or time of day can be read, the start time is None.
-    - Decimal commas are points, control bytes are blanks; text is ASCII, else UTF-8, else Latin-1.
-    - Where the physical or the digital minimum equals its maximum, or one of them is blank, physical values are the
-      digital ones. Else they lie on the line through both limits, also where a minimum is above its maximum (inverted
-      polarity). Values beyond the limits are kept.
-    - A data record follows its predecessor at once if it starts within half a sample (or 1.1 ms) of its end, or if its
-      onset cannot be read. If records of a discontinuous file start before their predecessors end, it is read with
-      ``gaps="join"`` alone, in file order. In a file said to be continuous, gaps count and such overlaps do not.
-    - Annotations run to the end of their data record at most; those whose onset cannot be read are left out.
+    - The file size gives the number of data records; an incomplete last record is dropped.
+    - The number of signals gives the header size. If that number is unreadable, the header size gives it.
+    - Dates and times may have any separator; a second of 60 is the next minute. If the two dates differ, the one in the
+      EDF+ recording field is used. `start_time` is None if no date or no time of day can be read.
+    - Decimal commas are read as points and control bytes as spaces; text is ASCII, else UTF-8, else Latin-1.
+    - If the physical or digital minimum equals its maximum, or one of the limits is blank, physical values are the
+      digital values. A minimum above its maximum inverts the polarity. Values beyond the limits are kept.
+    - A data record continues the one before if it starts within half a sample (or 1.1 ms) of its end, or if its onset
+      cannot be read. If records of a discontinuous file overlap, the file can be read only with ``gaps="join"``, in
+      file order. In a file marked as continuous, gaps are honoured and overlaps are ignored.
+    - Annotations end with their data record; those whose onset cannot be read are dropped.
 
     Raises:
-        EdfError: the file is not one of these, or its meaning is not certain; the error names file, byte offset, field,
-            value found and value wanted.
+        EdfError: the file is not in one of these formats, or its meaning is uncertain; the error gives the file, byte
+            offset, field, value and expected value.
         OSError: the file cannot be opened.
     """
     return EdfFile(path)
@@ -311,32 +334,32 @@ def open_edf(path: str | PathLike[str]) -> EdfFile:
 
 def _unique_labels(labels: Sequence[str]) -> list[str]:
     repeated = {label for label, count in Counter(labels).items() if count > 1 or not label}
-    taken = set(labels)
-    numbers: Counter[str] = Counter()
+    used = set(labels)
+    counts: Counter[str] = Counter()
     unique = []
     for label in labels:
         name = label
-        while label in repeated and name in taken:
-            numbers[label] += 1
-            name = f"{label}#{numbers[label]}"
+        while label in repeated and name in used:
+            counts[label] += 1
+            name = f"{label}#{counts[label]}"
         unique.append(name)
-        taken.add(name)
+        used.add(name)
     return unique
 
 
-def _gaps(gaps: str) -> _edf.Gaps:
+def _core_gaps(gaps: str) -> _edf.Gaps:
     if gaps not in _GAPS:
-        raise ValueError(f"gaps: found {gaps!r}, wanted 'error', 'nan' or 'join'")
+        raise ValueError(f"gaps is {gaps!r}, expected 'error', 'nan' or 'join'")
     return _GAPS[gaps]
 
 
 def _check_out(out: NDArray[Any], shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ValueError(f"out: found {found}, wanted {dtype} {shape}")
+        raise ValueError(f"out is {found}, expected {dtype} {shape}")
     rows_contiguous = out.shape[1] <= 1 or out.strides[1] == out.itemsize
     if not out.flags.writeable or not rows_contiguous or out.strides[0] % out.itemsize:
-        raise ValueError("out: wanted a writeable array whose rows are contiguous")
+        raise ValueError("out is read-only or not contiguous, expected a writeable array with contiguous rows")
 
 
 def _start_time(start: tuple[int, ...], offset: float) -> datetime | None:

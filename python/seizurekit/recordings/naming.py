@@ -1,4 +1,4 @@
-"""What the name and place of a recording say about it: patient, session and montage."""
+"""Patient, session and montage of a recording, from its file name and folders."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ _STEMS = (
     re.compile(r"(?P<patient>PN[0-9]+)-[0-9.]+"),  # Siena: PN00-1
     re.compile(r"(?P<patient>P_ID[0-9]+)_r[0-9]+"),  # SeizeIT: P_ID10_r5
 )
-_SAME_PATIENT = {"chb21": "chb01"}  # CHB-MIT's README: case 21 is case 1, a year and a half later
+_SAME_PATIENT = {"chb21": "chb01"}  # README of CHB-MIT: case 21 is case 1, a year and a half later
 _MONTAGE = re.compile(r"[0-9]{2}_tcp_\w+")
 
 
 def parse_patient_and_session(folders: Sequence[str], stem: str) -> tuple[str, str]:
-    """The patient and session (``""`` if unknown) of ``folders[0]/folders[1]/…/stem.edf``, folders below the split's.
+    """Patient and session (``""`` if unknown) of the recording ``folders[0]/folders[1]/…/stem.edf`` in a split.
 
-    A stem of a known corpus decides. Otherwise the patient is the first folder: deeper ones may be sessions, and two
-    sessions of one patient must not be taken for two patients. A recording in no folder is a patient of its own.
+    If the stem follows a known corpus, it gives both. Otherwise the patient is the first folder: deeper folders may be
+    sessions, and two sessions of one patient must not count as two patients. A recording in no folder is its own
+    patient.
     """
     for pattern in _STEMS:
         match = pattern.fullmatch(stem)
@@ -32,12 +33,12 @@ def parse_patient_and_session(folders: Sequence[str], stem: str) -> tuple[str, s
 
 
 def parse_montage(folders: Sequence[str]) -> str:
-    """TUSZ's montage, e.g. ``01_tcp_ar``, where the last folder is one; otherwise ``""``."""
+    """TUSZ montage, such as ``01_tcp_ar``, in the name of the last folder; ``""`` if it has none."""
     return folders[-1] if folders and _MONTAGE.fullmatch(folders[-1]) else ""
 
 
 def is_tusz_path(edf: Path) -> bool:
-    """Whether a path ends as TUSZ's do: ``<patient>/<session>_<year>/<montage>/<patient>_<session>_t<nnn>.edf``."""
+    """True for paths ending in ``<patient>/<session>_<year>/<montage>/<patient>_<session>_t<nnn>.edf``."""
     match = _STEMS[0].fullmatch(edf.stem)
     if match is None or len(edf.parts) < 4:
         return False

@@ -1,4 +1,4 @@
-"""Corrected copies of malformed EDF files."""
+"""Repaired copies of malformed EDF files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from seizurekit._core import edf as _edf
 
 @dataclass(frozen=True)
 class Repair:
-    """One field that reads otherwise in the corrected copy.
+    """One field that differs in the repaired copy.
 
     Attributes:
-        byte_offset: where the field starts in the source.
-        field: the field's name in the EDF specification; signals are counted from 1 in file order.
-        found: what the source says.
-        written: what the copy says.
+        byte_offset: offset of the field in the source.
+        field: name of the field in the EDF specification; signals count from 1 in file order.
+        found: value in the source.
+        written: value in the copy.
     """
 
     byte_offset: int
@@ -26,25 +26,26 @@ class Repair:
 
 
 def repair_edf(path: str | PathLike[str], destination: str | PathLike[str]) -> list[Repair]:
-    """Writes a corrected copy of an EDF, EDF+, BDF or BDF+ file, and says what differs.
+    """Writes a repaired copy of an EDF, EDF+, BDF or BDF+ file.
 
-    The copy has the same samples and the same annotations. It is made under a temporary name in the destination's
-    folder and takes the place of what stands there when it is whole; the source is never written.
+    The copy has the same samples and annotations. It is written under a temporary name in the folder of the destination
+    and renamed when it is complete; the source is never written.
 
-    Corrected is what `EdfFile.issues` lists, with these exceptions: a physical minimum above the maximum is lawful
-    and stays; so does what has no correction within its field, such as an annotation whose corrected form is longer
-    than the room for it. An unknown start becomes 1985-01-01 00:00:00, which stands for unknown. Empty labels become
-    ``signal N``, and labels that stand twice get a number.
+    All issues in `EdfFile.issues` are repaired, except: a physical minimum above the maximum, which the specification
+    allows, and an issue whose repair does not fit into its field, such as an annotation that would become too long.
+    An unknown start becomes 1985-01-01 00:00:00, which means unknown. Empty labels become ``signal N``, and repeated
+    labels get a number.
 
     Args:
-        path: the file to correct.
-        destination: where the copy goes; an existing file is replaced.
+        path: file to repair.
+        destination: path of the copy; an existing file is replaced.
 
     Returns:
-        The repairs made, in file order; empty if the copy is the same as the source.
+        Repairs in file order; empty if the copy equals the source.
 
     Raises:
-        EdfError: the file is beyond repair, or `destination` is the file itself, under whatever name.
-        OSError: the file cannot be read, or the copy cannot be written, e.g. for want of room; nothing is left behind.
+        EdfError: the file cannot be repaired, or `destination` is the source file, under any name.
+        OSError: the file cannot be read, or the copy cannot be written, for example because the disk is full; no
+            partial copy is left.
     """
     return [Repair(*fields) for fields in _edf.repair(fspath(path), fspath(destination))]

@@ -118,7 +118,7 @@ def preprocess_edf(edf: EdfFile, chain: Chain | None = None) -> Preprocessed:
     found = plan_preprocessing(edf, chain)
     scales = [_to_microvolts(edf.channels[channel].physical_dimension) for channel in found.channels]
     plan = _plan(found.electrodes, scales, found.rate, chain)
-    signal, mean, std = _signal.run_edf(plan, edf._file, list(found.channels))
+    signal, mean, std = _signal.run_edf(plan, edf.core, list(found.channels))
     return Preprocessed(signal, mean, std, found.interpolated, found.reference)
 
 

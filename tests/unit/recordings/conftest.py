@@ -1,4 +1,4 @@
-"""What the tests of recordings share: a small synthetic corpus, and EDF and BDF files written byte by byte."""
+"""Fixtures for recordings: a small synthetic corpus, and EDF and BDF files written byte by byte."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def small_corpus(small_spec: CorpusSpec, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(params=["EDF", "BDF"])
 def recording(request: pytest.FixtureRequest) -> Recording:
-    """A small recording in each format: what holds for one holds for the other."""
+    """A small recording in each format: both formats must behave the same."""
     return Recording(request.param)
 
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Callable[[EdfBytes | bytes], EdfFile]:
-    """Writes a file and opens it."""
+    """Function that writes a file and opens it."""
 
     def open_written(content: EdfBytes | bytes) -> EdfFile:
         path = tmp_path / "recording.edf"

@@ -1,4 +1,4 @@
-"""Writing csv_bi: what TUSZ's readers and the official scorer expect, whole or not at all."""
+"""Writing csv_bi files in the form that TUSZ's readers and the official scorer expect."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def test_seizures_are_written_with_background_between_them(tmp_path: Path) -> No
             ["TERM,0.0000,30.0000,seiz,1.0000", "TERM,30.0000,60.0000,seiz,1.0000"],
         ),
     ],
-    ids=["none", "all of it", "touching"],
+    ids=["none", "the whole recording", "touching"],
 )
-def test_rows_cover_the_recording_from_end_to_end(events: list[Event], rows: list[str], tmp_path: Path) -> None:
+def test_rows_cover_the_whole_recording(events: list[Event], rows: list[str], tmp_path: Path) -> None:
     write_csv_bi(tmp_path / "a.csv_bi", events, 60.0)
     assert (tmp_path / "a.csv_bi").read_text().splitlines()[6:] == rows
 
@@ -51,18 +51,18 @@ def test_rows_cover_the_recording_from_end_to_end(events: list[Event], rows: lis
 @pytest.mark.parametrize(
     ("events", "duration", "message"),
     [
-        ([Event(10, 20, "bckg")], 60.0, "label: found 'bckg'"),
-        ([Event(10, 70, "seiz")], 60.0, "found 10.0000 to 70.0000 s, wanted it within 0.0000 to 60.0000 s"),
-        ([Event(-1, 7, "seiz")], 60.0, "found -1.0000 to 7.0000"),
-        ([Event(1, 7, "seiz"), Event(6, 9, "seiz")], 60.0, "found 6.0000 to 9.0000 s, wanted it within 7.0000"),
-        ([Event(1, 1.00001, "seiz")], 60.0, "found 1.0000 to 1.0000"),
-        ([Event(math.nan, 7, "seiz")], 60.0, "found nan to 7.0000"),
-        ([], 0.0, "duration: found 0.0"),
-        ([], math.inf, "duration: found inf"),
-        ([], math.nan, "duration: found nan"),
+        ([Event(10, 20, "bckg")], 60.0, "label is 'bckg'"),
+        ([Event(10, 70, "seiz")], 60.0, "seizure is 10.0000 to 70.0000 s, expected within 0.0000 to 60.0000 s"),
+        ([Event(-1, 7, "seiz")], 60.0, "seizure is -1.0000 to 7.0000"),
+        ([Event(1, 7, "seiz"), Event(6, 9, "seiz")], 60.0, "seizure is 6.0000 to 9.0000 s, expected within 7.0000"),
+        ([Event(1, 1.00001, "seiz")], 60.0, "seizure is 1.0000 to 1.0000"),
+        ([Event(math.nan, 7, "seiz")], 60.0, "seizure is nan to 7.0000"),
+        ([], 0.0, "duration is 0.0"),
+        ([], math.inf, "duration is inf"),
+        ([], math.nan, "duration is nan"),
     ],
 )
-def test_what_no_reader_could_take_is_refused_and_nothing_written(
+def test_invalid_events_are_an_error_and_nothing_is_written(
     events: list[Event], duration: float, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message):
@@ -70,9 +70,7 @@ def test_what_no_reader_could_take_is_refused_and_nothing_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.csv_bi"
     path.write_text("old")
 
@@ -86,7 +84,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert path.read_text() == "old"
 
 
-def test_what_is_written_is_what_the_scorers_reference_files_hold(shared_data: Path, tmp_path: Path) -> None:
+def test_the_scorers_reference_files_are_written_byte_for_byte(shared_data: Path, tmp_path: Path) -> None:
     for source in sorted((shared_data / "nedc/random40/ref").glob("*.csv_bi")):
         annotations = read_annotations(source)
         copy = tmp_path / source.name
@@ -98,7 +96,7 @@ ticks = st.lists(st.integers(0, 36_000_000), max_size=20, unique=True).map(sorte
 
 
 @given(ticks, st.floats(0, 1))
-def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, times: list[int], p: float) -> None:
+def test_written_events_are_read_back(tmp_path_factory: pytest.TempPathFactory, times: list[int], p: float) -> None:
     path = tmp_path_factory.mktemp("written") / "a.csv_bi"
     pairs = zip(times[::2], times[1::2], strict=False)
     events = tuple(Event(a / 1e4, b / 1e4, "seiz", "TERM", round(p, 4)) for a, b in pairs)

@@ -1,4 +1,4 @@
-"""Electrode names: what a label names, what it is measured against, and the 19 electrodes among many."""
+"""Parsing electrodes and references from labels, and finding the 19 electrodes of a recording."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seizurekit.errors import ChannelError
-from seizurekit.recordings.channels import CANONICAL_CHANNELS, clean_label, reference_of, select_channels
+from seizurekit.recordings.channels import CANONICAL_CHANNELS, parse_electrode, parse_reference, select_channels
 
 
 def labels_of(path: Path) -> list[str]:
@@ -41,8 +41,8 @@ def labels_of(path: Path) -> list[str]:
     ],
 )
 def test_a_label_names_an_electrode_and_its_reference(label: str, electrode: str, reference: str) -> None:
-    assert clean_label(label) == electrode
-    assert reference_of(label) == reference
+    assert parse_electrode(label) == electrode
+    assert parse_reference(label) == reference
 
 
 @pytest.mark.parametrize(
@@ -51,64 +51,64 @@ def test_a_label_names_an_electrode_and_its_reference(label: str, electrode: str
      "1", "EEG 30-LE", "C33", "Fp10", "AC3", "FP", "EEG", "", "   ", "-", "EDF Annotations", "PHOTIC PH", "EOG C3",
      "A1", "C3-", "C3-X", "Fc1", "T1", "T9", "FP1-REF-0", "EEG A1-REF", "F3 F4", "C3+"],
 )  # fmt: skip
-def test_what_is_no_electrode_against_a_reference_is_none(label: str) -> None:
-    assert clean_label(label) is None
+def test_other_labels_name_no_electrode(label: str) -> None:
+    assert parse_electrode(label) is None
 
 
 @given(st.sampled_from(CANONICAL_CHANNELS), st.sampled_from(["", "-REF", "-LE", "-AR", "-Ref"]), st.randoms())
 def test_case_and_prefix_do_not_matter(name: str, suffix: str, rng: random.Random) -> None:
     label = "".join(rng.choice([c.lower(), c.upper()]) for c in rng.choice(["", "EEG "]) + name + suffix)
-    assert clean_label(label) == name
+    assert parse_electrode(label) == name
 
 
 @given(st.text(max_size=20))
-def test_any_text_is_an_electrode_or_none(label: str) -> None:
-    assert clean_label(label) in {*CANONICAL_CHANNELS, None}
-    assert reference_of(label) == reference_of(label).upper()
+def test_any_text_gives_an_electrode_or_none(label: str) -> None:
+    assert parse_electrode(label) in {*CANONICAL_CHANNELS, None}
+    assert parse_reference(label) == parse_reference(label).upper()
 
 
 @given(st.permutations([f"EEG {name.upper()}-REF" for name in CANONICAL_CHANNELS] + ["EEG EKG1-REF", "IBI", "C3-P3"]))
 def test_the_electrodes_are_found_in_any_order(labels: list[str]) -> None:
     selection = select_channels(labels)
-    assert [clean_label(labels[p]) for p in selection.positions if p is not None] == list(CANONICAL_CHANNELS)
+    assert [parse_electrode(labels[p]) for p in selection.positions if p is not None] == list(CANONICAL_CHANNELS)
     assert (selection.interpolated, selection.reference) == ((), "REF")
 
 
 @pytest.mark.parametrize("missing", [("Fz",), ("Pz",), ("Fz", "Pz")])
-def test_midline_electrodes_that_are_missing_are_to_be_interpolated(missing: tuple[str, ...]) -> None:
+def test_missing_midline_electrodes_are_interpolated(missing: tuple[str, ...]) -> None:
     selection = select_channels([name for name in CANONICAL_CHANNELS if name not in missing])
     assert selection.interpolated == missing
     assert [name for name, p in zip(CANONICAL_CHANNELS, selection.positions, strict=True) if p is None] == list(missing)
 
 
-def test_every_other_missing_electrode_is_named_with_the_labels_found() -> None:
+def test_the_error_lists_missing_electrodes_and_the_labels_of_the_file() -> None:
     labels = [f"EEG {name}-LE" for name in CANONICAL_CHANNELS if name not in {"Cz", "T3", "Fz"}]
     with pytest.raises(ChannelError) as raised:
         select_channels(labels)
     message = str(raised.value)
-    assert "missing: T3, Cz;" in message
+    assert "missing electrodes: T3, Cz;" in message
     assert "Fz" not in message
     assert all(label in message for label in labels)
 
 
-def test_a_recording_without_signals_is_refused() -> None:
-    with pytest.raises(ChannelError, match="labels found: none"):
+def test_a_recording_without_signals_is_an_error() -> None:
+    with pytest.raises(ChannelError, match="labels in the file: none"):
         select_channels([])
 
 
-def test_of_two_signals_of_one_name_the_first_is_taken() -> None:
+def test_the_first_of_two_signals_with_the_same_name_is_selected() -> None:
     assert select_channels([*CANONICAL_CHANNELS, "EEG C3-REF"]).positions == tuple(range(19))
 
 
 @pytest.mark.parametrize("newer_first", [True, False])
-def test_an_older_name_is_taken_before_a_newer_one(newer_first: bool) -> None:
+def test_an_older_name_has_priority_over_a_newer_one(newer_first: bool) -> None:
     labels = ["T7", *CANONICAL_CHANNELS] if newer_first else [*CANONICAL_CHANNELS, "T7"]
     position = select_channels(labels).positions[CANONICAL_CHANNELS.index("T3")]
     assert position is not None
     assert labels[position] == "T3"
 
 
-def test_references_that_differ_are_called_mixed() -> None:
+def test_different_references_are_mixed() -> None:
     labels = [f"{name}-{'REF' if name == 'Cz' else 'LE'}" for name in CANONICAL_CHANNELS]
     assert select_channels(labels).reference == "mixed"
     assert select_channels(list(CANONICAL_CHANNELS)).reference == ""
@@ -131,6 +131,6 @@ def test_recordings_of_other_devices_give_their_electrodes(shared_data: Path, na
     assert None not in select_channels(labels_of(shared_data / "edf" / f"{name}.edf")).positions
 
 
-def test_bipolar_recordings_are_refused(shared_data: Path) -> None:
+def test_a_bipolar_recording_is_an_error(shared_data: Path) -> None:
     with pytest.raises(ChannelError, match="Fp1, F3, C3"):
         select_channels(labels_of(shared_data / "edf" / "chbmit_chb01_01.edf"))

@@ -1,4 +1,4 @@
-"""Finding recordings: TUSZ's tree, other folders, splits, patients, and what is said about what is missing."""
+"""Finding recordings: TUSZ's tree, other folders, splits, patients, and messages about what is missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tusz(split: str, patient: str, session: int = 1, token: int = 0, suffix: str
     return f"{split}/{patient}/s{session:03d}_2010/01_tcp_ar/{patient}_s{session:03d}_t{token:03d}.{suffix}"
 
 
-def test_tusz_tree_gives_split_patient_session_montage_and_annotations(touch: Touch) -> None:
+def test_a_tusz_tree_gives_split_patient_session_montage_and_annotations(touch: Touch) -> None:
     root = touch(tusz("train", "aaaaaaab"), tusz("train", "aaaaaaab", suffix="csv_bi"), tusz("dev", "aaaaaaac", 7, 3))
     first, second = find_recordings(root).recordings
     assert (first.id, first.patient, first.session) == ("aaaaaaab_s001_t000", "aaaaaaab", "s001")
@@ -39,13 +39,13 @@ def test_tusz_tree_gives_split_patient_session_montage_and_annotations(touch: To
     assert (second.id, second.session, second.split, second.annotations) == ("aaaaaaac_s007_t003", "s007", "dev", None)
 
 
-def test_the_folder_above_edf_is_the_same_corpus(touch: Touch) -> None:
+def test_the_parent_folder_of_edf_is_the_same_corpus(touch: Touch) -> None:
     root = touch("edf/" + tusz("train", "a"), "edf/" + tusz("eval", "b"), "DOCS/readme.txt")
     assert find_recordings(root) == find_recordings(root / "edf")
     assert find_recordings(root).root == root / "edf"
 
 
-def test_splits_come_as_train_dev_eval_and_recordings_by_path(touch: Touch) -> None:
+def test_recordings_are_sorted_by_split_and_path(touch: Touch) -> None:
     names = [tusz(s, f"{s}{p}", k, t) for s in ("eval", "dev", "train") for p in "ba" for k in (10, 2) for t in (1, 0)]
     root = touch(*names)
     recordings = find_recordings(root).recordings
@@ -61,8 +61,8 @@ def test_csv_bi_is_preferred_to_csv_and_case_does_not_matter(touch: Touch) -> No
 
 def test_one_message_counts_the_recordings_without_annotations(touch: Touch) -> None:
     root = touch("a.edf", "b.edf", "c.edf", "b.csv_bi")
-    said = [m for m in find_recordings(root).messages if "csv_bi" in m]
-    assert said == [f"recordings without a .csv_bi or .csv file beside them: 2 of 3, first {root}/a.edf"]
+    messages = [m for m in find_recordings(root).messages if "csv_bi" in m]
+    assert messages == [f"recordings without a .csv_bi or .csv file: 2 of 3, first {root}/a.edf"]
 
 
 @pytest.mark.parametrize(
@@ -84,16 +84,16 @@ def test_one_message_counts_the_recordings_without_annotations(touch: Touch) -> 
         ("night.edf", "night", ""),
     ],
 )
-def test_patient_and_session_are_told_from_the_name_or_the_folder(
+def test_patient_and_session_come_from_the_file_name_or_the_folder(
     touch: Touch, name: str, patient: str, session: str
 ) -> None:
     (recording,) = find_recordings(touch(name)).recordings
     assert (recording.patient, recording.session) == (patient, session)
 
 
-@pytest.mark.parametrize(("asked", "name"), [(None, "train"), ("dev", "dev"), ("mine", "mine")])
-def test_any_other_folder_is_one_split_and_says_so(touch: Touch, asked: str | None, name: str) -> None:
-    corpus = find_recordings(touch("p1/a.edf", "p2/b.edf"), asked)
+@pytest.mark.parametrize(("split", "name"), [(None, "train"), ("dev", "dev"), ("mine", "mine")])
+def test_any_other_folder_is_one_split_with_a_message(touch: Touch, split: str | None, name: str) -> None:
+    corpus = find_recordings(touch("p1/a.edf", "p2/b.edf"), split)
     assert corpus.splits == (name,)
     assert any(message.endswith(f"its recordings are one split, {name}") for message in corpus.messages)
 
@@ -101,44 +101,46 @@ def test_any_other_folder_is_one_split_and_says_so(touch: Touch, asked: str | No
 def test_the_folder_of_one_split_keeps_its_name(touch: Touch) -> None:
     root = touch(tusz("train", "a"), tusz("eval", "b"))
     assert find_recordings(root / "eval").splits == ("eval",)
-    with pytest.raises(CorpusError, match="found no split 'train', wanted one of eval"):
+    with pytest.raises(CorpusError, match="no split 'train', expected one of eval"):
         find_recordings(root / "eval", "train")
 
 
-def test_a_split_that_is_asked_for_comes_alone(touch: Touch) -> None:
+def test_a_selected_split_is_returned_alone(touch: Touch) -> None:
     root = touch(tusz("train", "a"), tusz("dev", "b"), tusz("dev", "c"))
     corpus = find_recordings(root, "dev")
     assert [r.patient for r in corpus.recordings] == ["b", "c"]
     assert corpus.recordings == tuple(r for r in find_recordings(root).recordings if r.split == "dev")
 
 
-def test_a_split_that_is_not_there_is_answered_with_those_that_are(touch: Touch) -> None:
-    with pytest.raises(CorpusError, match=r"found no split 'test', wanted one of train, dev$"):
+def test_a_missing_split_is_an_error_that_lists_the_splits(touch: Touch) -> None:
+    with pytest.raises(CorpusError, match=r"no split 'test', expected one of train, dev$"):
         find_recordings(touch(tusz("train", "a"), tusz("dev", "b")), "test")
 
 
 @pytest.mark.parametrize("split", [None, "train", "eval"])
-def test_a_patient_in_two_splits_stops_whichever_split_is_asked_for(touch: Touch, split: str | None) -> None:
+def test_a_patient_in_two_splits_is_an_error_whichever_split_is_selected(touch: Touch, split: str | None) -> None:
     root = touch(tusz("train", "a"), tusz("dev", "a", 2), tusz("train", "b"), tusz("eval", "c"))
-    with pytest.raises(CorpusError, match=r"found a \(train, dev\), wanted each patient in one split only"):
+    with pytest.raises(
+        CorpusError, match=r"more than one split: a \(train, dev\); expected each patient in one split only"
+    ):
         find_recordings(root, split)
 
 
-def test_patients_who_cross_splits_are_all_named() -> None:
+def test_the_error_names_all_patients_in_several_splits() -> None:
     check_patients({"train": ["a", "b", "b"], "dev": ["c"]})
-    with pytest.raises(CorpusError, match=r"found a \(train, eval\); b \(train, dev, eval\), wanted"):
+    with pytest.raises(CorpusError, match=r"a \(train, eval\); b \(train, dev, eval\); expected"):
         check_patients({"train": ["a", "b"], "dev": ["b", "c"], "eval": ["b", "a", "a"]})
 
 
-def test_a_tusz_tree_with_recordings_missing_is_said_to_be_incomplete(touch: Touch) -> None:
+def test_an_incomplete_tusz_tree_is_reported_with_its_counts(touch: Touch) -> None:
     root = touch(tusz("train", "a"), tusz("train", "b"), tusz("dev", "c"))
-    (said,) = (m for m in find_recordings(root).messages if m.startswith("incomplete"))
-    assert said.endswith("v2.0.3 has: train 2 of 4664, dev 1 of 1832, eval 0 of 865")
-    (said,) = (m for m in find_recordings(root, "dev").messages if m.startswith("incomplete"))
-    assert said.endswith("v2.0.3 has: dev 1 of 1832")
+    (message,) = (m for m in find_recordings(root).messages if m.startswith("incomplete"))
+    assert message.endswith("v2.0.3: train 2 of 4664, dev 1 of 1832, eval 0 of 865")
+    (message,) = (m for m in find_recordings(root, "dev").messages if m.startswith("incomplete"))
+    assert message.endswith("v2.0.3: dev 1 of 1832")
 
 
-def test_a_whole_tusz_tree_and_other_layouts_are_not_called_incomplete(
+def test_a_complete_tusz_tree_and_other_layouts_are_not_reported_as_incomplete(
     touch: Touch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(RELEASE_RECORDINGS, "train", 2)
@@ -150,64 +152,66 @@ def test_a_whole_tusz_tree_and_other_layouts_are_not_called_incomplete(
     assert not any("incomplete" in m for m in find_recordings(touch("other/p/x.edf").joinpath("other")).messages)
 
 
-def test_recordings_in_anothers_folder_are_said_and_their_names_decide(touch: Touch) -> None:
+def test_recordings_in_another_patients_folder_are_reported_and_keep_the_patient_in_their_name(touch: Touch) -> None:
     root = touch(tusz("train", "a"), "train/a/s001_2010/01_tcp_ar/b_s001_t000.edf")
     corpus = find_recordings(root)
     assert {r.patient for r in corpus.recordings} == {"a", "b"}
-    assert any("outside TUSZ's layout, whose names decide: 1, first" in message for message in corpus.messages)
+    assert any(
+        "outside TUSZ's layout, patient read from the file name: 1, first" in message for message in corpus.messages
+    )
 
 
-def test_recordings_beside_the_splits_are_left_out_and_counted(touch: Touch) -> None:
+def test_recordings_outside_the_splits_are_skipped_and_counted(touch: Touch) -> None:
     corpus = find_recordings(touch(tusz("train", "a"), "old/b.edf", "c.edf"))
     assert [r.patient for r in corpus.recordings] == ["a"]
-    assert "recordings beside the folders train left out: 2" in corpus.messages
+    assert "recordings outside the folders train skipped: 2" in corpus.messages
 
 
-def test_names_that_repeat_are_told_apart_by_their_folders(touch: Touch) -> None:
+def test_recordings_with_the_same_name_get_ids_with_their_folders(touch: Touch) -> None:
     corpus = find_recordings(touch("p1/01.edf", "p2/01.edf", "p2/02.edf"))
     assert [r.id for r in corpus.recordings] == ["p1-01", "p2-01", "02"]
-    assert any("told apart by path: 2, first" in message for message in corpus.messages)
+    assert any("id made from the path: 2, first" in message for message in corpus.messages)
 
 
-def test_two_recordings_of_one_name_in_one_folder_are_refused(touch: Touch) -> None:
-    with pytest.raises(CorpusError, match=r"a\.bdf and .*a\.edf, wanted one recording of the id 'a'"):
+def test_two_recordings_with_one_name_in_one_folder_are_an_error(touch: Touch) -> None:
+    with pytest.raises(CorpusError, match=r"a\.bdf and .*a\.edf have the same id 'a', expected one recording per id"):
         find_recordings(touch("a.edf", "a.bdf"))
 
 
-def test_ids_do_not_depend_on_the_split_asked_for(touch: Touch) -> None:
+def test_ids_do_not_depend_on_the_selected_split(touch: Touch) -> None:
     root = touch("train/p/01.edf", "dev/q/01.edf")
     assert [r.id for r in find_recordings(root, "dev").recordings] == ["dev-q-01"]
 
 
 @pytest.mark.parametrize(
-    ("make", "found"),
+    ("make", "problem"),
     [
-        (lambda p: p, "found nothing"),
-        (lambda p: p.write_text(""), "found a file"),
-        (lambda p: p.mkdir(), r"found no \.edf or \.bdf file"),
-        (lambda p: (p / "train" / "x").mkdir(parents=True), r"found no \.edf or \.bdf file"),
+        (lambda p: p, "no such folder"),
+        (lambda p: p.write_text(""), "not a folder"),
+        (lambda p: p.mkdir(), r"no \.edf or \.bdf file"),
+        (lambda p: (p / "train" / "x").mkdir(parents=True), r"no \.edf or \.bdf file"),
     ],
-    ids=["nothing", "a file", "empty", "empty splits"],
+    ids=["missing", "a file", "empty", "empty splits"],
 )
-def test_a_folder_that_is_no_corpus_is_refused_in_one_line(
-    tmp_path: Path, make: Callable[[Path], object], found: str
+def test_a_folder_without_recordings_is_an_error_of_one_line(
+    tmp_path: Path, make: Callable[[Path], object], problem: str
 ) -> None:
     make(tmp_path / "corpus")
-    with pytest.raises(CorpusError, match=found) as raised:
+    with pytest.raises(CorpusError, match=problem) as raised:
         find_recordings(tmp_path / "corpus")
     assert str(tmp_path / "corpus") in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_limiting_takes_the_first_of_each_split(touch: Touch) -> None:
+def test_limit_keeps_the_first_recordings_of_each_split(touch: Touch) -> None:
     corpus = find_recordings(touch(*(tusz(s, f"{s}{p}") for s in ("train", "dev") for p in "abc")))
     assert [r.patient for r in corpus.limit(2).recordings] == ["traina", "trainb", "deva", "devb"]
     assert corpus.limit(9) == corpus
-    with pytest.raises(ValueError, match="found 0, wanted at least 1"):
+    with pytest.raises(ValueError, match="is 0, expected at least 1"):
         corpus.limit(0)
 
 
-def test_the_shared_tusz_samples_are_found_whole(shared_data: Path) -> None:
+def test_all_shared_tusz_samples_are_found(shared_data: Path) -> None:
     corpus = find_recordings(shared_data / "tusz")
     assert len(corpus.recordings) == 41
     assert all(r.annotations == r.edf.with_suffix(".csv_bi") for r in corpus.recordings)

@@ -1,4 +1,4 @@
-"""Walking folders: links, circles, folders that cannot be read, and hidden files."""
+"""Walking folders: links, circular links, folders that cannot be read, and hidden files."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("target", [".", "p1", "..", "/", "a_circle"])
-def test_links_in_a_circle_end(root: Path, target: str) -> None:
+def test_circular_links_end(root: Path, target: str) -> None:
     (root / "a_circle").symlink_to(target, target_is_directory=True)
     (root / "p1" / "up").symlink_to("../..", target_is_directory=True)
-    (root.parent / "beside.edf").touch()
+    (root.parent / "outside.edf").touch()
     assert names(root) == ["p1/a.edf"]
 
 
@@ -42,35 +42,35 @@ def test_a_link_to_a_folder_elsewhere_is_followed(root: Path, tmp_path: Path) ->
     assert names(root) == ["p0/b.edf", "p1/a.edf"]
 
 
-def test_a_folder_that_is_linked_to_is_read_once_by_its_own_path(root: Path) -> None:
+def test_a_linked_folder_is_read_once_under_its_own_path(root: Path) -> None:
     (root / "a_link").symlink_to("p1")
     found, messages = find_edf_files(root)
     assert [file.folders for file in found] == [("p1",)]
-    assert messages == [f"link left out, its folder is read elsewhere: {root}/a_link"]
+    assert messages == [f"link skipped, its folder is already read: {root}/a_link"]
 
 
-def test_a_corpus_that_is_a_link_itself_is_read(root: Path, tmp_path: Path) -> None:
+def test_a_corpus_folder_may_be_a_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(root)
     assert names(tmp_path / "link") == ["p1/a.edf"]
 
 
-def test_linked_recordings_are_found_and_links_to_nothing_are_said(root: Path) -> None:
+def test_linked_recordings_are_found_and_broken_links_are_reported(root: Path) -> None:
     (root / "b.edf").symlink_to("p1/a.edf")
     (root / "c.edf").symlink_to("nowhere")
     (root / "d.edf").mkdir()
     found, messages = find_edf_files(root)
     assert [file.path.name for file in found] == ["b.edf", "a.edf"]
-    assert messages == [f"link to nothing, or no file, left out: {root}/c.edf"]
+    assert messages == [f"skipped, broken link or not a file: {root}/c.edf"]
 
 
-def test_hidden_files_and_folders_are_passed_over(root: Path) -> None:
+def test_hidden_files_and_folders_are_skipped(root: Path) -> None:
     (root / "p1" / "._a.edf").touch()
     (root / ".trash").mkdir()
     (root / ".trash" / "b.edf").touch()
     assert names(root) == ["p1/a.edf"]
 
 
-def test_a_folder_that_cannot_be_read_is_left_out_and_said(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_skipped_with_a_message(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "p2").mkdir()
     scandir = os.scandir
 
@@ -84,10 +84,10 @@ def test_a_folder_that_cannot_be_read_is_left_out_and_said(root: Path, monkeypat
     monkeypatch.setattr(os, "scandir", denied)
     corpus = find_recordings(root)
     assert len(corpus.recordings) == 1
-    assert f"folder left out: {root}/p2: Permission denied" in corpus.messages
+    assert f"folder skipped: {root}/p2: Permission denied" in corpus.messages
 
 
-def test_where_nothing_could_be_read_the_refusal_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_folder_can_be_read_the_error_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(_: Path) -> Any:
         raise PermissionError(13, "Permission denied")
 

@@ -30,7 +30,7 @@ def test_float32_holds_every_digital_value_exactly(opened: Open) -> None:
 
 def test_sixteen_bit_integers_are_refused(opened: Open) -> None:
     edf = opened(Recording("BDF").plain())
-    with pytest.raises(ValueError, match="found int16, wanted int32: BDF has 24-bit samples"):
+    with pytest.raises(ValueError, match="dtype is int16, expected int32: BDF has 24-bit samples"):
         edf.read([0], dtype="int16")
 
 

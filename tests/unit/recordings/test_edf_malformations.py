@@ -90,7 +90,7 @@ def test_duplicate_labels_are_listed_and_reached_by_position_or_unique_label(
     assert [channel.unique_label for channel in edf.channels] == ["T8-P8#1", "T8-P8#2", "IBI"]
     assert np.array_equal(edf.read([1], dtype="int32"), edf.read("T8-P8#2", dtype="int32"))
     assert np.array_equal(edf.read([1], dtype="int32"), recording.digital[1].reshape(1, -1))
-    with pytest.raises(ValueError, match=r"several have it.*'T8-P8#1' at 0, 'T8-P8#2' at 1"):
+    with pytest.raises(ValueError, match=r"is ambiguous, expected one of 'T8-P8#1' at 0, 'T8-P8#2' at 1"):
         edf.read("T8-P8")
 
 

@@ -1,4 +1,4 @@
-"""A synthetic corpus as a folder: its layout, its list, that it repeats, and that it spares what is there."""
+"""A synthetic corpus on disk: layout, file list, reproducibility, and respect for existing files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TINY = {"seed": 5, "train_patients": 1, "dev_patients": 1, "eval_patients": 0, "
 DEMO = CorpusSpec(seed=0, train_patients=40, dev_patients=15, eval_patients=6, minutes=10.0, broken=0)
 
 
-def content(folder: Path) -> dict[str, str]:
+def digests(folder: Path) -> dict[str, str]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -38,21 +38,21 @@ def test_the_same_seed_gives_the_same_bytes_with_any_number_of_workers(
     tiny: Path, workers: int, tmp_path: Path
 ) -> None:
     write_synthetic_corpus(tmp_path / "again", **TINY, workers=workers)
-    assert content(tmp_path / "again") == content(tiny)
+    assert digests(tmp_path / "again") == digests(tiny)
 
 
 def test_another_seed_gives_other_recordings(tiny: Path, tmp_path: Path) -> None:
     write_synthetic_corpus(tmp_path / "other", **{**TINY, "seed": 6})
-    assert not set(content(tiny).values()) & set(content(tmp_path / "other").values())
+    assert not set(digests(tiny).values()) & set(digests(tmp_path / "other").values())
 
 
 def test_a_patients_recordings_do_not_depend_on_how_many_patients_there_are(tiny: Path, tmp_path: Path) -> None:
     write_synthetic_corpus(tmp_path / "more", **{**TINY, "eval_patients": 1})
-    more = content(tmp_path / "more")
-    assert all(more[path] == digest for path, digest in content(tiny).items() if path != "synthetic.json")
+    more = digests(tmp_path / "more")
+    assert all(more[path] == digest for path, digest in digests(tiny).items() if path != "synthetic.json")
 
 
-def test_files_lie_in_the_layout_of_tusz(small_corpus: Path) -> None:
+def test_files_are_in_tuszs_layout(small_corpus: Path) -> None:
     for path in small_corpus.rglob("*.csv_bi"):
         split, patient, session, montage, name = path.relative_to(small_corpus).parts
         assert split in SPLITS
@@ -66,14 +66,14 @@ def test_files_lie_in_the_layout_of_tusz(small_corpus: Path) -> None:
         assert path.with_suffix(".csv").is_file()
 
 
-def test_no_patient_is_in_two_splits_and_no_path_comes_twice() -> None:
+def test_no_patient_is_in_two_splits_and_paths_are_unique() -> None:
     plans = plan_corpus(DEMO)
     splits = {(plan.patient.name, plan.patient.split) for plan in plans}
     assert len(splits) == len({name for name, _ in splits}) == 61
     assert len({plan.path for plan in plans}) == len(plans)
 
 
-def test_the_list_names_every_edf_file_and_what_is_wrong_with_it(small_corpus: Path) -> None:
+def test_the_file_list_has_every_edf_file_and_its_fault(small_corpus: Path) -> None:
     listing = json.loads((small_corpus / "synthetic.json").read_text())
     listed = [entry["path"] for entry in listing["recordings"] + listing["broken"]]
     assert sorted(listed) == sorted(str(path.relative_to(small_corpus)) for path in small_corpus.rglob("*.edf"))
@@ -81,7 +81,7 @@ def test_the_list_names_every_edf_file_and_what_is_wrong_with_it(small_corpus: P
     assert len(listing["broken"]) == 3
 
 
-def test_the_demonstration_has_every_malformation_reference_and_rate() -> None:
+def test_the_demo_corpus_has_every_malformation_reference_and_rate() -> None:
     plans = plan_corpus(DEMO)
     assert {plan.malformation for plan in plans} == {None, *MALFORMATIONS}
     assert {plan.session.reference for plan in plans} == {"REF", "LE"}
@@ -90,7 +90,7 @@ def test_the_demonstration_has_every_malformation_reference_and_rate() -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_seizures_are_many_lie_apart_and_end_before_the_recording(seed: int) -> None:
+def test_there_are_many_separate_seizures_that_end_before_their_recording(seed: int) -> None:
     plans = plan_corpus(CorpusSpec(seed, 24, 8, 4, 12.0, 0))
     counts = Counter(plan.patient.split for plan in plans for _ in plan.seizures)
     assert counts["train"] >= 60
@@ -102,23 +102,23 @@ def test_seizures_are_many_lie_apart_and_end_before_the_recording(seed: int) -> 
         assert all(seizure.stop - seizure.start >= 6.0 for seizure in plan.seizures)
 
 
-def test_a_corpus_cut_short_is_completed_and_what_is_there_is_not_touched(tiny: Path, tmp_path: Path) -> None:
+def test_an_incomplete_corpus_is_completed_and_existing_files_are_kept(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "corpus"
     write_synthetic_corpus(out, **TINY)
-    gone, kept = sorted(out.rglob("*.edf"))[0], sorted(out.rglob("*.edf"))[-1]
-    gone.unlink()
+    removed, kept = sorted(out.rglob("*.edf"))[0], sorted(out.rglob("*.edf"))[-1]
+    removed.unlink()
     kept.write_bytes(b"edited by its owner")
     write_synthetic_corpus(out, **TINY)
-    changed = {path for path, digest in content(out).items() if content(tiny)[path] != digest}
+    changed = {path for path, digest in digests(out).items() if digests(tiny)[path] != digest}
     assert changed == {str(kept.relative_to(out))}
 
 
 @pytest.mark.parametrize("change", [{"seed": 6}, {"minutes": 2.0}, {"train_patients": 2}, {"broken": 1}])
-def test_a_corpus_of_other_options_is_refused_and_not_touched(change: dict[str, int], tiny: Path) -> None:
-    before = content(tiny)
-    with pytest.raises(CorpusError, match="found a synthetic corpus made from"):
+def test_a_corpus_with_other_options_is_an_error_and_stays_unchanged(change: dict[str, int], tiny: Path) -> None:
+    before = digests(tiny)
+    with pytest.raises(CorpusError, match="synthetic corpus was made from"):
         write_synthetic_corpus(tiny, **{**TINY, **change})
-    assert content(tiny) == before
+    assert digests(tiny) == before
 
 
 def foreign_file(out: Path) -> None:
@@ -131,29 +131,31 @@ def foreign_list(out: Path) -> None:
     (out / "synthetic.json").write_text("[1, 2]")
 
 
-def file_in_its_place(out: Path) -> None:
+def file_at_its_path(out: Path) -> None:
     out.write_text("mine")
 
 
-@pytest.mark.parametrize("occupy", [foreign_file, foreign_list, file_in_its_place])
-def test_what_is_not_a_synthetic_corpus_is_refused_and_not_touched(occupy: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize("occupy", [foreign_file, foreign_list, file_at_its_path])
+def test_a_folder_with_other_files_is_an_error_and_stays_unchanged(occupy: object, tmp_path: Path) -> None:
     assert callable(occupy)
     occupy(tmp_path / "out")
-    before = content(tmp_path)
+    before = digests(tmp_path)
     with pytest.raises(CorpusError, match="out"):
         write_synthetic_corpus(tmp_path / "out", **TINY)
-    assert content(tmp_path) == before
+    assert digests(tmp_path) == before
 
 
 @pytest.fixture
-def room_for_100_kb() -> Iterator[None]:
+def files_limited_to_100_kb() -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_full_disk_names_the_file_and_leaves_no_part_of_it(room_for_100_kb: None, tmp_path: Path) -> None:
+def test_the_error_of_a_full_disk_names_the_file_and_no_partial_file_is_left(
+    files_limited_to_100_kb: None, tmp_path: Path
+) -> None:
     with pytest.raises(OSError, match=r"\.edf"):
         write_synthetic_corpus(tmp_path / "out", **TINY, workers=2)
     assert not list(tmp_path.rglob("*.tmp"))
@@ -165,11 +167,13 @@ def test_a_full_disk_names_the_file_and_leaves_no_part_of_it(room_for_100_kb: No
     [({"seed": -1}, "seed"), ({"minutes": 0.5}, "minutes"), ({"minutes": float("nan")}, "minutes"),
      ({"workers": 0}, "workers"), ({"train_patients": 0, "broken": 1}, "broken")],
 )  # fmt: skip
-def test_an_argument_out_of_range_is_named(arguments: dict[str, float], field: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"{field}: found"):
+def test_an_argument_out_of_range_is_named_in_the_error(
+    arguments: dict[str, float], field: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=f"{field} is"):
         write_synthetic_corpus(tmp_path / "out", **{**TINY, **arguments})
     assert not (tmp_path / "out").exists()
 
 
-def test_a_synthetic_corpus_is_not_called_an_incomplete_tusz(small_corpus: Path) -> None:
+def test_a_synthetic_corpus_is_not_reported_as_an_incomplete_tusz(small_corpus: Path) -> None:
     assert not any("incomplete" in message for message in find_recordings(small_corpus).messages)

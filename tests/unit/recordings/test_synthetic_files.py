@@ -1,4 +1,4 @@
-"""Synthetic EDF and annotation files, read by other readers."""
+"""Synthetic EDF and annotation files, opened in other readers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_well_formed_files_open_in_edfio_and_pyedflib_with_the_same_samples(smal
                 np.testing.assert_allclose(reader.readSignal(position), signal.data, rtol=1e-12, atol=1e-9)
 
 
-def test_potentials_are_of_the_size_of_an_eeg_and_clear_of_the_amplifiers_limits(small_corpus: Path) -> None:
+def test_potentials_have_the_amplitude_of_eeg_and_stay_below_the_amplifiers_limits(small_corpus: Path) -> None:
     for path, _ in well_formed(small_corpus):
         for signal in edfio.read_edf(path).signals[:17]:
             assert signal.physical_dimension == "uV"
@@ -56,7 +56,7 @@ def test_potentials_are_of_the_size_of_an_eeg_and_clear_of_the_amplifiers_limits
             assert np.abs(signal.data).max() < 0.9 * signal.physical_max
 
 
-def test_notes_stand_in_the_annotation_signal_where_they_begin() -> None:
+def test_notes_are_in_the_annotation_signal_at_their_onset() -> None:
     notes = [(0.0, "recording starts"), (1.25, "chewing")]
     header = FileHeader("X X X X", "Startdate 01-FEB-2010 X X X", "01.02.10", "09.30.00", plus=True)
     signals = [SignalHeader("EEG CZ-REF", 4), ANNOTATIONS]
@@ -66,30 +66,30 @@ def test_notes_stand_in_the_annotation_signal_where_they_begin() -> None:
     assert [(note.onset, note.text) for note in edf.annotations] == notes
 
 
-def test_notes_that_do_not_fit_into_a_record_are_refused() -> None:
+def test_notes_that_do_not_fit_into_a_record_are_an_error() -> None:
     with pytest.raises(ValueError, match="record 1"):
         encode_annotations([(1.5, "x" * 100)], 2)
 
 
-def test_a_recordings_notes_tell_of_artefacts_and_not_of_seizures(small_corpus: Path) -> None:
+def test_annotations_in_the_edf_name_artefacts_and_no_seizures(small_corpus: Path) -> None:
     for path, _ in well_formed(small_corpus):
         assert {note.text for note in edfio.read_edf(path).annotations} <= {"recording starts", *KINDS}
 
 
-def test_values_become_the_nearest_digital_ones_within_the_limits() -> None:
+def test_values_are_rounded_to_the_nearest_digital_value_within_the_limits() -> None:
     header = SignalHeader("EEG CZ-REF", 4, physical_min="-100", physical_max="100", digital_min=-1000, digital_max=1000)
     out = np.empty((1, 4), np.int16)
     digitise(np.array([0.26, -0.26, 1e6, -1e6], np.float32), header, out)
     assert out.tolist() == [[3, -3, 1000, -1000]]
 
 
-def test_a_header_field_too_long_is_refused() -> None:
+def test_a_header_field_that_is_too_long_is_an_error() -> None:
     header = FileHeader("X" * 81, "", "01.02.10", "09.30.00", plus=False)
     with pytest.raises(ValueError, match="at most 80"):
         encode_header(header, [], 1)
 
 
-def test_csv_bi_has_each_seizure_once_and_background_between(small_corpus: Path, small_spec: CorpusSpec) -> None:
+def test_csv_bi_has_each_seizure_once_with_background_between(small_corpus: Path, small_spec: CorpusSpec) -> None:
     plans = plan_corpus(small_spec)
     assert any(plan.seizures for plan in plans)
     for plan in plans:
@@ -102,48 +102,47 @@ def test_csv_bi_has_each_seizure_once_and_background_between(small_corpus: Path,
         assert all(before.stop == after.start for before, after in pairwise(found.events))
 
 
-def test_csv_has_the_montages_channels_and_the_types_of_the_seizures(plans: tuple[RecordingPlan, ...]) -> None:
+def test_csv_has_the_channels_of_the_montage_and_the_seizure_types(plans: tuple[RecordingPlan, ...]) -> None:
     for plan in plans:
         found = parse_annotations(encode_csv(plan), "recording.csv")
         assert found.messages == ()
         channels = {event.channel for event in found.events}
         assert len(channels) == (20 if plan.session.montage == "03_tcp_ar_a" else 22)
-        united = found.seizures()
-        assert [(e.start, e.stop, e.label) for e in united] == [(s.start, s.stop, s.label) for s in plan.seizures]
+        seizures = found.seizures()
+        assert [(e.start, e.stop, e.label) for e in seizures] == [(s.start, s.stop, s.label) for s in plan.seizures]
 
 
 def test_a_focal_seizure_spreads_over_neighbouring_channels(plans: tuple[RecordingPlan, ...]) -> None:
     focal = [seizure for plan in plans for seizure in plan.seizures if not seizure.generalised]
     assert focal
     for seizure in focal:
-        joins = seizure.onsets()
-        assert np.nanmin(joins) == seizure.start
-        assert np.count_nonzero(joins == seizure.start) == 1
-        assert np.count_nonzero(np.isfinite(joins)) > 1
+        onsets = seizure.onsets()
+        assert np.nanmin(onsets) == seizure.start
+        assert np.count_nonzero(onsets == seizure.start) == 1
+        assert np.count_nonzero(np.isfinite(onsets)) > 1
 
 
-def two_signal_file() -> bytearray:
+def four_signal_file() -> bytes:
     header = FileHeader("P X X P", "Startdate 01-FEB-2010 X X X", "01.02.10", "09.30.00", plus=False)
-    ranged = {"physical_min": "-100.50", "physical_max": "100.500", "digital_min": -1000, "digital_max": 1000}
     labels = ("EEG CZ-REF", "EEG EKG1-REF", "EEG 31-REF", "EEG 32-REF")
-    signals = [SignalHeader(label, 4, **ranged) for label in labels]
-    return bytearray(encode_header(header, signals, 3) + np.arange(48, dtype="<i2").tobytes())
+    signals = [
+        SignalHeader(label, 4, physical_min="-100.50", physical_max="100.500", digital_min=-1000, digital_max=1000)
+        for label in labels
+    ]
+    return encode_header(header, signals, 3) + np.arange(48, dtype="<i2").tobytes()
 
 
 @pytest.mark.parametrize("name", MALFORMATIONS)
-def test_a_malformation_changes_the_file_and_leaves_the_samples_before_the_last_record(name: str) -> None:
-    edf, before = two_signal_file(), two_signal_file()
-    malform(edf, name)
+def test_a_malformation_keeps_the_samples_before_the_last_record(name: str) -> None:
+    before = four_signal_file()
+    edf = malform(before, name)
     assert edf != before
     assert edf[256 * 5 : 256 * 5 + 64] == before[256 * 5 : 256 * 5 + 64]
     assert (len(edf) < len(before)) == (name == "last record cut")
 
 
-def test_malformations_are_what_they_are_called() -> None:
-    found = {}
-    for name in MALFORMATIONS:
-        found[name] = two_signal_file()
-        malform(found[name], name)
+def test_malformations_do_what_their_names_say() -> None:
+    found = {name: malform(four_signal_file(), name) for name in MALFORMATIONS}
     assert found["start date with colons"][168:176] == b"01:02:10"
     assert found["start time with colons"][176:184] == b"09:30:00"
     assert found["record count -1"][236:244] == b"-1      "
@@ -159,7 +158,7 @@ def test_malformations_are_what_they_are_called() -> None:
     assert limits[40:48] == b"-100.50 "
 
 
-def test_broken_files_open_in_no_reader(small_corpus: Path) -> None:
+def test_unreadable_files_do_not_open_in_edfio(small_corpus: Path) -> None:
     for entry in json.loads((small_corpus / "synthetic.json").read_text())["broken"]:
         with pytest.raises((ValueError, OSError, EOFError)):
             edfio.read_edf(small_corpus / entry["path"])

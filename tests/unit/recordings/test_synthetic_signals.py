@@ -1,4 +1,4 @@
-"""Synthetic EEG as a signal: its spectra, and what tells seizures from background and from mimics."""
+"""Synthetic signals: spectra, and the differences between seizures, background and mimics."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def focal(**changes: float) -> Seizure:
     return replace(seizure, **changes)
 
 
-def alone(seizure: Seizure) -> Float32:
+def only(seizure: Seizure) -> Float32:
     potentials = np.zeros((len(ELECTRODES), SAMPLES), np.float32)
     add_seizure(np.random.default_rng(2), seizure, 15.0, potentials, RATE)
     return potentials
@@ -74,13 +74,13 @@ def test_the_power_of_coloured_noise_falls_with_its_exponent(exponent: float) ->
     assert noise.dtype == np.float32
 
 
-def test_band_noise_keeps_to_its_band() -> None:
+def test_band_noise_stays_within_its_band() -> None:
     noise = band_noise(np.random.default_rng(0), 1, SAMPLES, RATE, 20.0, 40.0)[0]
     assert power_between(noise, 22.0, 38.0) > 1000 * power_between(noise, 0.0, 8.0)
     assert power_between(noise, 22.0, 38.0) > 100 * power_between(noise, 90.0, 120.0)
 
 
-def test_a_rhythm_that_comes_and_goes_is_sometimes_there_and_sometimes_not() -> None:
+def test_an_intermittent_rhythm_is_on_for_the_expected_share_of_time() -> None:
     level = on_and_off(np.random.default_rng(0), 30 * SAMPLES, RATE, on=5.0, off=15.0)
     assert level.min() == 0.0
     assert level.max() == 1.0
@@ -92,21 +92,21 @@ def test_the_background_is_1_over_f_with_alpha_at_the_back_of_the_head(patient: 
     band = (frequency > 2.0) & (frequency < 35.0) & ((frequency < 7.0) | (frequency > 13.0))
     slope = np.polyfit(np.log(frequency[band]), np.log(power[at("C3"), band]), 1)[0]
     assert -2.2 < slope < -0.9
-    alpha, beside = patient.alpha_hz, patient.alpha_hz * 1.8
+    alpha, above = patient.alpha_hz, patient.alpha_hz * 1.8
     rise = {}
     for name in ("O1", "FP1"):
         trace = quiet[at(name)]
-        rise[name] = power_between(trace, alpha - 1, alpha + 1) / power_between(trace, beside, beside + 3)
+        rise[name] = power_between(trace, alpha - 1, alpha + 1) / power_between(trace, above, above + 3)
     assert rise["O1"] > 4 * rise["FP1"]
 
 
-def test_neighbouring_electrodes_see_much_the_same_and_distant_ones_do_not(quiet: Float32) -> None:
+def test_neighbouring_electrodes_correlate_more_than_distant_ones(quiet: Float32) -> None:
     correlation = np.corrcoef(quiet)
     assert correlation[at("F3"), at("C3")] > correlation[at("F3"), at("O2")] + 0.2
     np.testing.assert_allclose(np.linalg.norm(cortical_field(16), axis=1), 1.0, rtol=1e-5)
 
 
-def test_left_and_right_electrodes_lie_mirrored() -> None:
+def test_left_and_right_electrodes_are_symmetric() -> None:
     pairs = {
         "FP1": "FP2",
         "F7": "F8",
@@ -124,19 +124,19 @@ def test_left_and_right_electrodes_lie_mirrored() -> None:
     assert np.argsort(distances("F3"))[0] == at("F3")
 
 
-def test_artefacts_bring_mains_hum_blinks_and_drift(patient: Patient) -> None:
+def test_artefacts_include_mains_hum_blinks_and_drift(patient: Patient) -> None:
     potentials = np.zeros((len(ELECTRODES), SAMPLES), np.float32)
     add_artefacts(np.random.default_rng(3), replace(patient, blinks=15.0), potentials, RATE)
-    line, beside = (
+    mains, nearby = (
         np.median([power_between(x, low, high) for x in potentials]) for low, high in ((59.7, 60.3), (63, 67))
     )
-    assert line > 20 * beside
+    assert mains > 20 * nearby
     assert np.ptp(potentials[at("FP1")]) > 50.0
     assert np.abs(potentials.mean(axis=1)).max() > 50.0
 
 
-def test_a_seizure_stays_within_its_times_but_for_the_slow_waves_after_it() -> None:
-    potentials = alone(focal())
+def test_only_slow_waves_outlast_a_seizure() -> None:
+    potentials = only(focal())
     assert not potentials[:, : 30 * RATE].any()
     after = potentials[at("T3"), 90 * RATE : 100 * RATE]
     assert power_between(after, 0.5, 3.0) > 50 * power_between(after, 6.0, 20.0)
@@ -144,7 +144,7 @@ def test_a_seizure_stays_within_its_times_but_for_the_slow_waves_after_it() -> N
 
 
 def test_a_seizure_slows_grows_and_spreads() -> None:
-    potentials = alone(focal())
+    potentials = only(focal())
     early, late = (potentials[at("T3"), a * RATE : (a + 8) * RATE] for a in (30, 80))
     peaks = [spectrum(part)[0][np.argmax(spectrum(part)[1])] for part in (early, late)]
     assert peaks[0] > 5.0
@@ -155,14 +155,14 @@ def test_a_seizure_slows_grows_and_spreads() -> None:
     assert potentials[at("T3")].std() > 2 * potentials[at("T4")].std()
 
 
-def test_a_generalised_seizure_begins_everywhere_at_once() -> None:
-    potentials = alone(focal(label="absz", stop=45.0, first_hz=3.2, last_hz=2.8))
+def test_a_generalised_seizure_starts_everywhere_at_once() -> None:
+    potentials = only(focal(label="absz", stop=45.0, first_hz=3.2, last_hz=2.8))
     onset = potentials[:, 30 * RATE : 32 * RATE]
     assert (onset.std(axis=1) > 3.0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_mimic_stays_within_its_times(kind: str) -> None:
+def test_a_mimic_stays_within_its_start_and_stop(kind: str) -> None:
     potentials = np.zeros((len(ELECTRODES), SAMPLES), np.float32)
     add_mimic(np.random.default_rng(0), Mimic(kind, 20.0, 50.0, 2.0), 15.0, potentials, RATE)
     assert potentials[:, 20 * RATE : 50 * RATE].any()
@@ -171,7 +171,7 @@ def test_a_mimic_stays_within_its_times(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["tapped electrode", "pulse"])
-def test_a_mimic_of_one_electrode_is_seen_by_no_other(kind: str) -> None:
+def test_a_mimic_of_one_electrode_changes_no_other(kind: str) -> None:
     potentials = np.zeros((len(ELECTRODES), SAMPLES), np.float32)
     add_mimic(np.random.default_rng(0), Mimic(kind, 20.0, 50.0, 2.0), 15.0, potentials, RATE)
     assert np.count_nonzero(potentials.any(axis=1)) == 1
@@ -183,7 +183,7 @@ def plans() -> list[RecordingPlan]:
     return [plan for plan in plan_corpus(spec) if plan.seizures and not plan.seizures[0].generalised]
 
 
-def test_at_its_focus_a_grown_seizure_is_more_rhythmic_than_the_background(plans: list[RecordingPlan]) -> None:
+def test_at_its_focus_a_developed_seizure_is_more_rhythmic_than_the_background(plans: list[RecordingPlan]) -> None:
     assert plans
     ratios = []
     for plan in plans:

@@ -128,7 +128,7 @@ def test_outliers_are_clipped(noise) -> None:
 
 def test_a_missing_electrode_is_named_with_the_file(noise, tmp_path: Path) -> None:
     path = write_edf(tmp_path / "no_c3.edf", noise(250, 5.0)[1:], labels=LABELS[1:])
-    with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"no_c3\.edf: .*missing: Fp1"):
+    with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"no_c3\.edf: .*missing electrodes: Fp1"):
         sk.preprocess(edf)
 
 

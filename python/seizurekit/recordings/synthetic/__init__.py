@@ -1,4 +1,4 @@
-"""A synthetic EEG corpus in TUSZ's layout: made for demonstration and tests, from a seed and nothing else."""
+"""A synthetic EEG corpus in TUSZ's layout for the demo and for tests, generated from a seed."""
 
 from __future__ import annotations
 

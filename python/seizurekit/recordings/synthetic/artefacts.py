@@ -1,4 +1,4 @@
-"""Artefacts of every recording: blinks, muscle, electrode pops, movement, mains hum, drift."""
+"""Artefacts in every recording: blinks, muscle, electrode pops, movement, mains hum and drift."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAINS_HZ = 60.0
 
 
 def add_artefacts(rng: np.random.Generator, patient: Patient, potentials: Float32, rate: int) -> None:
-    """Adds what no recording is without to scalp potentials in microvolts, float32 [electrode, sample], in place."""
+    """Adds all artefacts to scalp potentials in microvolts, float32 [electrode, sample], in place."""
     _add_blinks(rng, patient, potentials, rate)
     _add_muscle(rng, patient, potentials, rate)
     _add_pops(rng, potentials, rate)
@@ -24,12 +24,12 @@ def add_artefacts(rng: np.random.Generator, patient: Patient, potentials: Float3
     _add_drift(rng, potentials, rate)
 
 
-def _moments(rng: np.random.Generator, per_minute: float, samples: int, rate: int) -> npt.NDArray[np.int64]:
+def _draw_starts(rng: np.random.Generator, per_minute: float, samples: int, rate: int) -> npt.NDArray[np.int64]:
     count = int(rng.poisson(per_minute * samples / (60.0 * rate)))
     return np.sort(rng.integers(0, samples, count))
 
 
-def _add(potentials: Float32, field: Float32, start: int, wave: Float32) -> None:
+def _add_wave(potentials: Float32, field: Float32, start: int, wave: Float32) -> None:
     stop = min(start + len(wave), potentials.shape[1])
     for electrode in np.flatnonzero(field > 0.03):
         potentials[electrode, start:stop] += field[electrode] * wave[: stop - start]
@@ -37,24 +37,26 @@ def _add(potentials: Float32, field: Float32, start: int, wave: Float32) -> None
 
 def _add_blinks(rng: np.random.Generator, patient: Patient, potentials: Float32, rate: int) -> None:
     field = field_over(("FP1", "FP2"), 0.42)
-    for start in _moments(rng, patient.blinks, potentials.shape[1], rate):
+    for start in _draw_starts(rng, patient.blinks, potentials.shape[1], rate):
         seconds = float(rng.uniform(0.22, 0.4))
         bump = np.float32(rng.uniform(50.0, 170.0)) * plateau(int(seconds * rate), rate, 0.4 * seconds, 0.6 * seconds)
-        _add(potentials, field, int(start), bump)
+        _add_wave(potentials, field, int(start), bump)
 
 
 def _add_muscle(rng: np.random.Generator, patient: Patient, potentials: Float32, rate: int) -> None:
-    for start in _moments(rng, patient.muscle, potentials.shape[1], rate):
+    for start in _draw_starts(rng, patient.muscle, potentials.shape[1], rate):
         seconds = float(rng.choice((rng.uniform(0.2, 1.5), rng.uniform(2.0, 12.0)), p=(0.65, 0.35)))
         envelope = np.float32(rng.uniform(8.0, 55.0)) * plateau(int(seconds * rate), rate, 0.1, 0.2)
         for side in TEMPORAL if rng.random() < 0.5 else (TEMPORAL[int(rng.integers(2))],):
             for electrode in side:
                 field = field_around(electrode, 0.3)
-                _add(potentials, field, int(start), envelope * band_noise(rng, 1, len(envelope), rate, 22.0, 100.0)[0])
+                _add_wave(
+                    potentials, field, int(start), envelope * band_noise(rng, 1, len(envelope), rate, 22.0, 100.0)[0]
+                )
 
 
 def _add_pops(rng: np.random.Generator, potentials: Float32, rate: int) -> None:
-    for start in _moments(rng, 0.35, potentials.shape[1], rate):
+    for start in _draw_starts(rng, 0.35, potentials.shape[1], rate):
         size, decay = rng.uniform(60.0, 320.0) * rng.choice((-1.0, 1.0)), rng.uniform(0.1, 0.6)
         pop = size * np.exp(-np.arange(int(5.0 * decay * rate)) / (decay * rate))
         electrode = potentials[int(rng.integers(len(ELECTRODES)))]
@@ -63,15 +65,15 @@ def _add_pops(rng: np.random.Generator, potentials: Float32, rate: int) -> None:
 
 
 def _add_movements(rng: np.random.Generator, potentials: Float32, rate: int) -> None:
-    """Sudden slow swings and muscle over much of the head: large line length, no rhythm."""
-    for start in _moments(rng, 0.3, potentials.shape[1], rate):
+    """Sudden slow swings and muscle activity over much of the head: a large line length without a rhythm."""
+    for start in _draw_starts(rng, 0.3, potentials.shape[1], rate):
         samples = int(rng.uniform(1.5, 9.0) * rate)
         shape = plateau(samples, rate, 0.3, 0.5)
         for _ in range(3):
             field = field_around(str(rng.choice(TEN_TWENTY)), 0.7)
             swing = rng.uniform(25.0, 80.0) * band_noise(rng, 1, samples, rate, 0.5, 6.0)[0]
             tension = rng.uniform(5.0, 30.0) * band_noise(rng, 1, samples, rate, 20.0, 90.0)[0]
-            _add(potentials, field, int(start), shape * (swing + tension).astype(np.float32))
+            _add_wave(potentials, field, int(start), shape * (swing + tension).astype(np.float32))
 
 
 def _add_hum(rng: np.random.Generator, potentials: Float32, rate: int) -> None:

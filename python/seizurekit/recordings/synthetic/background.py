@@ -1,4 +1,4 @@
-"""The EEG of a person awake who has no seizure: a 1/f background and an alpha rhythm that comes and goes."""
+"""EEG of an awake person without seizures: a 1/f background and an intermittent alpha rhythm."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _BLOCK = 8192
 
 
 def background(rng: np.random.Generator, patient: Patient, samples: int, rate: int, ictal: Float32) -> Float32:
-    """Scalp potentials without seizure or artefact.
+    """Scalp potentials without seizures and artefacts.
 
     Args:
-        rng: where all randomness comes from.
-        patient: gives the background's size, slope and alpha rhythm.
-        samples: length of the recording.
-        rate: samples a second.
-        ictal: how much of the normal rhythms a seizure or its aftermath suppresses, 0 to 1, float32 [sample].
+        rng: random generator.
+        patient: gives amplitude and slope of the background, and the alpha rhythm.
+        samples: number of samples.
+        rate: sampling rate in Hz.
+        ictal: share of the normal rhythms that seizures and their aftermath suppress, 0 to 1, float32 [sample].
 
     Returns:
-        Potentials in microvolts, float32 [electrode, sample], electrodes as in `ELECTRODES`.
+        Potentials in microvolts, float32 [electrode, sample], electrodes in the order of `ELECTRODES`.
     """
     sources = coloured_noise(rng, _SOURCES, samples, rate, patient.slope)
     for source in sources:
@@ -38,7 +38,7 @@ def background(rng: np.random.Generator, patient: Patient, samples: int, rate: i
 
 
 def _mix(matrix: Float32, sources: Float32) -> Float32:
-    # einsum and not @: BLAS may sum in another order with another number of threads, and the bytes would differ.
+    # Not @: the order in which BLAS sums may depend on the number of threads, and so would the bytes.
     mixed = np.empty((len(matrix), sources.shape[1]), np.float32)
     for start in range(0, sources.shape[1], _BLOCK):
         block = slice(start, start + _BLOCK)

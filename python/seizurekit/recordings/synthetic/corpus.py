@@ -1,4 +1,4 @@
-"""Writing a synthetic corpus: a folder in TUSZ's layout, resumed where it was left, with a list of what is in it."""
+"""Writes a synthetic corpus: a folder in TUSZ's layout with a list of its files. An interrupted call can be resumed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _VERSION = 1
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """What one split holds; broken files count as bytes only."""
+    """Contents of one split; unreadable files count only in `bytes`."""
 
     split: str
     patients: int
@@ -48,44 +48,44 @@ def write_synthetic_corpus(
 ) -> tuple[SplitSummary, ...]:
     """Writes a synthetic EEG corpus with seizure annotations in TUSZ's layout.
 
-    The same arguments give the same bytes, whatever the number of workers. A corpus of the same arguments that is
-    already there, whole or in part, is completed; files that are there are left as they are.
+    The same arguments give the same bytes, whatever the number of workers. If the folder already holds a corpus with
+    these arguments, missing files are added and existing files are kept.
 
     Args:
-        out: folder that will hold ``train``, ``dev``, ``eval`` and ``synthetic.json``, the list of its files.
-        seed: 0 or above.
-        train_patients: patients of the split ``train``.
-        dev_patients: patients of the split ``dev``.
-        eval_patients: patients of the split ``eval``.
-        minutes: mean minutes of EEG of a patient, over all of the patient's recordings; 1 to 1440.
-        broken: unreadable files among the recordings of ``train``.
-        workers: recordings made at a time, each in a thread; None for one a core.
-        progress: called with the recordings done and the recordings in all, after each one.
+        out: folder for ``train``, ``dev``, ``eval`` and the file list ``synthetic.json``.
+        seed: random seed, 0 or above.
+        train_patients: number of patients in ``train``.
+        dev_patients: number of patients in ``dev``.
+        eval_patients: number of patients in ``eval``.
+        minutes: mean minutes of EEG per patient, over all recordings of the patient; 1 to 1440.
+        broken: number of unreadable files in ``train``.
+        workers: number of threads, each generating one recording at a time; None for one per core.
+        progress: called with the number of finished recordings and of all recordings, after each one.
 
     Returns:
-        One summary a split.
+        One summary per split.
 
     Raises:
-        ValueError: an argument is out of its range.
-        CorpusError: the folder holds something else, or a corpus of other arguments.
-        OSError: the folder cannot be written; what is complete stays, and the same call goes on from there.
+        ValueError: an argument is out of range.
+        CorpusError: the folder holds other files, or a corpus with other arguments.
+        OSError: a file cannot be written; complete files stay, and the same call resumes.
     """
     if workers is not None and workers < 1:
-        raise ValueError(f"workers: found {workers}, wanted 1 or above")
+        raise ValueError(f"workers is {workers}, expected 1 or above")
     spec = CorpusSpec(seed, train_patients, dev_patients, eval_patients, float(minutes), broken)
     root, plans = Path(out), plan_corpus(spec)
-    _claim(root, spec, plans)
+    _prepare_folder(root, spec, plans)
     for path, content, _ in _broken_files(spec, plans):
         _write_once(root / path, content)
     _write_recordings(root, plans, workers or os.cpu_count() or 1, progress)
     return tuple(_summary(root, split, plans) for split in SPLITS)
 
 
-def _claim(root: Path, spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> None:
-    """Makes the folder this corpus's own, unless it is somebody else's."""
-    listing = _listing(spec, plans)
+def _prepare_folder(root: Path, spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> None:
+    """Creates the folder and its file list, or checks that both belong to this corpus."""
+    listing = _file_list(spec, plans)
     if root.exists() and not root.is_dir():
-        raise CorpusError(f"{root}: found a file, wanted a folder to write a corpus into")
+        raise CorpusError(f"{root}: not a folder, expected an empty or a new folder")
     if root.is_dir() and any(root.iterdir()):
         _check_same(root, json.loads(listing)["made_from"])
     else:
@@ -94,22 +94,22 @@ def _claim(root: Path, spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> No
     _write_once(root / SYNTHETIC_LIST, listing)
 
 
-def _check_same(root: Path, wanted: dict[str, object]) -> None:
+def _check_same(root: Path, expected: dict[str, object]) -> None:
     path = root / SYNTHETIC_LIST
     try:
         found = json.loads(path.read_text("utf-8"))["made_from"]
     except FileNotFoundError:
-        raise CorpusError(f"{root}: found a folder that is not empty, wanted an empty one or a new name") from None
+        raise CorpusError(f"{root}: folder is not empty, expected an empty or a new folder") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise CorpusError(f"{path}: found no list of a synthetic corpus, wanted one or an empty folder") from error
-    if found != wanted:
+        raise CorpusError(f"{path}: not the file list of a synthetic corpus, expected an empty folder") from error
+    if found != expected:
         raise CorpusError(
-            f"{root}: found a synthetic corpus made from {json.dumps(found)}, wanted {json.dumps(wanted)}; "
-            "name another folder or remove this one"
+            f"{root}: synthetic corpus was made from {json.dumps(found)}, expected {json.dumps(expected)}; "
+            "choose another folder or remove this one"
         )
 
 
-def _listing(spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> bytes:
+def _file_list(spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> bytes:
     recordings = [
         {
             "path": str(plan.path),
@@ -125,14 +125,14 @@ def _listing(spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> bytes:
 
 
 def _broken_files(spec: CorpusSpec, plans: tuple[RecordingPlan, ...]) -> Iterator[tuple[PurePosixPath, bytes, str]]:
-    """Unreadable files: their paths, after the last recordings of patients of train in turn, contents and faults."""
+    """Paths, contents and faults of the unreadable files, which follow the last recordings of the train patients."""
     last = {plan.patient.name: plan for plan in plans if plan.patient.split == "train"}
     names = tuple(last)
-    for number in range(spec.broken):
-        beside = last[names[number % len(names)]]
-        token = beside.number + 1 + number // len(names)
-        fault, content = unreadable(number)
-        yield beside.path.with_name(f"{beside.stem[:-3]}{token:03d}.edf"), content, fault
+    for index in range(spec.broken):
+        plan = last[names[index % len(names)]]
+        token = plan.token + 1 + index // len(names)
+        fault, content = unreadable(index)
+        yield plan.path.with_name(f"{plan.stem[:-3]}{token:03d}.edf"), content, fault
 
 
 def _write_recordings(
@@ -140,14 +140,14 @@ def _write_recordings(
 ) -> None:
     longest_first = sorted(plans, key=lambda plan: plan.seconds * plan.session.rate, reverse=True)
     with ThreadPoolExecutor(workers) as pool:
-        waiting = {pool.submit(_write_recording, root, plan) for plan in longest_first}
+        pending = {pool.submit(_write_recording, root, plan) for plan in longest_first}
         try:
-            while waiting:
-                done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_EXCEPTION)
+            while pending:
+                done, pending = wait(pending, timeout=0.5, return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()
                 if progress is not None:
-                    progress(len(plans) - len(waiting), len(plans))
+                    progress(len(plans) - len(pending), len(plans))
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -170,15 +170,15 @@ def _write_once(path: Path, content: bytes) -> None:
 
 
 def _summary(root: Path, split: str, plans: tuple[RecordingPlan, ...]) -> SplitSummary:
-    mine = [plan for plan in plans if plan.patient.split == split]
-    seizures = [seizure for plan in mine for seizure in plan.seizures]
+    plans = tuple(plan for plan in plans if plan.patient.split == split)
+    seizures = [seizure for plan in plans for seizure in plan.seizures]
     folder = root / split
     files = folder.rglob("*") if folder.is_dir() else ()
     return SplitSummary(
         split=split,
-        patients=len({plan.patient.name for plan in mine}),
-        recordings=len(mine),
-        hours=sum(plan.seconds for plan in mine) / 3600.0,
+        patients=len({plan.patient.name for plan in plans}),
+        recordings=len(plans),
+        hours=sum(plan.seconds for plan in plans) / 3600.0,
         seizures=len(seizures),
         seizure_seconds=sum(seizure.stop - seizure.start for seizure in seizures),
         bytes=sum(file.stat().st_size for file in files if file.is_file()),

@@ -1,4 +1,4 @@
-"""The bytes of an EDF or EDF+C file of 1 s records."""
+"""Encodes EDF and EDF+C files with data records of 1 s."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TAL_END = b"\x14\x00"
 
 @dataclass(frozen=True)
 class SignalHeader:
-    """What the header says of one signal; the limits are the eight characters that are written."""
+    """Header of one signal; the physical limits are strings of at most 8 characters, written as they are."""
 
     label: str
     samples_per_record: int
@@ -28,7 +28,7 @@ class SignalHeader:
 
     @property
     def gain(self) -> float:
-        """Physical units of one digital step."""
+        """Physical units per digital step."""
         return (float(self.physical_max) - float(self.physical_min)) / (self.digital_max - self.digital_min)
 
     @property
@@ -42,7 +42,7 @@ ANNOTATIONS = SignalHeader("EDF Annotations", ANNOTATION_SAMPLES)
 
 @dataclass(frozen=True)
 class FileHeader:
-    """What the header says of the file: identifications, start as EDF writes it, and whether it is EDF+C."""
+    """Main header: patient and recording fields, start date and time in EDF's format, and whether the file is EDF+C."""
 
     patient: str
     recording: str
@@ -52,7 +52,7 @@ class FileHeader:
 
 
 def encode_header(header: FileHeader, signals: Sequence[SignalHeader], records: int) -> bytes:
-    """The header record, 256 bytes and 256 for each signal."""
+    """Bytes of the header: 256, and 256 for each signal."""
     size = 256 * (1 + len(signals))
     first = [("0", 8), (header.patient, 80), (header.recording, 80), (header.date, 8), (header.time, 8), (str(size), 8)]
     first += [("EDF+C" if header.plus else "", 44), (str(records), 8), ("1", 8), (str(len(signals)), 4)]
@@ -75,15 +75,15 @@ def encode_header(header: FileHeader, signals: Sequence[SignalHeader], records: 
 def _field(text: str, width: int) -> bytes:
     encoded = text.encode("ascii")
     if len(encoded) > width:
-        raise ValueError(f"EDF header field: found {text!r}, wanted at most {width} characters")
+        raise ValueError(f"EDF header field is {text!r}, expected at most {width} characters")
     return encoded.ljust(width)
 
 
 def encode_annotations(notes: Sequence[tuple[float, str]], records: int) -> npt.NDArray[np.int16]:
-    """The annotation signal: each record's start, and the notes that begin in it, int16 [record, 57].
+    """Annotation signal with the start of each record and the notes that start in it, int16 [record, 57].
 
     Raises:
-        ValueError: the notes of one record do not fit into its 114 bytes.
+        ValueError: the notes of a record do not fit into its 114 bytes.
     """
     encoded = bytearray()
     for record in range(records):
@@ -92,18 +92,18 @@ def encode_annotations(notes: Sequence[tuple[float, str]], records: int) -> npt.
             if record <= onset < record + 1:
                 tals += f"+{onset:.4f}\x14{text}".encode() + _TAL_END
         if len(tals) > 2 * ANNOTATION_SAMPLES:
-            raise ValueError(f"annotations of record {record}: found {len(tals)} bytes, wanted at most 114")
+            raise ValueError(f"annotations of record {record} have {len(tals)} bytes, expected at most 114")
         encoded += tals.ljust(2 * ANNOTATION_SAMPLES, b"\x00")
     return np.frombuffer(bytes(encoded), "<i2").reshape(records, ANNOTATION_SAMPLES)
 
 
 def digitise(values: npt.NDArray[np.float32], signal: SignalHeader, out: npt.NDArray[np.int16]) -> None:
-    """Writes physical values as the nearest digital ones, clipped to the signal's range.
+    """Writes physical values as the nearest digital values, clipped to the range of the signal.
 
     Args:
-        values: float32 [sample], changed in place.
+        values: physical values, float32 [sample]; overwritten.
         signal: gives the calibration.
-        out: int16 [record, sample of the record].
+        out: digital values, int16 [record, sample of the record].
     """
     values -= np.float32(signal.offset)
     values *= np.float32(1.0 / signal.gain)

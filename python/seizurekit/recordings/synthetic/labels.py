@@ -1,4 +1,4 @@
-"""The annotation files beside a synthetic recording, as TUSZ writes them."""
+"""Annotation files of a synthetic recording, in TUSZ's format."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from seizurekit.recordings.synthetic.scalp import ELECTRODES
 
 
 def seizure_events(plan: RecordingPlan) -> tuple[Event, ...]:
-    """The recording's seizures, as they stand in its ``.csv_bi`` file."""
+    """Seizures of a recording for its ``.csv_bi`` file."""
     return tuple(Event(seizure.start, seizure.stop, "seiz") for seizure in plan.seizures)
 
 
 def encode_csv(plan: RecordingPlan) -> bytes:
-    """The ``.csv`` file: seizures and background of each bipolar channel.
+    """Bytes of the ``.csv`` file: seizures and background of each bipolar channel.
 
-    A seizure begins in a channel when it reaches one of its two electrodes, and carries its type.
+    A seizure starts in a channel when it reaches one of its two electrodes. Its label is its type.
     """
     lines = [
         "# version = csv_v1.0.0",
@@ -39,10 +39,10 @@ def encode_csv(plan: RecordingPlan) -> bytes:
 def _channel_events(plan: RecordingPlan, *electrodes: str) -> list[Event]:
     events, end = [], 0.0
     for seizure in plan.seizures:
-        joins = seizure.onsets()[[ELECTRODES.index(electrode) for electrode in electrodes]]
-        if np.isnan(joins).all():
+        onsets = seizure.onsets()[[ELECTRODES.index(electrode) for electrode in electrodes]]
+        if np.isnan(onsets).all():
             continue
-        start = float(np.nanmin(joins))
+        start = float(np.nanmin(onsets))
         events += [Event(end, start, "bckg"), Event(start, seizure.stop, seizure.label)]
         end = seizure.stop
     return [*events, Event(end, float(plan.seconds), "bckg")]

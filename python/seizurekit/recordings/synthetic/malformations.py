@@ -1,4 +1,4 @@
-"""What is wrong with some synthetic files: faults seen in public recordings, none of which costs a sample of EEG."""
+"""Malformed and unreadable EDF files, with faults seen in public recordings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ def _signal_count(edf: bytearray) -> int:
 
 
 def _column(edf: bytearray, before: int, width: int, signal: int) -> slice:
+    """Bytes of a field of a signal; `before` is the width of the fields in front of it."""
     start = 256 + before * _signal_count(edf) + width * signal
     return slice(start, start + width)
 
 
 def _heart(edf: bytearray) -> int:
-    """Position of the electrocardiogram, which no detector reads; two unused inputs follow it."""
+    """Position of the electrocardiogram, which no detector reads. Two unused inputs follow it."""
     labels = [bytes(edf[_column(edf, 0, 16, i)]) for i in range(_signal_count(edf))]
     return next(i for i, label in enumerate(labels) if b"EKG" in label)
 
@@ -66,6 +67,7 @@ def _inverted_limits(edf: bytearray) -> None:
     edf[low], edf[high] = edf[high], edf[low]
 
 
+# Keys are written into `synthetic.json`. Apart from the cut last record, none of them loses a sample.
 MALFORMATIONS: dict[str, Callable[[bytearray], None]] = {
     "start date with colons": _date_with_colons,
     "decimal commas in the physical limits": _decimal_comma,
@@ -79,18 +81,20 @@ MALFORMATIONS: dict[str, Callable[[bytearray], None]] = {
 }
 
 
-def malform(edf: bytearray, name: str) -> None:
-    """Makes a well-formed file wrong in one way, in place; `name` is a key of `MALFORMATIONS`."""
-    MALFORMATIONS[name](edf)
+def malform(edf: bytes, name: str) -> bytes:
+    """Bytes of a well-formed file after one of `MALFORMATIONS`."""
+    changed = bytearray(edf)
+    MALFORMATIONS[name](changed)
+    return bytes(changed)
 
 
-def unreadable(number: int) -> tuple[str, bytes]:
-    """What is wrong with an unreadable file, and its bytes; `number` from 0 goes through the ways in turn."""
+def unreadable(index: int) -> tuple[str, bytes]:
+    """Fault and bytes of an unreadable file; indices from 0 cycle through the faults."""
     header = b"0       ".ljust(184) + b"many    ".ljust(52) + b"60      1       many"
-    ways = (
+    faults = (
         ("an archive", b"PK\x03\x04" + bytes(300)),
         ("an empty file", b""),
         ("half a header", header[:100]),
         ("nonsense in the number of signals", header + bytes(512)),
     )
-    return ways[number % len(ways)]
+    return faults[index % len(faults)]

@@ -1,4 +1,4 @@
-"""Rhythms that are no seizure: a detector that lives from rhythm alone is wrong on every one of them."""
+"""Rhythms that are not seizures: a detector that looks for rhythms alone gives a false alarm on each."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _CLEAR_OF_SEIZURES = 6.0
 
 @dataclass(frozen=True)
 class Mimic:
-    """A stretch of a rhythm that is no seizure.
+    """A rhythm that is not a seizure.
 
     Attributes:
-        kind: a key of `KINDS`.
+        kind: key of `KINDS`.
         start: seconds from the start of the recording.
         stop: seconds from the start of the recording.
-        strength: size in multiples of the background's root mean square.
+        strength: amplitude in multiples of the background's RMS.
     """
 
     kind: str
@@ -35,20 +35,20 @@ class Mimic:
 
 
 def draw_mimics(rng: np.random.Generator, seconds: int, seizures: tuple[Seizure, ...]) -> tuple[Mimic, ...]:
-    """Mimics of one recording in order of time, about one in 50 s, none beside or in a seizure."""
+    """Draws the mimics of one recording, sorted by time, about one per 50 s, none in or near a seizure."""
     mimics: list[Mimic] = []
     now = rng.exponential(20.0)
     while now < seconds - 10.0:
         kind = str(rng.choice(tuple(KINDS)))
         length = float(rng.uniform(*KINDS[kind].seconds))
         mimic = Mimic(kind, round(now, 4), round(min(now + length, float(seconds)), 4), float(rng.uniform(1.2, 3.2)))
-        if not any(_beside(mimic, seizure) for seizure in seizures):
+        if not any(_is_near(mimic, seizure) for seizure in seizures):
             mimics.append(mimic)
         now += length + 4.0 + rng.exponential(25.0)
     return tuple(mimics)
 
 
-def _beside(mimic: Mimic, seizure: Seizure) -> bool:
+def _is_near(mimic: Mimic, seizure: Seizure) -> bool:
     return mimic.start < seizure.stop + _CLEAR_OF_SEIZURES and seizure.start < mimic.stop + _CLEAR_OF_SEIZURES
 
 
@@ -81,7 +81,7 @@ def _chewing(rng: np.random.Generator, part: Float32, size: np.float32, rate: in
 
 
 def _tapped_electrode(rng: np.random.Generator, part: Float32, size: np.float32, rate: int) -> None:
-    """A loose electrode that pops in rhythm, sharp like a spike, and in that one channel only."""
+    """A loose electrode that pops in rhythm, sharp like a spike, in one channel only."""
     samples = part.shape[1]
     phase = _steady_phase(rng, rng.uniform(1.5, 7.0), samples, rate) % 1.0
     pops = np.exp(-6.0 * phase) - np.exp(-6.0 * phase).mean()
@@ -99,7 +99,7 @@ def _tremor(rng: np.random.Generator, part: Float32, size: np.float32, rate: int
 
 
 def _pulse(rng: np.random.Generator, part: Float32, size: np.float32, rate: int) -> None:
-    """An electrode over an artery: a slow bump with every heartbeat, in that one channel."""
+    """An electrode over an artery: a slow bump with every heartbeat, in one channel only."""
     samples = part.shape[1]
     phase = _steady_phase(rng, rng.uniform(0.9, 1.6), samples, rate) % 1.0
     bumps = np.exp(2.5 * (np.cos(2.0 * np.pi * phase) - 1.0))
@@ -108,7 +108,7 @@ def _pulse(rng: np.random.Generator, part: Float32, size: np.float32, rate: int)
 
 
 def _frontal_delta(rng: np.random.Generator, part: Float32, size: np.float32, rate: int) -> None:
-    """Frontal intermittent rhythmic delta activity: trains of a few seconds, smooth and without evolution."""
+    """Frontal intermittent rhythmic delta activity: smooth trains of a few seconds that do not evolve."""
     field, hertz, at = field_over(FRONTAL, 0.5), rng.uniform(1.8, 2.8), 0
     while at < part.shape[1] - rate:
         samples = min(int(rng.uniform(2.0, 5.0) * rate), part.shape[1] - at)
@@ -119,7 +119,7 @@ def _frontal_delta(rng: np.random.Generator, part: Float32, size: np.float32, ra
 
 
 def _strong_alpha(rng: np.random.Generator, part: Float32, size: np.float32, rate: int) -> None:
-    """Eyes closed: a long run of large alpha that waxes and wanes at the back of the head."""
+    """Eyes closed: strong occipital alpha that waxes and wanes."""
     samples = part.shape[1]
     phase = 2.0 * np.pi * _steady_phase(rng, rng.uniform(8.5, 11.5), samples, rate)
     waxing = np.abs(1.0 + 0.4 * slow_curve(rng, samples, rate, 0.8)) * plateau(samples, rate, 0.7, 0.7)
@@ -128,12 +128,13 @@ def _strong_alpha(rng: np.random.Generator, part: Float32, size: np.float32, rat
 
 @dataclass(frozen=True)
 class Kind:
-    """How a mimic is added, and how many seconds it may last, shortest and longest."""
+    """Function that adds a mimic, and its shortest and longest duration in seconds."""
 
     add: Callable[[np.random.Generator, Float32, np.float32, int], None]
     seconds: tuple[float, float]
 
 
+# Keys are written as annotations into the EDF files.
 KINDS = {
     "chewing": Kind(_chewing, (5.0, 30.0)),
     "tapped electrode": Kind(_tapped_electrode, (6.0, 25.0)),

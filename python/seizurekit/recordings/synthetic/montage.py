@@ -1,4 +1,4 @@
-"""What TUSZ's recordings look like from outside: signals, labels, ranges and rates of a session."""
+"""Recording settings of a session, as in TUSZ: signals, labels, ranges and sampling rates."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 from seizurekit.recordings.synthetic.scalp import TEN_TWENTY
 
-_SIDES = (
+_PAIRS = (
     "FP1-F7 F7-T3 T3-T5 T5-O1 FP2-F8 F8-T4 T4-T6 T6-O2 A1-T3 T3-C3 C3-CZ CZ-C4 C4-T4 T4-A2 "
     "FP1-F3 F3-C3 C3-P3 P3-O1 FP2-F4 F4-C4 C4-P4 P4-O2"
 )
-BIPOLAR = tuple((pair.split("-")[0], pair.split("-")[1]) for pair in _SIDES.split())
+BIPOLAR = tuple((pair.split("-")[0], pair.split("-")[1]) for pair in _PAIRS.split())
 
 _MIDLINE_OPTIONAL = ("FZ", "PZ")
 
 
 @dataclass(frozen=True)
 class Amplifier:
-    """Range of the recorded signals, as written into the header, and what the header says of the filters."""
+    """Header fields of an amplifier: range of the signals, filters and transducer."""
 
     physical_min: str
     physical_max: str
@@ -37,17 +37,17 @@ _AMPLIFIERS = (
 
 @dataclass(frozen=True)
 class Session:
-    """How one session of a patient was recorded.
+    """Recording settings of one session of a patient.
 
     Attributes:
-        folder: e.g. ``s001_2011``.
-        montage: TUSZ's montage folder, e.g. ``02_tcp_le``.
+        folder: session folder, such as ``s001_2011``.
+        montage: TUSZ's montage folder, such as ``02_tcp_le``.
         reference: ``REF`` or ``LE``, the end of every label.
-        rate: samples a second.
-        electrodes: the recorded scalp electrodes in file order.
+        rate: sampling rate in Hz.
+        electrodes: scalp electrodes in file order.
         amplifier: range and filters.
-        burst_counters: whether IBI, BURSTS and SUPPR stand in the file at 1 Hz.
-        plus: whether the file is EDF+C with an annotation signal, and not plain EDF.
+        burst_counters: True if the file has the 1 Hz signals IBI, BURSTS and SUPPR.
+        plus: True for EDF+C with an annotation signal, False for plain EDF.
         day: day of the year, from 0.
     """
 
@@ -63,7 +63,7 @@ class Session:
 
     @property
     def year(self) -> int:
-        """The year in the folder's name."""
+        """Year in the folder name."""
         return int(self.folder.split("_")[1])
 
     @property
@@ -72,13 +72,13 @@ class Session:
         return "EEG EKG-LE" if self.reference == "LE" else "EEG EKG1-REF"
 
     def bipolar_channels(self) -> tuple[tuple[str, str], ...]:
-        """The montage's bipolar channels; ``03_tcp_ar_a`` goes without those of the ears."""
-        without = {"A1", "A2"} if self.montage == "03_tcp_ar_a" else set()
-        return tuple(pair for pair in BIPOLAR if not without & set(pair))
+        """Bipolar channels of the montage; ``03_tcp_ar_a`` has no ear electrodes."""
+        missing = {"A1", "A2"} if self.montage == "03_tcp_ar_a" else set()
+        return tuple(pair for pair in BIPOLAR if not missing & set(pair))
 
 
 def draw_session(rng: np.random.Generator, number: int, year: int) -> Session:
-    """A session's way of recording."""
+    """Draws the recording settings of session `number`, counted from 1."""
     montage = str(rng.choice(("01_tcp_ar", "02_tcp_le", "03_tcp_ar_a"), p=(0.55, 0.25, 0.2)))
     electrodes = list(TEN_TWENTY)
     if montage != "03_tcp_ar_a":

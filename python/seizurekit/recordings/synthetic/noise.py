@@ -10,7 +10,7 @@ Float32 = npt.NDArray[np.float32]
 
 
 def _shaped_noise(rng: np.random.Generator, amplitudes: Float32, size: int, rows: int, samples: int) -> Float32:
-    """Gaussian noise of unit variance whose spectrum's amplitudes are given for the `size // 2 + 1` frequencies."""
+    """Gaussian noise of unit variance with the given amplitudes at `size // 2 + 1` frequencies."""
     spectrum = rng.standard_normal((rows, len(amplitudes), 2), dtype=np.float32).view(np.complex64)[..., 0]
     power = float(np.sum(np.square(amplitudes, dtype=np.float64)))
     spectrum *= amplitudes * np.float32(size / (2.0 * np.sqrt(power)))
@@ -40,7 +40,7 @@ def band_noise(rng: np.random.Generator, rows: int, samples: int, rate: int, low
 
 
 def slow_curve(rng: np.random.Generator, samples: int, rate: int, seconds: float) -> Float32:
-    """Straight lines between normal draws that lie `seconds` apart, float32 [sample]."""
+    """Linear interpolation between normal draws every `seconds`, float32 [sample]."""
     knots = rng.standard_normal(int(samples / (rate * seconds)) + 2)
     at = np.arange(samples) * (1.0 / (rate * seconds))
     curve: Float32 = np.interp(at, np.arange(len(knots)), knots).astype(np.float32)
@@ -48,12 +48,12 @@ def slow_curve(rng: np.random.Generator, samples: int, rate: int, seconds: float
 
 
 def on_and_off(rng: np.random.Generator, samples: int, rate: int, on: float, off: float) -> Float32:
-    """A curve between 0 and 1 that is on and off for exponentially drawn times, with ramps of 1 s, float32 [sample].
+    """Curve that switches between 0 and 1 after exponentially drawn times, with ramps of 1 s, float32 [sample].
 
     Args:
-        rng: where the times come from.
-        samples: length of the curve.
-        rate: samples a second.
+        rng: random generator.
+        samples: number of samples.
+        rate: sampling rate in Hz.
         on: mean time on in seconds.
         off: mean time off in seconds.
     """
@@ -70,7 +70,7 @@ def on_and_off(rng: np.random.Generator, samples: int, rate: int, on: float, off
 
 
 def plateau(samples: int, rate: int, rise: float, fall: float) -> Float32:
-    """1 with cosine ramps of the given seconds at both ends, float32 [sample]."""
+    """Ones with cosine ramps of `rise` and `fall` seconds at the ends, float32 [sample]."""
     at = (np.arange(samples, dtype=np.float32) + 0.5) / rate
     up = np.clip(at / max(rise, 1e-6), 0.0, 1.0)
     down = np.clip((samples / rate - at) / max(fall, 1e-6), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""What stays the same in all recordings of one synthetic patient."""
+"""Properties that all recordings of a synthetic patient share."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class Patient:
     """A synthetic patient.
 
     Attributes:
-        name: eight lower-case letters, as TUSZ names patients.
+        name: eight lower-case letters, as in TUSZ.
         split: ``train``, ``dev`` or ``eval``.
         first_year: year of the first session.
-        background_uv: root mean square of the 1/f background in microvolts.
+        background_uv: RMS of the 1/f background in microvolts.
         slope: exponent of the background's power spectrum.
         alpha_hz: frequency of the posterior rhythm.
-        alpha_uv: its amplitude in microvolts.
-        alpha_on: mean seconds that it stays.
-        alpha_off: mean seconds that it stays away.
-        focus: electrode above the place where focal seizures begin.
-        seizure_labels: TUSZ's types of this patient's seizures.
-        blinks: eye blinks a minute.
-        muscle: bursts of muscle a minute.
+        alpha_uv: amplitude of the posterior rhythm in microvolts.
+        alpha_on: mean duration of the rhythm in seconds.
+        alpha_off: mean duration of the pauses in seconds.
+        focus: electrode above the usual onset of focal seizures.
+        seizure_labels: TUSZ labels of the patient's seizures.
+        blinks: eye blinks per minute.
+        muscle: muscle bursts per minute.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Patient:
 
 
 def draw_patient(rng: np.random.Generator, name: str, split: str) -> Patient:
-    """A patient of the given name with everything else drawn."""
+    """Draws the properties of a patient."""
     background_uv = float(rng.uniform(11.0, 20.0))
     generalised = rng.random() < 0.25
     labels = ("gnsz", "absz", "tcsz") if generalised else ("fnsz", "cpsz", "tcsz")

@@ -1,4 +1,4 @@
-"""What a synthetic corpus consists of: patients, sessions, recordings and their events, before any signal is made."""
+"""Plan of a synthetic corpus: patients, sessions, recordings and events, drawn before any signal is generated."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _SEIZURE_FREE = 0.25
 
 @dataclass(frozen=True)
 class CorpusSpec:
-    """What a corpus is made from; equal specifications give equal bytes.
+    """Parameters of a corpus; equal parameters give equal bytes.
 
     Attributes:
-        seed: 0 or above.
-        train_patients: patients of the split ``train``.
-        dev_patients: patients of the split ``dev``.
-        eval_patients: patients of the split ``eval``.
-        minutes: mean minutes of EEG of a patient, over all of the patient's recordings.
-        broken: unreadable files among the recordings of ``train``.
+        seed: random seed, 0 or above.
+        train_patients: number of patients in ``train``.
+        dev_patients: number of patients in ``dev``.
+        eval_patients: number of patients in ``eval``.
+        minutes: mean minutes of EEG per patient, over all recordings of the patient.
+        broken: number of unreadable files in ``train``.
     """
 
     seed: int
@@ -43,36 +43,36 @@ class CorpusSpec:
     def __post_init__(self) -> None:
         for field in ("seed", "train_patients", "dev_patients", "eval_patients", "broken"):
             if getattr(self, field) < 0:
-                raise ValueError(f"{field}: found {getattr(self, field)}, wanted 0 or above")
+                raise ValueError(f"{field} is {getattr(self, field)}, expected 0 or above")
         if not 1.0 <= self.minutes <= 1440.0:
-            raise ValueError(f"minutes: found {self.minutes}, wanted 1 to 1440")
+            raise ValueError(f"minutes is {self.minutes}, expected 1 to 1440")
         if self.broken and not self.train_patients:
-            raise ValueError(f"broken: found {self.broken}, wanted 0 where train has no patients")
+            raise ValueError(f"broken is {self.broken}, expected 0 because train has no patients")
 
     def patients(self, split: str) -> int:
-        """Patients of a split."""
+        """Number of patients in a split."""
         return {"train": self.train_patients, "dev": self.dev_patients, "eval": self.eval_patients}[split]
 
 
 @dataclass(frozen=True)
 class RecordingPlan:
-    """One recording: everything but its samples.
+    """One recording without its samples.
 
     Attributes:
-        patient: whose it is.
-        session: how it was recorded.
-        number: its place in the session, from 0.
-        seconds: its length, and so its number of records.
-        clock: second of the day at which it starts.
-        seizures: in order of time.
-        mimics: rhythms that are no seizure, in order of time.
-        malformation: a key of `MALFORMATIONS`, or None for a well-formed file.
-        entropy: what its random generator is seeded from.
+        patient: patient of the recording.
+        session: recording settings.
+        token: index of the recording in its session, from 0; TUSZ's ``t000``.
+        seconds: duration, and number of data records.
+        clock: start, in seconds since midnight.
+        seizures: seizures, sorted by time.
+        mimics: rhythms that are not seizures, sorted by time.
+        malformation: key of `MALFORMATIONS`; None for a well-formed file.
+        entropy: seed of its random generator.
     """
 
     patient: Patient
     session: Session
-    number: int
+    token: int
     seconds: int
     clock: int
     seizures: tuple[Seizure, ...]
@@ -82,79 +82,79 @@ class RecordingPlan:
 
     @property
     def stem(self) -> str:
-        """Name of its files without the ending, e.g. ``aaaaqzeo_s001_t000``."""
-        return f"{self.patient.name}_{self.session.folder[:4]}_t{self.number:03d}"
+        """File name without suffix, such as ``aaaaqzeo_s001_t000``."""
+        return f"{self.patient.name}_{self.session.folder[:4]}_t{self.token:03d}"
 
     @property
     def path(self) -> PurePosixPath:
-        """The EDF file's path in the corpus."""
+        """Path of the EDF file in the corpus."""
         folder = PurePosixPath(self.patient.split, self.patient.name, self.session.folder, self.session.montage)
         return folder / f"{self.stem}.edf"
 
 
 def plan_corpus(spec: CorpusSpec) -> tuple[RecordingPlan, ...]:
-    """All recordings of a corpus; a patient's do not depend on how many other patients there are."""
+    """All recordings of a corpus; those of one patient do not depend on the number of patients."""
     return tuple(
         recording
         for split in SPLITS
-        for number in range(spec.patients(split))
-        for recording in _plan_patient(spec, split, number)
+        for index in range(spec.patients(split))
+        for recording in _plan_patient(spec, split, index)
     )
 
 
-def _plan_patient(spec: CorpusSpec, split: str, number: int) -> Iterator[RecordingPlan]:
-    entropy = (spec.seed, SPLITS.index(split), number)
-    rng = np.random.default_rng(entropy)
-    patient = draw_patient(rng, _name(spec.seed, split, number), split)
-    lengths = _draw_lengths(rng, spec.minutes)
-    session, in_session, year = draw_session(rng, 1, patient.first_year), 0, patient.first_year
-    malformed = _malformation(split, number)
-    for recording, seconds in enumerate(lengths):
-        if in_session and rng.random() < 0.4:
+def _plan_patient(spec: CorpusSpec, split: str, index: int) -> Iterator[RecordingPlan]:
+    patient_entropy = (spec.seed, SPLITS.index(split), index)
+    rng = np.random.default_rng(patient_entropy)
+    patient = draw_patient(rng, _name(spec.seed, split, index), split)
+    durations = _draw_durations(rng, spec.minutes)
+    year, token = patient.first_year, 0
+    session = draw_session(rng, 1, year)
+    for recording, seconds in enumerate(durations):
+        if token and rng.random() < 0.4:
             year += int(rng.integers(0, 3))
-            session, in_session = draw_session(rng, int(session.folder[1:4]) + 1, year), 0
-        own = (*entropy, recording)
-        draws = np.random.default_rng((*own, 0))
-        certain = number == 0 and recording == 0
-        free = not certain and draws.random() < _SEIZURE_FREE
-        seizures = () if free else draw_seizures(draws, patient, seconds, at_least_one=certain)
+            session, token = draw_session(rng, int(session.folder[1:4]) + 1, year), 0
+        entropy = (*patient_entropy, recording)
+        event_rng = np.random.default_rng((*entropy, 0))
+        must_seize = index == 0 and recording == 0
+        is_seizure_free = not must_seize and event_rng.random() < _SEIZURE_FREE
+        seizures = () if is_seizure_free else draw_seizures(event_rng, patient, seconds, at_least_one=must_seize)
         yield RecordingPlan(
             patient=patient,
             session=session,
-            number=in_session,
+            token=token,
             seconds=seconds,
-            clock=int(draws.integers(8 * 3600, 18 * 3600)),
+            clock=int(event_rng.integers(8 * 3600, 18 * 3600)),
             seizures=seizures,
-            mimics=draw_mimics(draws, seconds, seizures),
-            malformation=malformed if recording == 0 else None,
-            entropy=(*own, 1),
+            mimics=draw_mimics(event_rng, seconds, seizures),
+            malformation=_malformation(split, index) if recording == 0 else None,
+            entropy=(*entropy, 1),
         )
-        in_session += 1
+        token += 1
 
 
-def _name(seed: int, split: str, number: int) -> str:
-    # 4999 shares no factor with 26, so that different patients have different names.
-    place = ((3 * number + SPLITS.index(split)) * 4999 + 104_729 * seed) % _NAMES
+def _name(seed: int, split: str, index: int) -> str:
+    # 4999 and 26 have no common factor, so that different patients get different names.
+    code = ((3 * index + SPLITS.index(split)) * 4999 + 104_729 * seed) % _NAMES
     letters = ""
     for _ in range(5):
-        place, letter = divmod(place, 26)
+        code, letter = divmod(code, 26)
         letters = chr(ord("a") + letter) + letters
     return "aaa" + letters
 
 
-def _draw_lengths(rng: np.random.Generator, minutes: float) -> list[int]:
-    """Lengths in whole seconds: one recording in ten minutes or so, and now and then one shorter than a minute."""
+def _draw_durations(rng: np.random.Generator, minutes: float) -> list[int]:
+    """Durations in whole seconds: about one recording per ten minutes, sometimes one shorter than a minute."""
     total = 60.0 * minutes * float(rng.uniform(0.55, 1.45))
     count = max(1, round(total / float(rng.uniform(300.0, 900.0))))
     shares = rng.uniform(0.6, 1.4, count)
-    lengths = [max(20, round(seconds)) for seconds in total * shares / shares.sum()]
+    durations = [max(20, round(seconds)) for seconds in total * shares / shares.sum()]
     if rng.random() < 0.12:
-        lengths.append(int(rng.integers(20, 58)))
-    return lengths
+        durations.append(int(rng.integers(20, 58)))
+    return durations
 
 
-def _malformation(split: str, number: int) -> str | None:
-    if number % _PATIENTS_PER_MALFORMED != 1:
+def _malformation(split: str, index: int) -> str | None:
+    if index % _PATIENTS_PER_MALFORMED != 1:
         return None
     kinds = tuple(MALFORMATIONS)
-    return kinds[(number // _PATIENTS_PER_MALFORMED + 3 * SPLITS.index(split)) % len(kinds)]
+    return kinds[(index // _PATIENTS_PER_MALFORMED + 3 * SPLITS.index(split)) % len(kinds)]

@@ -1,4 +1,4 @@
-"""One synthetic recording: its plan made into scalp potentials, and those into the bytes of an EDF file."""
+"""Generates one synthetic recording: from its plan to scalp potentials to the bytes of an EDF file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
 
 
 def scalp_potentials(plan: RecordingPlan) -> Float32:
-    """Potentials before any reference in microvolts, float32 [electrode, sample], electrodes as in `ELECTRODES`."""
+    """Scalp potentials in microvolts without a reference, float32 [electrode, sample] in the order of `ELECTRODES`."""
     rate, samples = plan.session.rate, plan.seconds * plan.session.rate
     rng = np.random.default_rng((*plan.entropy, 0))
     ictal = suppression(plan.seizures, samples, rate)
@@ -44,7 +44,7 @@ def scalp_potentials(plan: RecordingPlan) -> Float32:
 
 
 def encode_recording(plan: RecordingPlan) -> bytes:
-    """The bytes of the recording's EDF file, with its malformation if it has one."""
+    """Bytes of the EDF file, including its malformation if it has one."""
     session = plan.session
     potentials = scalp_potentials(plan)
     _subtract_reference(potentials, session)
@@ -61,19 +61,15 @@ def encode_recording(plan: RecordingPlan) -> bytes:
             digitise(potentials[ELECTRODES.index(session.electrodes[position])], header, out)
         else:
             digitise(auxiliary[position - len(session.electrodes)], header, out)
-    header_bytes = encode_header(_file_header(plan), headers, plan.seconds)
-    if plan.malformation is None:
-        return header_bytes + records.tobytes()
-    edf = bytearray(header_bytes + records.tobytes())
-    malform(edf, plan.malformation)
-    return bytes(edf)
+    edf = encode_header(_file_header(plan), headers, plan.seconds) + records.tobytes()
+    return edf if plan.malformation is None else malform(edf, plan.malformation)
 
 
 def signal_headers(session: Session) -> tuple[SignalHeader, ...]:
-    """The session's signals in file order: electrodes, electrocardiogram, two unused inputs, counters, annotations."""
-    amplifier, end = session.amplifier, session.reference
-    labels = [f"EEG {electrode}-{end}" for electrode in session.electrodes]
-    labels += [session.heart, f"EEG 31-{end}", f"EEG 32-{end}"]
+    """Signals in file order: electrodes, electrocardiogram, two unused inputs, burst counters, annotations."""
+    amplifier, reference = session.amplifier, session.reference
+    labels = [f"EEG {electrode}-{reference}" for electrode in session.electrodes]
+    labels += [session.heart, f"EEG 31-{reference}", f"EEG 32-{reference}"]
     headers = [
         SignalHeader(
             label=label,
@@ -105,14 +101,14 @@ def _auxiliary_signals(plan: RecordingPlan) -> list[Float32]:
     session = plan.session
     rng = np.random.default_rng((*plan.entropy, 1))
     unused = rng.normal(0.0, 2.0, (2, plan.seconds * session.rate)).astype(np.float32)
-    signals = [_heart(rng, plan.seconds * session.rate, session.rate), *unused]
+    signals = [_electrocardiogram(rng, plan.seconds * session.rate, session.rate), *unused]
     if session.burst_counters:
         signals += list(np.round(rng.uniform(0.0, 5.0, (3, plan.seconds)), 1).astype(np.float32))
     return signals
 
 
-def _heart(rng: np.random.Generator, samples: int, rate: int) -> Float32:
-    """An electrocardiogram of R and T waves in microvolts, float32 [sample]."""
+def _electrocardiogram(rng: np.random.Generator, samples: int, rate: int) -> Float32:
+    """R and T waves in microvolts, float32 [sample]."""
     beats = 1.0 + 0.05 * slow_curve(rng, samples, rate, 1.0)
     phase = np.cumsum(beats, dtype=np.float64) * (rng.uniform(0.9, 1.6) / rate) % 1.0
     wave = 800.0 * np.exp(-(((phase - 0.3) / 0.012) ** 2)) + 150.0 * np.exp(-(((phase - 0.55) / 0.05) ** 2))
@@ -120,7 +116,7 @@ def _heart(rng: np.random.Generator, samples: int, rate: int) -> Float32:
 
 
 def _notes(plan: RecordingPlan) -> list[tuple[float, str]]:
-    """What a technician would write down: the artefacts, not the seizures."""
+    """Annotations that a technician would make: artefacts, no seizures."""
     return [(0.0, "recording starts"), *((mimic.start, mimic.kind) for mimic in plan.mimics)]
 
 
@@ -129,10 +125,9 @@ def _file_header(plan: RecordingPlan) -> FileHeader:
     day = np.datetime64(f"{session.year}-01-01") + np.timedelta64(session.day, "D")
     year, month, date = (int(part) for part in str(day).split("-"))
     hours, minutes = divmod(plan.clock // 60, 60)
-    written = f"{date:02d}-{_MONTHS[month - 1]}-{year}"
-    stem = plan.stem
+    start_date = f"{date:02d}-{_MONTHS[month - 1]}-{year}"
     patient = "X X X X" if session.plus else f"{plan.patient.name} X X {plan.patient.name}"
-    recording = f"Startdate {written} X X X" if session.plus else f"Startdate {written} {stem[:13]} 00 X"
+    recording = f"Startdate {start_date} " + ("X X X" if session.plus else f"{plan.stem[:13]} 00 X")
     return FileHeader(
         patient=patient,
         recording=recording,

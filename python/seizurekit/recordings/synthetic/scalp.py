@@ -1,4 +1,4 @@
-"""Where the electrodes stand on the head, and how a source under the skull spreads over them."""
+"""Electrode positions on the head, and the field of a source under the skull."""
 
 from __future__ import annotations
 
@@ -33,43 +33,43 @@ def _on_sphere(inclination: float, azimuth: float) -> tuple[float, float, float]
 
 @cache
 def positions() -> npt.NDArray[np.float64]:
-    """Positions of `ELECTRODES` on the unit sphere, float64 [electrode, 3]."""
+    """Positions of `ELECTRODES` on the unit sphere, float64 [electrode, xyz]."""
     return np.array([_on_sphere(*angles) for angles in _ANGLES.values()])
 
 
 def distances(electrode: str) -> Float32:
-    """Straight distances of every electrode from one of them in head radii, float32 [electrode]."""
-    place = positions()[ELECTRODES.index(electrode)]
-    apart: Float32 = np.linalg.norm(positions() - place, axis=1).astype(np.float32)
-    return apart
+    """Straight-line distances of all electrodes from one of them in head radii, float32 [electrode]."""
+    position = positions()[ELECTRODES.index(electrode)]
+    distance: Float32 = np.linalg.norm(positions() - position, axis=1).astype(np.float32)
+    return distance
 
 
 def field_around(electrode: str, width: float) -> Float32:
-    """Potentials of a source under an electrode, 1 there and falling off as a Gaussian, float32 [electrode].
+    """Potentials of a source under an electrode: a Gaussian with maximum 1 at the electrode, float32 [electrode].
 
     Args:
         electrode: one of `ELECTRODES`.
-        width: standard deviation of the fall-off in head radii; volume conduction alone gives about 0.5.
+        width: standard deviation in head radii; volume conduction alone gives about 0.5.
     """
     field: Float32 = np.exp(-0.5 * (distances(electrode) / width) ** 2).astype(np.float32)
     return field
 
 
 def field_over(electrodes: Iterable[str], width: float) -> Float32:
-    """The largest of the fields around several electrodes, float32 [electrode]."""
+    """Maximum of the fields around several electrodes, float32 [electrode]."""
     field: Float32 = np.max([field_around(electrode, width) for electrode in electrodes], axis=0)
     return field
 
 
 @cache
 def cortical_field(sources: int) -> Float32:
-    """Mixing matrix of sources spread evenly under the scalp, rows of unit power, float32 [electrode, source]."""
+    """Mixing matrix of sources spread evenly under the scalp; rows have unit norm, float32 [electrode, source]."""
     order = np.arange(sources) + 0.5
     height = 1.0 - 1.3 * order / sources
     around = np.pi * (1.0 + np.sqrt(5.0)) * order
     radius = np.sqrt(1.0 - height**2)
-    places = np.stack([radius * np.cos(around), radius * np.sin(around), height], axis=1)
-    apart = np.linalg.norm(positions()[:, None, :] - places[None, :, :], axis=2)
-    gains = np.exp(-0.5 * (apart / 0.55) ** 2)
+    source_positions = np.stack([radius * np.cos(around), radius * np.sin(around), height], axis=1)
+    distance = np.linalg.norm(positions()[:, None, :] - source_positions[None, :, :], axis=2)
+    gains = np.exp(-0.5 * (distance / 0.55) ** 2)
     mixing: Float32 = (gains / np.linalg.norm(gains, axis=1, keepdims=True)).astype(np.float32)
     return mixing

@@ -1,4 +1,4 @@
-"""Seizures: when they come, and a rhythm that evolves in frequency, size and place."""
+"""Seizures: their times, and a rhythm that evolves in frequency, amplitude and location."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seizurekit.recordings.synthetic.scalp import ELECTRODES, FRONTAL, TEN_TWENT
 Float32 = npt.NDArray[np.float32]
 
 GENERALISED = frozenset({"gnsz", "absz", "tcsz"})
-_FOCI = tuple(name for name in TEN_TWENTY if name not in ("FZ", "PZ"))  # in no channel of the TCP montages
+_FOCI = tuple(name for name in TEN_TWENTY if name not in ("FZ", "PZ"))  # not part of the TCP montages
 _PHASES = 1024
 _QUIET_START = 12.0
 _QUIET_END = 6.0
@@ -27,14 +27,14 @@ class Seizure:
     Attributes:
         start: seconds from the start of the recording.
         stop: seconds from the start of the recording.
-        label: TUSZ's type, e.g. ``fnsz``.
-        focus: electrode above the place where it begins; a generalised one is largest over the forehead.
-        strength: root mean square of the full-grown rhythm in multiples of the background's.
+        label: TUSZ label of the type, such as ``fnsz``.
+        focus: electrode above the onset; a generalised seizure is strongest over the forehead.
+        strength: RMS of the fully developed rhythm in multiples of the background's RMS.
         first_hz: frequency at the onset.
         last_hz: frequency at the end.
-        sharpness: 0 is a sine; the larger, the narrower the spikes.
-        spread: seconds from the onset until the rhythm has gone one head radius.
-        reach: distance from the focus in head radii beyond which it does not go.
+        sharpness: 0 gives a sine; larger values give narrower spikes.
+        spread: seconds that the rhythm takes to spread by one head radius.
+        reach: largest distance from the focus that it reaches, in head radii.
         aftermath: seconds of slow waves after the end.
     """
 
@@ -52,26 +52,26 @@ class Seizure:
 
     @property
     def generalised(self) -> bool:
-        """Whether it begins everywhere at once."""
+        """True if it starts everywhere at once."""
         return self.label in GENERALISED
 
     def onsets(self) -> npt.NDArray[np.float64]:
-        """When each electrode joins in seconds of the recording, NaN if it never does, float64 [electrode]."""
-        away = distances(self.focus).astype(np.float64)
+        """Onset at each electrode in seconds of the recording, NaN if not reached, float64 [electrode]."""
+        distance = distances(self.focus).astype(np.float64)
         if self.generalised:
-            return np.full(len(away), self.start)
-        joins = self.start + self.spread * away
-        return np.where((away <= self.reach) & (joins < self.stop - 2.0), joins, np.nan)
+            return np.full(len(distance), self.start)
+        onsets = self.start + self.spread * distance
+        return np.where((distance <= self.reach) & (onsets < self.stop - 2.0), onsets, np.nan)
 
 
 def draw_seizures(rng: np.random.Generator, patient: Patient, seconds: int, at_least_one: bool) -> tuple[Seizure, ...]:
-    """Seizures of one recording in order of time, half a minute and more apart.
+    """Draws the seizures of one recording, sorted by time, at least 35 s apart.
 
     Args:
-        rng: where all randomness comes from.
-        patient: gives the types and the focus.
-        seconds: length of the recording.
-        at_least_one: have the first seizure early and short enough that even a recording of 30 s holds it.
+        rng: random generator.
+        patient: gives the seizure types and the focus.
+        seconds: duration of the recording.
+        at_least_one: make the first seizure early and short enough for a recording of 30 s.
     """
     seizures: list[Seizure] = []
     now = _QUIET_START + rng.exponential(60.0)
@@ -121,16 +121,16 @@ def _draw_seizure(rng: np.random.Generator, patient: Patient, start: float, stop
     )
 
 
-def _draw_focus(rng: np.random.Generator, habitual: str) -> str:
-    """Often the patient's own, otherwise a place not far from it."""
+def _draw_focus(rng: np.random.Generator, usual: str) -> str:
+    """The patient's usual focus or an electrode near it."""
     if rng.random() < 0.4:
-        return habitual
-    near = [name for name in _FOCI if distances(habitual)[ELECTRODES.index(name)] < 1.3]
+        return usual
+    near = [name for name in _FOCI if distances(usual)[ELECTRODES.index(name)] < 1.3]
     return str(rng.choice(near))
 
 
 def suppression(seizures: tuple[Seizure, ...], samples: int, rate: int) -> Float32:
-    """How far normal rhythms are suppressed during and after seizures, 0 to 1, float32 [sample]."""
+    """Suppression of normal rhythms during and after seizures, 0 to 1, float32 [sample]."""
     level = np.zeros(samples, np.float32)
     for seizure in seizures:
         first, last = int(seizure.start * rate), min(int((seizure.stop + seizure.aftermath) * rate), samples)
@@ -141,36 +141,36 @@ def suppression(seizures: tuple[Seizure, ...], samples: int, rate: int) -> Float
 def add_seizure(
     rng: np.random.Generator, seizure: Seizure, background_uv: float, potentials: Float32, rate: int
 ) -> None:
-    """Adds a seizure, its muscle activity and the slow waves after it to scalp potentials in microvolts.
+    """Adds a seizure, its muscle activity and the slow waves after it to scalp potentials.
 
     Args:
-        rng: where all randomness comes from.
-        seizure: when, where and how.
-        background_uv: root mean square of the background in microvolts.
-        potentials: float32 [electrode, sample], changed in place.
-        rate: samples a second.
+        rng: random generator.
+        seizure: seizure to add.
+        background_uv: RMS of the background in microvolts.
+        potentials: potentials in microvolts, float32 [electrode, sample], changed in place.
+        rate: sampling rate in Hz.
     """
     first, last = int(seizure.start * rate), int(seizure.stop * rate)
     part = potentials[:, first:last]
-    size = seizure.strength * background_uv
+    amplitude = seizure.strength * background_uv
     phase, growth = _phase(rng, seizure, part.shape[1], rate), _growth(rng, seizure, part.shape[1], rate)
     cycle = _cycle(seizure.sharpness)
     gains = _gains(seizure)
-    for electrode, joins in enumerate(seizure.onsets()):
-        if np.isnan(joins) or gains[electrode] < 0.03:
+    for electrode, onset in enumerate(seizure.onsets()):
+        if np.isnan(onset) or gains[electrode] < 0.03:
             continue
         lag = 0.0 if seizure.generalised else 0.12 * float(distances(seizure.focus)[electrode])
-        since = (np.arange(part.shape[1], dtype=np.float32) / rate) - np.float32(joins - seizure.start)
-        joined = np.clip(since / 1.5 + (1.0 if joins == seizure.start else 0.0), 0.0, 1.0)
+        since_onset = (np.arange(part.shape[1], dtype=np.float32) / rate) - np.float32(onset - seizure.start)
+        ramp = np.clip(since_onset / 1.5 + (1.0 if onset == seizure.start else 0.0), 0.0, 1.0)
         waves = cycle[((phase - lag) * _PHASES).astype(np.int64) % _PHASES]
-        part[electrode] += np.float32(size * gains[electrode]) * joined * growth * waves
+        part[electrode] += np.float32(amplitude * gains[electrode]) * ramp * growth * waves
     if seizure.label == "tcsz":
         _add_convulsion(rng, part, phase, background_uv, rate)
-    _add_aftermath(rng, seizure, size, potentials, rate)
+    _add_aftermath(rng, seizure, amplitude, potentials, rate)
 
 
 def _phase(rng: np.random.Generator, seizure: Seizure, samples: int, rate: int) -> npt.NDArray[np.float64]:
-    """Cycles since the onset: the frequency falls geometrically, with small irregularities."""
+    """Cycles since the onset; the frequency falls geometrically with small irregularities."""
     course = np.linspace(0.0, 1.0, samples) ** 0.8
     frequency = seizure.first_hz * (seizure.last_hz / seizure.first_hz) ** course
     frequency *= 1.0 + 0.05 * slow_curve(rng, samples, rate, 0.5)
@@ -178,18 +178,18 @@ def _phase(rng: np.random.Generator, seizure: Seizure, samples: int, rate: int) 
 
 
 def _growth(rng: np.random.Generator, seizure: Seizure, samples: int, rate: int) -> Float32:
-    """Size of the rhythm over time: absences are full-grown at once, the others grow over a third of their length."""
-    length = samples / rate
+    """Relative amplitude over time: absences develop at once, other seizures over a third of their duration."""
+    duration = samples / rate
     at = np.linspace(0.0, 1.0, samples, dtype=np.float32)
-    grown = 0.08 if seizure.label == "absz" else 0.35
-    growth = 0.35 + 0.65 * np.clip(at / grown, 0.0, 1.0)
+    developed = 0.08 if seizure.label == "absz" else 0.35
+    growth = 0.35 + 0.65 * np.clip(at / developed, 0.0, 1.0)
     uneven = np.clip(1.0 + 0.18 * slow_curve(rng, samples, rate, 0.6), 0.3, 1.8)
-    size: Float32 = growth * uneven * plateau(samples, rate, 0.5, min(1.0, 0.1 * length))
-    return size
+    amplitude: Float32 = growth * uneven * plateau(samples, rate, 0.5, min(1.0, 0.1 * duration))
+    return amplitude
 
 
 def _cycle(sharpness: float) -> Float32:
-    """One cycle of spike and slow wave with mean 0 and root mean square 1, float32 [phase]."""
+    """One cycle of a spike and a slow wave with mean 0 and RMS 1, float32 [phase]."""
     angle = np.arange(_PHASES) * (2.0 * np.pi / _PHASES)
     spike = np.exp(sharpness * (np.cos(angle) - 1.0))
     wave = spike - 0.35 * np.cos(angle - 2.3)
@@ -207,15 +207,19 @@ def _gains(seizure: Seizure) -> Float32:
 def _add_convulsion(
     rng: np.random.Generator, part: Float32, phase: npt.NDArray[np.float64], background_uv: float, rate: int
 ) -> None:
-    """Muscle of a tonic-clonic seizure: everywhere, first steady, then in jerks with the rhythm."""
+    """Muscle activity of a tonic-clonic seizure in all electrodes: first steady, then in jerks with the rhythm."""
     steady = np.linspace(1.0, 0.0, part.shape[1], dtype=np.float32)
     jerks = np.maximum(np.cos(2.0 * np.pi * phase), 0.0).astype(np.float32) ** 2
-    size = np.float32(background_uv * rng.uniform(0.2, 0.6))
+    amplitude = np.float32(background_uv * rng.uniform(0.2, 0.6))
     for electrode in part:
-        electrode += size * (steady + (1.0 - steady) * jerks) * band_noise(rng, 1, len(electrode), rate, 25.0, 95.0)[0]
+        electrode += (
+            amplitude * (steady + (1.0 - steady) * jerks) * band_noise(rng, 1, len(electrode), rate, 25.0, 95.0)[0]
+        )
 
 
-def _add_aftermath(rng: np.random.Generator, seizure: Seizure, size: float, potentials: Float32, rate: int) -> None:
+def _add_aftermath(
+    rng: np.random.Generator, seizure: Seizure, amplitude: float, potentials: Float32, rate: int
+) -> None:
     first = int(seizure.stop * rate)
     part = potentials[:, first : first + int(seizure.aftermath * rate)]
     if part.shape[1] < rate:
@@ -223,4 +227,4 @@ def _add_aftermath(rng: np.random.Generator, seizure: Seizure, size: float, pote
     slow = band_noise(rng, 1, part.shape[1], rate, 0.7, 2.2)[0] * np.linspace(1.0, 0.0, part.shape[1], dtype=np.float32)
     field = _gains(seizure)
     for electrode in range(len(part)):
-        part[electrode] += np.float32(0.6 * size * field[electrode]) * slow
+        part[electrode] += np.float32(0.6 * amplitude * field[electrode]) * slow
