@@ -1,8 +1,8 @@
-"""Random changes to training windows after which a seizure is still the same seizure.
+"""Random changes to training windows that leave a seizure a seizure.
 
-What happens to a window follows from the seed, the epoch and the window's number, and from nothing else: not from the
-batch that it is in, the rank that has it, or whether the run was resumed. So its random numbers are no generator's next
-ones but a hash of those three, the finaliser of SplitMix64 (Steele et al. 2014) applied to one after the other.
+The changes to a window follow from the seed, the epoch and the window's index. They do not depend on the batch that
+the window is in, on the rank that reads it, or on whether the run was resumed. Each window therefore has a random
+generator of its own.
 """
 
 from __future__ import annotations
@@ -17,67 +17,43 @@ from seizurekit.recordings.channels import CANONICAL_CHANNELS
 _OTHER_SIDE = {"Fp1": "Fp2", "F3": "F4", "C3": "C4", "P3": "P4", "F7": "F8", "T3": "T4", "T5": "T6", "O1": "O2"}
 _PAIRS = {**_OTHER_SIDE, **{right: left for left, right in _OTHER_SIDE.items()}}
 MIRROR = [CANONICAL_CHANNELS.index(_PAIRS.get(name, name)) for name in CANONICAL_CHANNELS]
-"""For each channel the position of the one on the other side of the head; the midline's own."""
+"""Position of each channel's counterpart on the other side of the head; midline channels map to themselves."""
 
 SPREAD = 0.25
 """Standard deviation of the logarithm of a channel's gain."""
 
-UInt64 = npt.NDArray[np.uint64]
-_STEP = np.uint64(0x9E3779B97F4A7C15)
 
-
-def augment(x_BCT: Tensor, numbers: npt.NDArray[np.int64], seed: int, epoch: int) -> Tensor:
-    """Half of the windows are mirrored, and each channel's size varies by about a quarter.
+def augment(x_BCT: Tensor, indices: npt.NDArray[np.int64], seed: int, epoch: int) -> Tensor:
+    """Windows of which half are mirrored, with the gain of each channel changed by about a quarter.
 
     Args:
         x_BCT: windows float [B, 19, T].
-        numbers: of the windows in the split, int64 [B].
-        seed: of the run, 0 or more.
-        epoch: 0 or more.
+        indices: index of each window in the split, int64 [B].
+        seed: seed of the run, 0 or more.
+        epoch: epoch, 0 or more.
 
     Returns:
-        New windows of the same shape and dtype, where x_BCT is.
+        New windows with the shape, dtype and device of x_BCT.
 
     Raises:
-        ValueError: not one number a window.
+        ValueError: there is not one index per window.
     """
-    if numbers.shape != x_BCT.shape[:1]:
-        raise ValueError(f"numbers: found shape {numbers.shape}, wanted one for each of {len(x_BCT)} windows")
-    mirrored_B, gain_BC = drawn(numbers, seed, epoch)
+    if indices.shape != x_BCT.shape[:1]:
+        raise ValueError(f"indices has shape {indices.shape}, expected one index for each of {len(x_BCT)} windows")
+    mirrored_B, gain_BC = draw_changes(indices, seed, epoch)
     windows, channels, samples = x_BCT.shape
     source_BC = np.where(mirrored_B[:, None], MIRROR, np.arange(channels))
     rows = torch.from_numpy((np.arange(windows)[:, None] * channels + source_BC).ravel()).to(x_BCT.device)
     gain = torch.from_numpy(gain_BC.reshape(-1, 1)).to(x_BCT.device)
-    # Whole rows are copied to where they belong, and made larger or smaller there: nothing is computed for both cases.
+    # Copies each row once to its destination and scales it there, so that nothing is computed for both cases.
     return x_BCT.reshape(-1, samples).index_select(0, rows).mul_(gain).view_as(x_BCT)
 
 
-def drawn(
-    numbers: npt.NDArray[np.int64], seed: int, epoch: int
+def draw_changes(
+    indices: npt.NDArray[np.int64], seed: int, epoch: int
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
-    """Which windows are mirrored, [B], and each channel's gain, after mirroring, float32 [B, 19]."""
-    channels = len(CANONICAL_CHANNELS)
-    pairs = (channels + 1) // 2
-    key_B = _key(numbers, seed, epoch)
-    bits_BN = _mixed(key_B[:, None] + _STEP * np.arange(1, 2 * pairs + 2, dtype=np.uint64))
-    # 53 bits each, between 0 and 1 and never 0, whose logarithm there is none of
-    uniform_BN = ((bits_BN >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
-    radius = np.sqrt(-2.0 * np.log(uniform_BN[:, 1 : pairs + 1]))  # Box and Muller (1958): two normals of two uniforms
-    angle = 2.0 * np.pi * uniform_BN[:, pairs + 1 :]
-    normal_BC = np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], axis=1)[:, :channels]
-    return uniform_BN[:, 0] < 0.5, np.exp(SPREAD * normal_BC).astype(np.float32)
-
-
-def _key(numbers: npt.NDArray[np.int64], seed: int, epoch: int) -> UInt64:
-    """A number a window, uint64 [B], that any change of seed, epoch or window makes another one altogether."""
-    key = np.zeros(1, np.uint64)  # an array, as sums of scalars warn where they run over, which is meant here
-    for part in (np.array([seed], np.uint64), np.array([epoch], np.uint64), numbers.astype(np.uint64)):
-        key = _mixed((key ^ part) + _STEP)
-    return key
-
-
-def _mixed(bits: UInt64) -> UInt64:
-    """SplitMix64's finaliser: each bit of the result depends on each bit given."""
-    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return bits ^ (bits >> np.uint64(31))
+    """Whether each window is mirrored, [B], and the gain of each channel after mirroring, float32 [B, 19]."""
+    rngs = [np.random.default_rng((seed, epoch, index)) for index in indices.tolist()]
+    mirrored_B = np.array([rng.random() < 0.5 for rng in rngs], dtype=bool)
+    normal_BC = np.array([rng.standard_normal(len(CANONICAL_CHANNELS)) for rng in rngs])
+    return mirrored_B, np.exp(SPREAD * normal_BC).astype(np.float32)
