@@ -62,5 +62,7 @@ def run_command(*arguments: object, cwd: Path | None = None, **environment: str)
 def _log_to_stderr() -> Iterator[None]:
     """Lets the command configure logging as in a new process, in place of pytest's handlers."""
     root, package = logging.getLogger(), logging.getLogger("seizurekit")
-    with mock.patch.object(root, "handlers", []), mock.patch.object(package, "level", package.level):
+    level = package.level
+    with mock.patch.object(root, "handlers", []):
         yield
+    package.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from seizurekit import settings
 from seizurekit.config import Config
 from seizurekit.training.smoke import RECORDINGS, STEPS, shortened_for_smoke
 
-DEMO = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "configs" / "demo.yaml"
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "10.0.0.1", "MASTER_PORT": "29500"}
 
 
@@ -79,3 +81,10 @@ def test_an_invalid_value_is_reported_in_one_line_before_any_work(
     assert line.startswith("seizurekit: error: environment")
     assert message in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_other_module_reads_the_environment() -> None:
+    package = Path(str(settings.__file__)).parent
+    files = [*package.rglob("*.py"), *(ROOT / "kernels").rglob("*.py")]
+    readers = {path.name for path in files if re.search(r"os\.environ|getenv", path.read_text())}
+    assert readers == {"settings.py"}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from seizurekit.cache.manifest import Manifest
 
 _MAX_LINES = 10
+_TABLE_WIDTH = 120  # even on a narrower terminal: rich would cut numbers
 _EXIT_NO_SEIZURES, _EXIT_TOO_MANY_FAILED, _EXIT_DAMAGED = 2, 3, 4
 
 
@@ -170,9 +171,9 @@ def _print_table(rows: list[dict[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for name in rows[0] if rows else ():
         table.add_column(name, justify="left" if name == "split" else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row.values())
-    Console(file=sys.stdout).print(table)
+    Console(file=sys.stdout, width=_TABLE_WIDTH).print(table)

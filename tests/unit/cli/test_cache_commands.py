@@ -25,7 +25,7 @@ def first_shard(store: Path) -> Path:
 def test_a_build_ends_with_a_table_of_the_splits(small_corpus: Path, tmp_path: Path) -> None:
     result = run_command("build-cache", "--data-dir", small_corpus, "--cache-dir", tmp_path / "cache")
     assert result.returncode == 0, result.stderr
-    assert [word for word in ("train", "dev", "eval") if f"\n {word} " in result.stdout] == ["train", "dev", "eval"]
+    assert [word for word in ("train", "dev", "eval") if f"\n{word} " in result.stdout] == ["train", "dev", "eval"]
 
 
 def test_an_environment_variable_limits_the_number_of_recordings(small_corpus: Path, tmp_path: Path) -> None:
