@@ -1,4 +1,4 @@
-"""Runs seizurekit's commands as forks of one process that has imported it, so that a kill meets them at their work."""
+"""Runs seizurekit's commands as forks of a process that has imported it, so that a kill hits them at work."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from seizurekit.cli.app import main
 for name in sys.argv[1:]:
     importlib.import_module(name)
 
-os.fsync = lambda handle: None  # it guards against a power cut; what a killed process wrote stays without it
+os.fsync = lambda handle: None  # needed after a power cut only; what a killed process wrote persists
 
-def die_at(operation):
-    passed = 0
+def kill_before(operation):
+    done = 0
     def count(event, arguments):
-        nonlocal passed
+        nonlocal done
         if event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir"):
-            passed += 1
-            if passed == operation:
+            done += 1
+            if done == operation:
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(count)
 
@@ -35,7 +35,7 @@ for line in sys.stdin:
         os.dup2(2, 1)
         sys.argv = ["seizurekit", *arguments]
         if operation:
-            die_at(operation)
+            kill_before(operation)
         main()
     if kill:
         time.sleep(after)
@@ -47,39 +47,39 @@ Start = Callable[..., int]
 
 @contextmanager
 def forked_commands(folder: Path, *imported: str) -> Iterator[Start]:
-    """Gives a function that runs a command in `folder` and returns its exit code, negative for a signal.
+    """A function that runs a command in `folder` and returns its exit code, negative for a signal.
 
-    `start(*arguments, kill=SIGTERM, after=0.5)` sends it a signal after so many seconds;
-    `start(*arguments, operation=3)` kills it before it makes, renames or removes a file or folder for the third time;
-    without either it must end with 0, or the failure tells what was printed.
+    `start(*arguments, kill=SIGTERM, after=0.5)` sends the signal after so many seconds.
+    `start(*arguments, operation=3)` kills the command before the third time that it creates, renames or removes a file
+    or folder. Without either, the command must end with exit code 0; a failure shows what it printed.
 
     Args:
-        folder: made anew; what the commands print goes to the file `said` in it.
+        folder: created; the file `output` in it receives what the commands print.
         imported: modules that the commands need, imported once.
     """
     folder.mkdir()
     with (
-        (folder / "said").open("w") as said,
+        (folder / "output").open("w") as output,
         subprocess.Popen(
             [sys.executable, "-c", FORKING, *imported],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=said,
+            stderr=output,
             text=True,
-        ) as forking,
+        ) as parent,
     ):
-        assert forking.stdin is not None
-        assert forking.stdout is not None
-        to, back = forking.stdin, forking.stdout
-        assert back.readline() == "ready\n"
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        requests, replies = parent.stdin, parent.stdout
+        assert replies.readline() == "ready\n"
 
         def start(*arguments: object, kill: int = 0, after: float = 0.0, operation: int = 0) -> int:
-            to.write(json.dumps(([str(argument) for argument in arguments], kill, after, operation)) + "\n")
-            to.flush()
-            code = int(back.readline())
-            assert code == 0 or kill or operation, Path(said.name).read_text()
+            requests.write(json.dumps(([str(argument) for argument in arguments], kill, after, operation)) + "\n")
+            requests.flush()
+            code = int(replies.readline())
+            assert code == 0 or kill or operation, Path(output.name).read_text()
             return code
 
         yield start
-        to.close()
+        requests.close()

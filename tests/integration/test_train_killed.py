@@ -59,7 +59,7 @@ def test_after_twenty_kills_the_weights_and_the_figures_are_those_of_the_unbroke
         while sum(kills.values()) < KILLS:
             number = rng.choice((signal.SIGTERM, signal.SIGKILL))
             ended = start(*train, "--resume", kill=number, after=rng.uniform(0.0, 0.4) * seconds)
-            assert ended in (0, -number, 128 + number), (tmp_path / "killed" / "said").read_text()
+            assert ended in (0, -number, 128 + number), (tmp_path / "killed" / "output").read_text()
             if ended:
                 kills[number] += 1
             else:  # it came to its end before that: once more from the beginning
