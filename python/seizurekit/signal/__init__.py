@@ -1,1 +1,1 @@
-"""The preprocessing chain, from a recording's samples to 19 z-scored channels at 256 Hz."""
+"""Preprocessing: from the samples of a recording to 19 z-scored channels at 256 Hz."""

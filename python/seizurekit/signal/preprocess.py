@@ -1,4 +1,4 @@
-"""Runs a preprocessing chain over a recording: one fused pass in C++, and the z-score."""
+"""Runs a preprocessing chain on a recording: one fused pass in C++, then the z-score."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,11 +15,11 @@ from seizurekit.errors import ChannelError, EdfError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS, ChannelSelection, select_channels
 from seizurekit.recordings.edf import EdfFile
 from seizurekit.signal.chain import Chain
-from seizurekit.signal.filters import polyphase, sections
+from seizurekit.signal.filters import design_filters, design_resampler
 from seizurekit.signal.interpolation import spline_weights
 
-LONGEST_GAPS = 24 * 3600
-"""s; what the gaps of a recording may last together. One wrong time in a file would else cost terabytes of zeros."""
+MAX_GAP_SECONDS = 24 * 3600
+"""Largest total duration of the gaps in a recording. Without it, one wrong time in a file costs terabytes of zeros."""
 
 _MICROVOLTS = {"uv": 1.0, "µv": 1.0, "μv": 1.0, "mv": 1e3, "v": 1e6, "nv": 1e-3}
 
@@ -30,11 +29,11 @@ class Preprocessed:
     """A preprocessed recording.
 
     Attributes:
-        signal: float32 [channel, sample], z-scored and clipped.
-        mean: float64 [channel], µV before the z-score.
-        std: float64 [channel], µV.
-        interpolated: channels that the recording lacks.
-        reference: what the electrodes are measured against, by their labels.
+        signal: z-scored and clipped, float32 [channel, sample].
+        mean: mean in µV before the z-score, float64 [channel].
+        std: standard deviation in µV before the z-score, float64 [channel].
+        interpolated: channels that were interpolated.
+        reference: reference in the labels of the electrodes, see `ChannelSelection`.
     """
 
     signal: NDArray[np.float32]
@@ -46,14 +45,14 @@ class Preprocessed:
 
 @dataclass(frozen=True)
 class PreprocessingPlan:
-    """Where a recording's electrodes are, and what the chain will make of it; known from the header alone.
+    """Channels that the chain reads from a file and the length of its output, known from the header.
 
     Attributes:
-        channels: positions in the file of the electrodes, in the order of `electrodes`.
-        electrodes: those that the file has.
-        interpolated: those that it lacks.
-        reference: what they are measured against, by their labels.
-        rate: Hz.
+        channels: position in the file of each of `electrodes`.
+        electrodes: electrodes to read.
+        interpolated: channels to interpolate.
+        reference: reference in the labels of the electrodes, see `ChannelSelection`.
+        rate: sampling rate of the file in Hz.
         samples: number of samples of the output.
     """
 
@@ -66,12 +65,12 @@ class PreprocessingPlan:
 
 
 def plan_preprocessing(edf: EdfFile, chain: Chain | None = None) -> PreprocessingPlan:
-    """Finds a file's electrodes and the length of its preprocessed signal.
+    """Finds the electrodes of a file and the length of its preprocessed signal.
 
     Raises:
-        ChannelError: an electrode other than Fz and Pz is missing, electrodes differ in their sampling rates, or the
-            rate is not one of 100 to 5000 Hz.
-        EdfError: the gaps of a discontinuous recording last longer than `LONGEST_GAPS`.
+        ChannelError: an electrode other than Fz and Pz is missing, the electrodes have different sampling rates, or the
+            rate is not in the range of 100 to 5000 Hz.
+        EdfError: the gaps of a discontinuous recording are longer than `MAX_GAP_SECONDS`.
     """
     chain = chain or Chain()
     try:
@@ -80,7 +79,7 @@ def plan_preprocessing(edf: EdfFile, chain: Chain | None = None) -> Preprocessin
         rates = {edf.exact_rate(channel) for channel in channels}
         if len(rates) > 1:
             each = ", ".join(f"{edf.channels[c].label} {float(edf.exact_rate(c)):g} Hz" for c in channels)
-            raise ChannelError(f"electrodes of several sampling rates, wanted one: {each}")
+            raise ChannelError(f"sampling rates differ, expected one rate: {each}")
         rate = rates.pop()
         samples = output_samples(_length(edf, channels[0], rate), rate, chain)
     except ChannelError as error:
@@ -89,21 +88,21 @@ def plan_preprocessing(edf: EdfFile, chain: Chain | None = None) -> Preprocessin
 
 
 def output_samples(samples: int, rate: Fraction, chain: Chain) -> int:
-    """Samples that the chain makes of so many at a rate: ``floor(samples * sampling_rate / rate)``."""
-    resampler = polyphase(rate, chain.sampling_rate)
+    """Number of output samples for an input: ``floor(samples * sampling_rate / rate)``."""
+    resampler = design_resampler(rate, chain.sampling_rate)
     return samples * resampler.up // resampler.down
 
 
 def preprocess(edf: EdfFile, chain: Chain | None = None) -> NDArray[np.float32]:
-    """A recording's electrodes, interpolated, resampled, filtered, z-scored and clipped.
+    """Selects, interpolates, resamples, filters, z-scores and clips the electrodes of a recording.
 
     Args:
-        edf: an open file. Gaps of a discontinuous one are 0 in the result; the filters see the last sample held.
-        chain: what to do; DESIGN.md's chain by default.
+        edf: open file. Gaps of a discontinuous file are 0 in the result; the filters hold the last sample there.
+        chain: parameters of the chain; the default is that of DESIGN.md.
 
     Returns:
-        float32 [channel, sample] at `chain.sampling_rate`, within ±`chain.clip`. A channel without variance is 0;
-        however small its variance is, it is scaled by it: a constant other than 0 gives the filters' transient.
+        float32 [channel, sample] at `chain.sampling_rate`, within ±`chain.clip`. A channel with zero variance is 0. Any
+        other variance is scaled to 1, however small it is: a constant other than 0 gives the transient of the filters.
 
     Raises:
         ChannelError: see `plan_preprocessing`.
@@ -113,56 +112,58 @@ def preprocess(edf: EdfFile, chain: Chain | None = None) -> NDArray[np.float32]:
 
 
 def preprocess_edf(edf: EdfFile, chain: Chain | None = None) -> Preprocessed:
-    """`preprocess`, with each channel's mean and standard deviation, from which microvolts can be had back."""
+    """Like `preprocess`, with the mean and standard deviation that recover microvolts from the result."""
     chain = chain or Chain()
-    found = plan_preprocessing(edf, chain)
-    scales = [_to_microvolts(edf.channels[channel].physical_dimension) for channel in found.channels]
-    plan = _plan(found.electrodes, scales, found.rate, chain)
-    signal, mean, std = _signal.run_edf(plan, edf.core, list(found.channels))
-    return Preprocessed(signal, mean, std, found.interpolated, found.reference)
+    plan = plan_preprocessing(edf, chain)
+    scales = [_microvolts_per_unit(edf.channels[channel].physical_dimension) for channel in plan.channels]
+    core_plan = _core_plan(plan.electrodes, scales, plan.rate, chain)
+    signal, mean, std = _signal.run_edf(core_plan, edf.core, list(plan.channels))
+    return Preprocessed(signal, mean, std, plan.interpolated, plan.reference)
 
 
 def preprocess_array(
     x: ArrayLike, rate: Fraction | float, labels: Sequence[str], chain: Chain | None = None
 ) -> Preprocessed:
-    """The same for samples in memory.
+    """Like `preprocess_edf`, for samples in memory.
 
     Args:
-        x: [channel, sample] in µV; NaN where there is no sample.
-        rate: Hz; a float is taken for the decimal fraction that it prints as.
-        labels: of the channels, as an EDF file gives them.
-        chain: what to do; DESIGN.md's chain by default.
+        x: samples in µV, [channel, sample]; NaN in gaps.
+        rate: sampling rate in Hz; a float means the decimal fraction that it prints as.
+        labels: label of each channel, as in an EDF file.
+        chain: parameters of the chain; the default is that of DESIGN.md.
 
     Raises:
         ChannelError: see `plan_preprocessing`.
+        ValueError: the shape of `x` does not fit the labels.
     """
     chain = chain or Chain()
     if not math.isfinite(rate):
-        raise ChannelError(f"sampling rate: found {rate} Hz, wanted a number")
+        raise ChannelError(f"sampling rate is {rate} Hz, expected a finite number")
     exact = Fraction(rate) if isinstance(rate, (int, Fraction)) else Fraction(repr(float(rate)))
     rows = np.asarray(x, np.float32)
     if rows.ndim != 2 or len(rows) != len(labels):
-        raise ValueError(f"x: found shape {rows.shape}, wanted [{len(labels)}, sample], a row a label")
+        raise ValueError(f"shape of x is {rows.shape}, expected ({len(labels)}, samples), one row per label")
     selection = select_channels(labels)
     channels, electrodes = _present(selection, chain)
-    plan = _plan(electrodes, [1.0] * len(electrodes), exact, chain)
-    signal, mean, std = _signal.run_array(plan, np.ascontiguousarray(rows[list(channels)]))
+    core_plan = _core_plan(electrodes, [1.0] * len(electrodes), exact, chain)
+    signal, mean, std = _signal.run_array(core_plan, np.ascontiguousarray(rows[list(channels)]))
     return Preprocessed(signal, mean, std, _interpolated(selection, chain), selection.reference)
 
 
 def quantize(signal: NDArray[np.float32], step: float) -> NDArray[np.int16]:
-    """Fixed point: the nearest integers to ``signal / step``, ties to even, saturated at ±32767; NaN is 0.
+    """Fixed-point values of a signal: ``signal / step`` rounded, ties to even, saturated at ±32767; NaN becomes 0.
 
     Raises:
-        ValueError: the step is not above 0.
+        ValueError: the step is not a finite number above 0.
     """
     if not (step > 0 and math.isfinite(step)):
-        raise ValueError(f"step: found {step}, wanted a number above 0")
+        raise ValueError(f"step is {step}, expected a finite number above 0")
     return _signal.quantize(np.ascontiguousarray(signal, np.float32), 1 / step)
 
 
 def _present(selection: ChannelSelection, chain: Chain) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    # Every electrode that the file has takes part in interpolation, also those that are not in the chain's output.
+    """Positions and names of the electrodes to read."""
+    # Interpolation uses all electrodes of the file, also those that are not in the output of the chain.
     pairs = [
         (position, name)
         for position, name in zip(selection.positions, CANONICAL_CHANNELS, strict=True)
@@ -174,11 +175,9 @@ def _present(selection: ChannelSelection, chain: Chain) -> tuple[tuple[int, ...]
 def _length(edf: EdfFile, channel: int, rate: Fraction) -> int:
     samples = edf.samples(channel, gaps="nan")
     gaps = samples - edf.samples(channel, gaps="join")
-    if gaps > LONGEST_GAPS * rate:
-        hours = float(gaps / rate) / 3600
-        raise EdfError(
-            edf.path, None, "gaps between data records", f"{hours:.1f} h", f"{LONGEST_GAPS // 3600} h at most"
-        )
+    if gaps > MAX_GAP_SECONDS * rate:
+        found = f"{float(gaps / rate) / 3600:.1f} h"
+        raise EdfError(edf.path, None, "gaps between data records", found, f"at most {MAX_GAP_SECONDS // 3600} h")
     return samples
 
 
@@ -186,8 +185,8 @@ def _interpolated(selection: ChannelSelection, chain: Chain) -> tuple[str, ...]:
     return tuple(name for name in selection.interpolated if name in chain.channels)
 
 
-def _plan(electrodes: tuple[str, ...], scales: list[float], rate: Fraction, chain: Chain) -> Any:
-    resampler = polyphase(rate, chain.sampling_rate)
+def _core_plan(electrodes: tuple[str, ...], scales: list[float], rate: Fraction, chain: Chain) -> _signal.ChainPlan:
+    resampler = design_resampler(rate, chain.sampling_rate)
     missing = tuple(name for name in chain.channels if name not in electrodes)
     weights = dict(zip(missing, spline_weights(missing, electrodes) if missing else [], strict=True))
     return _signal.ChainPlan(
@@ -197,10 +196,11 @@ def _plan(electrodes: tuple[str, ...], scales: list[float], rate: Fraction, chai
         factors=(resampler.up, resampler.down),
         phases=resampler.phases,
         table=resampler.table,
-        sections=sections(chain).tolist(),
+        sections=design_filters(chain).tolist(),
         clip=chain.clip,
     )
 
 
-def _to_microvolts(dimension: str) -> float:
+def _microvolts_per_unit(dimension: str) -> float:
+    """Factor to µV; 1 for an unknown unit."""
     return _MICROVOLTS.get(dimension.strip().lower(), 1.0)

@@ -1,4 +1,4 @@
-"""The chain in SciPy and float64, for tests: the same function as the C++, written to be read."""
+"""Reference of the chain in SciPy and float64, for tests of the C++ implementation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from seizurekit.signal.interpolation import spline_weights
 
 
 def reference_chain(x: NDArray[np.float64], rate: Fraction, labels: list[str], chain: Chain) -> NDArray[np.float64]:
-    """Interpolated, resampled by FFT, filtered, z-scored, clipped.
+    """Interpolates, resamples by FFT, filters, z-scores and clips samples in memory.
 
     Args:
-        x: [channel, sample], µV.
-        rate: Hz.
-        labels: of the channels.
-        chain: what to do.
+        x: samples in µV, float64 [channel, sample].
+        rate: sampling rate in Hz.
+        labels: label of each channel.
+        chain: parameters of the chain.
 
     Returns:
         float64 [channel, sample].
@@ -27,17 +27,17 @@ def reference_chain(x: NDArray[np.float64], rate: Fraction, labels: list[str], c
     from scipy import signal
 
     selection = select_channels(labels)
-    named = {
+    by_name = {
         name: x[position]
         for name, position in zip(CANONICAL_CHANNELS, selection.positions, strict=True)
         if position is not None
     }
     if selection.interpolated:
-        present = tuple(named)
+        present = tuple(by_name)
         weights = spline_weights(selection.interpolated, present)
-        made = weights @ np.stack([named[name] for name in present])
-        named.update(zip(selection.interpolated, made, strict=True))
-    y = np.stack([named[name] for name in chain.channels])
+        interpolated = weights @ np.stack([by_name[name] for name in present])
+        by_name.update(zip(selection.interpolated, interpolated, strict=True))
+    y = np.stack([by_name[name] for name in chain.channels])
     if rate != chain.sampling_rate:
         y = signal.resample(y, int(y.shape[1] * chain.sampling_rate / rate), axis=1)
     y = signal.lfilter(*signal.butter(chain.order, chain.band, "bandpass", fs=chain.sampling_rate), y)

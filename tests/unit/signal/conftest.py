@@ -1,4 +1,4 @@
-"""Signals that look like EEG to a filter."""
+"""Noise with the spectrum of EEG."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Noise = Callable[[Fraction | int, float], NDArray[np.float32]]
 
 @pytest.fixture(scope="session")
 def noise() -> Noise:
-    """Makes float32 [19, sample] of 1/f noise from 0.3 to 95 Hz, 30 µV, with a different offset on every channel."""
+    """Function that returns 1/f noise from 0.3 to 95 Hz, 30 µV, with an offset per channel, float32 [19, sample]."""
 
     def make(rate: Fraction | int, seconds: float, seed: int = 0) -> NDArray[np.float32]:
         random = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""The specification of a chain: what it is told apart by, and what it refuses."""
+"""Parameters of a chain: hash, JSON form, and invalid values."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from seizurekit.recordings.channels import CANONICAL_CHANNELS
 from seizurekit.signal.chain import Chain
 
 
-def test_the_default_is_the_designs_chain() -> None:
+def test_the_default_chain_is_that_of_the_design() -> None:
     chain = Chain()
     assert chain.channels == CANONICAL_CHANNELS
     assert (chain.sampling_rate, chain.band, chain.order) == (256, (0.5, 120.0), 3)
     assert (chain.notch, chain.notch_quality, chain.clip) == (60.0, 30.0, 10.0)
 
 
-def test_the_hash_is_the_same_on_every_machine_and_for_ever() -> None:
+def test_the_hash_is_the_same_on_every_machine_and_never_changes() -> None:
     assert Chain().hash == "32cbbc081beb656d1ccac6b885ff09e002914bcd284b972cb85de70a166c7975"
     assert Chain(notch=60, clip=10).hash == Chain().hash
 
@@ -28,17 +28,17 @@ def test_the_hash_is_the_same_on_every_machine_and_for_ever() -> None:
     [Chain(notch=50.0), Chain(band=(0.5, 70.0)), Chain(order=4), Chain(clip=20.0), Chain(channels=("Cz", "Fp1"))],
     ids=lambda chain: chain.differences(Chain())[0].partition(":")[0],
 )
-def test_chains_that_differ_have_other_hashes_and_say_in_what(other: Chain) -> None:
+def test_different_chains_have_different_hashes_and_name_the_difference(other: Chain) -> None:
     assert other.hash != Chain().hash
     assert len(other.differences(Chain())) == 1
 
 
-def test_a_chain_goes_through_json_and_back() -> None:
+def test_a_chain_survives_a_round_trip_through_json() -> None:
     chain = Chain(notch=50.0, channels=("Cz", "O1"))
     assert Chain.from_dict(json.loads(json.dumps(chain.to_dict()))) == chain
 
 
-def test_unknown_fields_are_refused() -> None:
+def test_unknown_fields_are_an_error() -> None:
     with pytest.raises(ConfigError, match="notches"):
         Chain.from_dict({**Chain().to_dict(), "notches": 3})
 
@@ -61,6 +61,6 @@ def test_unknown_fields_are_refused() -> None:
         ("clip", float("nan")),
     ],
 )
-def test_impossible_values_are_refused_by_name(field: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"chain: {field}"):
+def test_an_invalid_value_is_an_error_that_names_the_field(field: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"chain: {field} is"):
         Chain(**{field: value})

@@ -1,4 +1,4 @@
-"""Spherical splines, against MNE's."""
+"""Spherical splines compared with MNE."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
-from seizurekit.signal.interpolation import positions, spline_weights
+from seizurekit.signal.interpolation import electrode_positions, spline_weights
 
 
 @pytest.mark.parametrize("missing", [("Fz",), ("Pz",), ("Fz", "Pz")])
-def test_the_weights_are_those_of_mne(missing: tuple[str, ...]) -> None:
+def test_the_weights_equal_mnes(missing: tuple[str, ...]) -> None:
     from mne.channels.interpolation import _make_interpolation_matrix
 
     present = tuple(name for name in CANONICAL_CHANNELS if name not in missing)
-    wanted = _make_interpolation_matrix(positions(present), positions(missing))
-    np.testing.assert_allclose(spline_weights(missing, present), wanted, atol=1e-6)
+    expected = _make_interpolation_matrix(electrode_positions(present), electrode_positions(missing))
+    np.testing.assert_allclose(spline_weights(missing, present), expected, atol=1e-6)
 
 
 def test_a_constant_potential_is_interpolated_to_itself() -> None:
@@ -23,14 +23,14 @@ def test_a_constant_potential_is_interpolated_to_itself() -> None:
     np.testing.assert_allclose(spline_weights(("Fz", "Pz"), present).sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_the_nearest_electrodes_weigh_most() -> None:
+def test_the_nearest_electrodes_have_the_largest_weights() -> None:
     present = tuple(name for name in CANONICAL_CHANNELS if name != "Fz")
     (weights,) = spline_weights(("Fz",), present)
     assert {present[i] for i in np.argsort(weights)[-3:]} == {"F3", "F4", "Cz"}
 
 
-def test_electrodes_lie_on_the_unit_sphere_left_and_right_mirrored() -> None:
-    np.testing.assert_allclose(np.linalg.norm(positions(CANONICAL_CHANNELS), axis=1), 1.0)
+def test_electrodes_are_on_the_unit_sphere_and_symmetric() -> None:
+    np.testing.assert_allclose(np.linalg.norm(electrode_positions(CANONICAL_CHANNELS), axis=1), 1.0)
     for left, right in [
         ("Fp1", "Fp2"),
         ("F7", "F8"),
@@ -40,4 +40,4 @@ def test_electrodes_lie_on_the_unit_sphere_left_and_right_mirrored() -> None:
         ("F3", "F4"),
         ("P3", "P4"),
     ]:
-        np.testing.assert_allclose(positions([left]) * [-1, 1, 1], positions([right]), atol=1e-12)
+        np.testing.assert_allclose(electrode_positions([left]) * [-1, 1, 1], electrode_positions([right]), atol=1e-12)

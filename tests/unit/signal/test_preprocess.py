@@ -1,4 +1,4 @@
-"""Running the chain: what comes out of odd recordings."""
+"""Running the chain on ordinary and on unusual recordings."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ def test_every_instruction_set_gives_the_same_bytes(noise, rate: Fraction | int,
     assert all(result == results[0] for result in results)
 
 
-def test_a_files_channels_give_what_their_samples_give(noise, tmp_path: Path) -> None:
+def test_a_file_gives_the_same_result_as_its_samples(noise, tmp_path: Path) -> None:
     path = write_edf(tmp_path / "a.edf", noise(250, 20.0))
     with sk.open_edf(path) as edf:
         x = edf.read()
         np.testing.assert_array_equal(sk.preprocess(edf), preprocess_array(x, 250, LABELS).signal)
 
 
-def test_the_result_is_z_scored_and_microvolts_can_be_had_back(noise) -> None:
+def test_the_result_is_z_scored_and_the_scale_is_in_microvolts(noise) -> None:
     found = preprocess_array(noise(256, 120.0), 256, LABELS)
     np.testing.assert_allclose(found.signal.mean(axis=1), 0, atol=0.02)
     np.testing.assert_allclose(found.signal.std(axis=1), 1, atol=0.05)
     assert np.all((found.std > 5) & (found.std < 60))
 
 
-def test_millivolts_are_told_from_microvolts(noise, tmp_path: Path) -> None:
+def test_millivolts_are_converted_to_microvolts(noise, tmp_path: Path) -> None:
     from seizurekit.signal.preprocess import preprocess_edf
 
     x = noise(256, 20.0)
@@ -76,14 +76,14 @@ def test_millivolts_are_told_from_microvolts(noise, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 3, 255, 256, 513])
 @pytest.mark.parametrize("rate", [256, 250, 1000])
-def test_short_recordings_have_their_length(samples: int, rate: int) -> None:
+def test_short_recordings_have_the_right_length(samples: int, rate: int) -> None:
     x = np.random.default_rng(0).normal(size=(19, samples)).astype(np.float32)
     found = preprocess_array(x, rate, LABELS).signal
     assert found.shape == (19, samples * 256 // rate)
     assert np.isfinite(found).all()
 
 
-def test_a_channel_that_is_zero_stays_zero_and_a_constant_one_gives_the_filters_transient(noise) -> None:
+def test_a_zero_channel_stays_zero_and_a_constant_channel_is_finite(noise) -> None:
     x = noise(256, 30.0)
     x[3], x[4] = 0, 100
     found = preprocess_array(x, 256, LABELS)
@@ -92,7 +92,7 @@ def test_a_channel_that_is_zero_stays_zero_and_a_constant_one_gives_the_filters_
     assert np.isfinite(found.signal[4]).all()
 
 
-def test_missing_samples_are_zero_and_count_for_nothing(noise) -> None:
+def test_gaps_are_zero_and_do_not_change_the_other_samples(noise) -> None:
     x = noise(250, 60.0) * np.float32(1)
     gap = slice(20 * 250, 30 * 250)
     x[:, gap] = np.nan
@@ -108,12 +108,12 @@ def test_missing_samples_are_zero_and_count_for_nothing(noise) -> None:
     np.testing.assert_allclose(ours[:, 5 * 256 : 20 * 256], theirs[:, 5 * 256 : 20 * 256], atol=1e-2)
 
 
-def test_infinities_and_gaps_of_one_channel_leave_the_others_alone(noise) -> None:
+def test_infinities_and_gaps_of_one_channel_do_not_change_the_others(noise) -> None:
     x = noise(256, 20.0)
-    spoilt = x.copy()
-    spoilt[5, 1000:1010] = np.inf
-    spoilt[5, 0] = np.nan
-    found, clean = preprocess_array(spoilt, 256, LABELS).signal, preprocess_array(x, 256, LABELS).signal
+    damaged = x.copy()
+    damaged[5, 1000:1010] = np.inf
+    damaged[5, 0] = np.nan
+    found, clean = preprocess_array(damaged, 256, LABELS).signal, preprocess_array(x, 256, LABELS).signal
     assert np.isfinite(found).all()
     assert not found[5, 1000:1010].any()
     others = [i for i in range(19) if i != 5]
@@ -126,20 +126,20 @@ def test_outliers_are_clipped(noise) -> None:
     assert np.abs(preprocess_array(x, 256, LABELS).signal).max() == 10
 
 
-def test_a_missing_electrode_is_named_with_the_file(noise, tmp_path: Path) -> None:
+def test_the_error_of_a_missing_electrode_names_electrode_and_file(noise, tmp_path: Path) -> None:
     path = write_edf(tmp_path / "no_c3.edf", noise(250, 5.0)[1:], labels=LABELS[1:])
     with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"no_c3\.edf: .*missing electrodes: Fp1"):
         sk.preprocess(edf)
 
 
-def test_electrodes_of_several_rates_are_named(noise, tmp_path: Path) -> None:
+def test_electrodes_with_different_rates_are_an_error_that_names_them(noise, tmp_path: Path) -> None:
     rows = [noise(250, 4.0)[0]] + [noise(500, 4.0)[0]] * 18
     path = write_edf(tmp_path / "rates.edf", rows, rates=[250] + [500] * 18)
     with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"Fp1-REF 250 Hz.*F3-REF 500 Hz"):
         sk.preprocess(edf)
 
 
-def test_rounding_to_the_stores_step_keeps_60_db_and_the_clip_in_range(noise) -> None:
+def test_quantizing_with_the_stores_step_keeps_60_db_and_the_clipping_range(noise) -> None:
     signal = preprocess_array(noise(256, 60.0), 256, LABELS).signal
     stored = quantize(signal, 1 / 512)
     assert stored.dtype == np.int16
@@ -151,7 +151,7 @@ def test_rounding_to_the_stores_step_keeps_60_db_and_the_clip_in_range(noise) ->
 
 
 @pytest.mark.parametrize("rate", [250, 256, 512])
-def test_what_comes_later_leaves_what_was_before(noise, rate: int) -> None:
+def test_samples_do_not_change_the_result_a_second_before_them(noise, rate: int) -> None:
     x = noise(rate, 40.0)
     chain = Chain(clip=1e6)
     whole, part = (preprocess_array(each, rate, LABELS, chain) for each in (x, x[:, : 10 * rate + 77]))
@@ -160,7 +160,7 @@ def test_what_comes_later_leaves_what_was_before(noise, rate: int) -> None:
     np.testing.assert_allclose(own, others, atol=1e-4)
 
 
-def test_values_that_float32_cannot_hold_make_a_channel_zero(noise) -> None:
+def test_a_channel_whose_variance_overflows_is_zero(noise) -> None:
     x = noise(256, 20.0)
     x[7] = np.random.default_rng(0).choice([-3e38, 3e38], x.shape[1])
     found = preprocess_array(x, 256, LABELS)
@@ -170,7 +170,7 @@ def test_values_that_float32_cannot_hold_make_a_channel_zero(noise) -> None:
     assert found.signal[6].any()
 
 
-def test_a_rate_that_is_no_decimal_fraction_is_taken_for_the_nearest(noise) -> None:
+def test_a_rate_that_is_not_a_decimal_fraction_is_rounded(noise) -> None:
     x = noise(Fraction(1000, 3), 10.0)
     np.testing.assert_array_equal(
         preprocess_array(x, 1000 / 3, LABELS).signal, preprocess_array(x, Fraction(1000, 3), LABELS).signal
@@ -179,24 +179,24 @@ def test_a_rate_that_is_no_decimal_fraction_is_taken_for_the_nearest(noise) -> N
 
 
 @pytest.mark.parametrize("rate", [0, -250, 99.9, 5000.1, float("nan"), float("inf")])
-def test_impossible_rates_are_refused(noise, rate: float) -> None:
-    with pytest.raises(ChannelError, match="sampling rate: found"):
+def test_impossible_rates_are_an_error(noise, rate: float) -> None:
+    with pytest.raises(ChannelError, match="sampling rate is"):
         preprocess_array(noise(256, 1.0), rate, LABELS)
 
 
 @pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
-def test_impossible_steps_are_refused(step: float) -> None:
-    with pytest.raises(ValueError, match="step: found"):
+def test_impossible_steps_are_an_error(step: float) -> None:
+    with pytest.raises(ValueError, match="step is"):
         quantize(np.zeros((1, 4), np.float32), step)
 
 
-def test_fixed_point_is_numpys_rounding() -> None:
+def test_quantizing_rounds_like_numpy() -> None:
     x = np.random.default_rng(0).normal(0, 4, (3, 1001)).astype(np.float32)
     np.testing.assert_array_equal(quantize(x, 1 / 512), np.rint(x * 512).astype(np.int16))
     assert quantize(np.float32([[np.nan, np.inf, -np.inf]]), 1.0).tolist() == [[0, 32767, -32767]]
 
 
-def test_only_channels_of_the_chain_are_said_to_be_interpolated(noise) -> None:
+def test_only_channels_of_the_chain_are_reported_as_interpolated(noise) -> None:
     kept = [i for i, name in enumerate(LABELS) if name not in {"Fz", "Pz"}]
     chain = Chain(channels=("O1", "Fz"))
     found = preprocess_array(noise(256, 5.0)[kept], 256, [LABELS[i] for i in kept], chain)
@@ -204,6 +204,6 @@ def test_only_channels_of_the_chain_are_said_to_be_interpolated(noise) -> None:
     assert found.signal.shape[0] == 2
 
 
-def test_rows_and_labels_must_fit(noise) -> None:
-    with pytest.raises(ValueError, match=r"wanted \[19, sample\]"):
+def test_a_row_without_a_label_is_an_error(noise) -> None:
+    with pytest.raises(ValueError, match=r"expected \(19, samples\)"):
         preprocess_array(noise(256, 1.0)[:5], 256, LABELS)
