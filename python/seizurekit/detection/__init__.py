@@ -1,1 +1,1 @@
-"""From a detector's probabilities to events, and events to files and plots."""
+"""From the probabilities of a detector to events, and from events to files and plots."""

@@ -1,4 +1,4 @@
-"""From the probability of a seizure at every sample to events: smoothing, hysteresis, merging, shortest duration."""
+"""From seizure probabilities to events: smoothing, hysteresis, merging and minimum duration."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Float32 = npt.NDArray[np.float32]
 
 
 def detect_events(probability: Float32, rate: float, threshold: float, detection: DetectionConfig) -> tuple[Event, ...]:
-    """Seizures in one recording.
+    """Detects the seizures in one recording.
 
     Args:
-        probability: of a seizure at every sample, float32 [sample].
-        rate: samples a second.
-        threshold: what the smoothed probability must reach for an event.
-        detection: how probabilities become events.
+        probability: seizure probability of each sample, float32 [sample].
+        rate: sampling rate in Hz.
+        threshold: smoothed probability that an event must reach.
+        detection: smoothing and event parameters.
 
     Returns:
-        Events in order of time with label ``seiz``; the confidence is the highest smoothed probability in the event.
+        Events with label ``seiz``, sorted by time. The confidence is the highest smoothed probability in the event.
     """
     smoothed = smooth(probability, detection.smoothing, rate)
     return tuple(
@@ -31,7 +31,7 @@ def detect_events(probability: Float32, rate: float, threshold: float, detection
 
 
 def smooth(probability: Float32, seconds: float, rate: float) -> Float32:
-    """Mean over `seconds` around each sample, over what there is of them at the ends; float32 [sample]."""
+    """Moving average over `seconds` around each sample, over fewer samples at the ends; float32 [sample]."""
     half = int(seconds * rate) // 2
     if half == 0 or len(probability) == 0:
         return probability
@@ -39,7 +39,7 @@ def smooth(probability: Float32, seconds: float, rate: float) -> Float32:
     samples = len(probability)
     half = min(half, samples)
     to_last = np.concatenate((summed[half + 1 :], np.full(half, summed[-1])))
-    to_last[half:] -= summed[: samples - half]  # of the first `half` samples it is the sum from the beginning
+    to_last[half:] -= summed[: samples - half]  # the sums of the first `half` samples start at the first sample
     at = np.arange(samples)
     count = np.minimum(at + half + 1, samples) - np.maximum(at - half, 0)
     mean: Float32 = (to_last / count).astype(np.float32)
@@ -53,17 +53,17 @@ def find_runs(
     rate: float,
     edges: npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.int64]:
-    """First sample and the one after the last of each event, int64 [event, 2].
+    """First sample and first sample after each event, int64 [event, 2].
 
-    An event is a run at or above ``hysteresis * threshold`` that somewhere reaches the threshold. Events closer than
-    ``merge_gap`` are united, then those shorter than ``min_duration`` are dropped.
+    An event is a run at or above ``hysteresis * threshold`` that reaches the threshold at some sample. Events closer
+    than ``merge_gap`` are merged, then events shorter than ``min_duration`` are dropped.
 
     Args:
-        smoothed: probability, float32 [sample], or [step] with `edges`.
-        threshold: that an event reaches.
-        detection: how probabilities become events.
-        rate: samples a second.
-        edges: where the probability is one of `in_steps`: first sample of each step, and the end.
+        smoothed: smoothed probability, float32 [sample], or float32 [step] with `edges`.
+        threshold: probability that an event must reach.
+        detection: event parameters.
+        rate: sampling rate in Hz.
+        edges: first sample of each step and the end, if the probability comes from `to_steps`.
     """
     runs = _runs(smoothed >= np.float32(detection.hysteresis * threshold))
     reached = np.flatnonzero(smoothed >= np.float32(threshold))
@@ -77,24 +77,25 @@ def find_runs(
     return runs[runs[:, 1] - runs[:, 0] >= detection.min_duration * rate]
 
 
-def in_steps(
+def to_steps(
     smoothed: Float32, thresholds: npt.NDArray[np.float64], detection: DetectionConfig
 ) -> tuple[Float32, npt.NDArray[np.int64]]:
-    """A probability in as few steps as give the same events at each of those thresholds, see `find_runs`.
+    """Compresses a probability to the fewest steps with which `find_runs` gives the same events at each threshold.
 
     Returns:
-        float32 [step], -1 where it is below all of them or NaN; and the first sample of each step and the end, int64
-        [step + 1].
+        Value of each step, float32 [step], -1 if it is NaN or below all thresholds; and the first sample of each step
+        and the end, int64 [step + 1].
     """
     cuts = np.unique(np.concatenate([thresholds, detection.hysteresis * thresholds]).astype(np.float32))
     level = np.searchsorted(cuts, smoothed, side="right")
-    level[np.isnan(smoothed)] = 0  # to the search NaN is above all
+    level[np.isnan(smoothed)] = 0  # searchsorted puts NaN above all cuts
     starts = np.flatnonzero(np.concatenate(([True], level[1:] != level[:-1]))[: len(level)])
-    below = np.append(np.float32(-1.0), cuts)
-    return below[level[starts]], np.append(starts, len(level))
+    values = np.append(np.float32(-1.0), cuts)
+    return values[level[starts]], np.append(starts, len(level))
 
 
 def _runs(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """First sample and first sample after each run of True, int64 [run, 2]."""
     if len(mask) == 0:
         return np.empty((0, 2), np.int64)
     changes = np.flatnonzero(mask[1:] != mask[:-1]) + 1

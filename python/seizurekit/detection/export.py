@@ -1,4 +1,4 @@
-"""Detected events as a file: ``.tsv`` (SzCORE and BIDS), ``.csv_bi`` (TUSZ and NEDC), ``.json``, or ``.edf`` (EDF+)."""
+"""Writes detected events: ``.tsv`` (SzCORE and BIDS), ``.csv_bi`` (TUSZ and NEDC), ``.json`` or ``.edf`` (EDF+)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ TSV_COLUMNS = ("onset", "duration", "eventType", "confidence", "channels", "date
 
 @dataclass(frozen=True)
 class Detection:
-    """What was detected in one recording.
+    """Detected events of one recording.
 
     Attributes:
-        recording: the recording's name.
-        duration: of the recording in seconds.
-        start_time: of the recording; None if its file does not say.
-        threshold: of the probability, at which the events were found.
-        events: in order of time, within the recording, without overlap.
+        recording: name of the recording.
+        duration: duration of the recording in seconds.
+        start_time: start of the recording; None if its file gives none.
+        threshold: threshold of the seizure probability.
+        events: events within the recording, sorted by time, without overlap.
     """
 
     recording: str
@@ -38,7 +38,7 @@ class Detection:
 
 
 def write_detection(path: str | PathLike[str], detection: Detection) -> None:
-    """Writes the events in the format that the name's suffix asks for; the file appears whole or not at all.
+    """Writes events in the format of the suffix of `path`, completely or not at all.
 
     Raises:
         OutputError: the suffix is unknown; see `check_suffix`.
@@ -50,13 +50,17 @@ def write_detection(path: str | PathLike[str], detection: Detection) -> None:
 
 
 def check_suffix(path: Path) -> None:
-    """Raises an OutputError, with the suffixes that can be written, if `path` has another one."""
+    """Checks that events can be written to `path`.
+
+    Raises:
+        OutputError: the suffix is unknown; the message lists the known ones.
+    """
     if path.suffix.lower() not in _WRITERS:
         raise OutputError(f"{path}: suffix is {path.suffix!r}, expected one of {', '.join(_WRITERS)}")
 
 
 def _write_tsv(path: Path, detection: Detection) -> None:
-    """Without events there is one row ``bckg`` of full length."""
+    """Without events, the file has one row ``bckg`` for the whole recording."""
     when = detection.start_time.strftime("%Y-%m-%d %H:%M:%S") if detection.start_time else "n/a"
     rows: Sequence[tuple[float, float, str, str]] = [
         (event.start, event.stop - event.start, "sz", f"{event.confidence:.4f}") for event in detection.events
@@ -88,17 +92,18 @@ def _write_json(path: Path, detection: Detection) -> None:
 
 
 def _write_edf(path: Path, detection: Detection) -> None:
-    """EDF+ with annotations alone, which a viewer shows beside the recording; ``bckg`` if there is no event."""
+    """An EDF+ file with annotations and no signals, for EDF viewers. Without events, it has one annotation ``bckg``."""
     import edfio
 
     annotations = [edfio.EdfAnnotation(event.start, event.stop - event.start, "seizure") for event in detection.events]
     annotations = annotations or [edfio.EdfAnnotation(0.0, detection.duration, "bckg")]
     start = detection.start_time
-    kept = start is not None and 1985 <= start.year <= 2084
+    if start is not None and not 1985 <= start.year <= 2084:  # EDF has years of two digits
+        start = None
     edf = edfio.Edf(
         [],
-        recording=edfio.Recording(startdate=start.date() if start and kept else None),
-        starttime=start.time() if start and kept else None,
+        recording=edfio.Recording(startdate=start.date() if start else None),
+        starttime=start.time() if start else None,
         annotations=annotations,
     )
     content = io.BytesIO()

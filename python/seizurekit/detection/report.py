@@ -1,8 +1,7 @@
-"""A page of EEG with the annotated and the detected seizures marked on it, and the probability below it.
+"""Draws a page of EEG with the annotated and the detected seizures.
 
-The page is drawn as readers of EEG know it: channels from the left side over the midline to the right, negative up, a
-line each second, a scale bar. Below it the probability over the page, and over the whole recording with the
-page's place in it.
+The page follows the conventions of clinical EEG: channels of the left side, the midline and the right side, negative
+up, a line each second, and a scale bar. Below it are the seizure probability of the page and of the whole recording.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 Float32 = npt.NDArray[np.float32]
 
 PAGE_SECONDS = (20.0, 45.0)
-"""Shortest and longest page."""
+"""Shortest and longest page in seconds."""
 
 _BEFORE = 8.0
 _AFTER = 6.0
@@ -38,16 +37,16 @@ _ANNOTATED, _DETECTED, _PROBABILITY = "#2e8b57", "#d95f02", "#4a2c7f"
 
 @dataclass(frozen=True)
 class ReportPage:
-    """What is drawn.
+    """Content of a report.
 
     Attributes:
-        title: e.g. the recording's name.
-        signal: preprocessed recording, float32 [19, sample], standard deviations of each channel.
-        rate: samples a second.
-        probability: of a seizure, float32 [sample].
-        threshold: at which the events were found.
-        annotated: seizures by the annotations; None where there are none to compare with.
-        detected: seizures by the detector.
+        title: title, such as the name of the recording.
+        signal: preprocessed recording in standard deviations, float32 [19, sample].
+        rate: sampling rate in Hz.
+        probability: seizure probability, float32 [sample].
+        threshold: threshold of the detector.
+        annotated: annotated seizures; None without annotations.
+        detected: detected seizures.
     """
 
     title: str
@@ -60,7 +59,7 @@ class ReportPage:
 
 
 def write_report(path: str | PathLike[str], page: ReportPage) -> None:
-    """Draws the most telling page of a recording as a PNG of 1600 × 1000 pixels; it appears whole or not at all."""
+    """Writes one page of a recording as a PNG of 1600 × 1000 pixels, completely or not at all."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -71,10 +70,10 @@ def write_report(path: str | PathLike[str], page: ReportPage) -> None:
     grid = figure.add_gridspec(
         3, 1, height_ratios=(17, 2.6, 1.6), left=0.055, right=0.975, top=0.915, bottom=0.055, hspace=0.16
     )
-    eeg, close, whole = (figure.add_subplot(grid[row]) for row in range(3))
+    eeg, probability, overview = (figure.add_subplot(grid[row]) for row in range(3))
     _draw_eeg(eeg, page, start, stop)
-    _draw_probability(close, page, start, stop)
-    _draw_whole(whole, page, start, stop, duration)
+    _draw_probability(probability, page, start, stop)
+    _draw_overview(overview, page, start, stop, duration)
     figure.text(0.055, 0.962, page.title, fontsize=15, fontweight="bold", va="center")
     figure.text(0.055, 0.934, _subtitle(page, start, stop), fontsize=10.5, color="#444444", va="center")
     _draw_legend(eeg, page)
@@ -86,25 +85,25 @@ def write_report(path: str | PathLike[str], page: ReportPage) -> None:
 def choose_page(annotated: Sequence[Event], detected: Sequence[Event], duration: float) -> tuple[float, float]:
     """Start and stop of the page in seconds.
 
-    It shows a seizure that was annotated and detected, if there is one, best one that fits on a page with context; else
-    one annotated, else one detected, else the start of the recording.
+    The page shows an annotated seizure that was detected, otherwise an annotated one, otherwise a detected one,
+    otherwise the start of the recording. Seizures that fit on a page with context are preferred.
     """
-    both = [event for event in annotated if any(event.start < d.stop and d.start < event.stop for d in detected)]
-    shown = both or list(annotated) or list(detected)
+    found = [event for event in annotated if any(event.start < d.stop and d.start < event.stop for d in detected)]
+    candidates = found or list(annotated) or list(detected)
     shortest, longest = PAGE_SECONDS
-    if not shown:
+    if not candidates:
         return 0.0, min(longest, duration)
-    room = longest - _BEFORE - _AFTER
-    event = min(shown, key=lambda e: (e.stop - e.start > room, abs(e.stop - e.start - 0.8 * room)))
-    first = event.start - _BEFORE
-    length = float(np.clip(event.stop + _AFTER - first, shortest, longest))
-    first = float(np.floor(min(max(first, 0.0), max(duration - length, 0.0))))
-    return first, min(first + float(np.ceil(length)), duration)
+    available = longest - _BEFORE - _AFTER
+    event = min(candidates, key=lambda e: (e.stop - e.start > available, abs(e.stop - e.start - 0.8 * available)))
+    start = event.start - _BEFORE
+    length = float(np.clip(event.stop + _AFTER - start, shortest, longest))
+    start = float(np.floor(min(max(start, 0.0), max(duration - length, 0.0))))
+    return start, min(start + float(np.ceil(length)), duration)
 
 
 def _subtitle(page: ReportPage, start: float, stop: float) -> str:
-    low, high = f"{_clock(start)}", f"{_clock(stop)}"
-    return f"{low} to {high} of {_clock(page.signal.shape[1] / page.rate)}; 0.5 to 120 Hz, z-scored; negative is up"
+    duration = _clock(page.signal.shape[1] / page.rate)
+    return f"{_clock(start)} to {_clock(stop)} of {duration}; 0.5 to 120 Hz, z-scored; negative is up"
 
 
 def _clock(seconds: float) -> str:
@@ -113,7 +112,7 @@ def _clock(seconds: float) -> str:
 
 
 def _rows() -> npt.NDArray[np.float64]:
-    """Height of each channel's line, top to bottom, with gaps between left side, midline and right side."""
+    """Vertical position of each channel, top to bottom, with gaps between left side, midline and right side."""
     rows = np.arange(19.0)
     for group, of in enumerate(_GROUPS):
         rows[of] += 0.7 * group
@@ -131,8 +130,9 @@ def _draw_eeg(axes: Axes, page: ReportPage, start: float, stop: float) -> None:
             trace = rows[channel] - gain * part[channel]
             axes.plot(seconds, trace, color=_GROUP_COLOURS[group], linewidth=0.6)
     axes.set_yticks(rows, CANONICAL_CHANNELS, fontsize=10)
-    for label, name in zip(axes.get_yticklabels(), range(19), strict=True):
-        label.set_color(_GROUP_COLOURS[next(g for g, of in enumerate(_GROUPS) if of.start <= name < of.stop)])
+    colours = [colour for colour, of in zip(_GROUP_COLOURS, _GROUPS, strict=True) for _ in range(of.start, of.stop)]
+    for label, colour in zip(axes.get_yticklabels(), colours, strict=True):
+        label.set_color(colour)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(rows[-1] - 1.0, 2.0)
     _mark_events(axes, page, 1.0, 1.9)
@@ -141,7 +141,7 @@ def _draw_eeg(axes: Axes, page: ReportPage, start: float, stop: float) -> None:
 
 
 def _mark_events(axes: Axes, page: ReportPage, low: float, high: float) -> None:
-    """Annotated seizures shade the page and have the upper bar, detected ones have the lower bar and dashed edges."""
+    """Draws annotated seizures as a shade and the upper bar, detected ones as the lower bar and dashed edges."""
     middle, gap = (low + high) / 2, 0.05
     for event in page.annotated or ():
         axes.axvspan(event.start, event.stop, color=_ANNOTATED, alpha=0.10, linewidth=0)
@@ -169,7 +169,7 @@ def _second_grid(axes: Axes, start: float, stop: float) -> None:
 
 
 def _draw_scale(axes: Axes, stop: float, bottom: float, gain: float) -> None:
-    """A bar of a second by so many standard deviations, in the lower right corner."""
+    """Draws a scale bar of 1 s and some standard deviations in the lower right corner."""
     size = next(s for s in (1, 2, 5, 10) if s * gain >= 0.35 or s == 10)
     right, low = stop - 0.35, bottom - 0.85
     axes.plot([right - 1.0, right, right], [low, low, low + size * gain], color="black", linewidth=2.0)
@@ -186,11 +186,11 @@ def _draw_probability(axes: Axes, page: ReportPage, start: float, stop: float) -
     _shade(axes, page)
     _second_grid(axes, start, stop)
     _probability_scale(axes)
-    axes.set_ylabel("probability\nof a seizure", fontsize=9)
+    axes.set_ylabel("seizure\nprobability", fontsize=9)
     axes.tick_params(axis="x", labelbottom=False)
 
 
-def _draw_whole(axes: Axes, page: ReportPage, start: float, stop: float, duration: float) -> None:
+def _draw_overview(axes: Axes, page: ReportPage, start: float, stop: float, duration: float) -> None:
     step = max(len(page.probability) // 4000, 1)
     length = len(page.probability) // step * step
     coarse = page.probability[:length].reshape(-1, step).max(axis=1)

@@ -1,4 +1,4 @@
-"""A whole recording through a detector: overlapping windows, averaged where they overlap, middles counting most."""
+"""Runs a detector on a whole recording: overlapping windows, averaged with the largest weight in their middle."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ _BATCH_SAMPLES = 16 * 60 * 256
 
 
 def seizure_probability(model: torch.nn.Module, signal: Float32, length: int) -> Float32:
-    """Probability of a seizure at every sample of one recording.
+    """Seizure probability of each sample of one recording.
 
-    Windows overlap by half; the last one ends with the recording, so that its tail is seen like the rest. Where windows
-    overlap, each weighs in proportion to the distance from its nearer end, beyond which it saw nothing. A recording
-    shorter than a window is filled up with zeros, whose output is left out.
+    Windows overlap by half, and the last one ends with the recording. In overlaps, the weight of a window grows with
+    the distance from its nearer end, because the detector sees nothing beyond the end. A recording shorter than a
+    window is padded with zeros, and the output of the padding is dropped.
 
     Args:
-        model: windows float32 [B, 19, T] to logits [B, T]; it is run in evaluation mode where its parameters are.
-        signal: the preprocessed recording, float32 [19, sample].
-        length: samples of a window, 1 or more.
+        model: detector, from windows float32 [B, 19, T] to logits [B, T]. It runs in evaluation mode on the device of
+            its parameters.
+        signal: preprocessed recording, float32 [19, sample].
+        length: window length in samples, 1 or more.
 
     Returns:
         float32 [sample].
@@ -36,9 +37,9 @@ def seizure_probability(model: torch.nn.Module, signal: Float32, length: int) ->
     weights = np.zeros(signal.shape[1], np.float32)
     batch = max(_BATCH_SAMPLES // length, 1)
     for first in range(0, len(starts), batch):
-        some = starts[first : first + batch]
-        windows = np.stack([signal[:, start : start + length] for start in some])
-        for start, probability in zip(some, _probability(model, windows), strict=True):
+        batch_starts = starts[first : first + batch]
+        windows = np.stack([signal[:, start : start + length] for start in batch_starts])
+        for start, probability in zip(batch_starts, _probability(model, windows), strict=True):
             total[start : start + length] += weight * probability
             weights[start : start + length] += weight
     stitched: Float32 = np.clip(total / weights, 0.0, 1.0)[:samples]

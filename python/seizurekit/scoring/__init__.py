@@ -1,1 +1,1 @@
-"""Agreement of detected with annotated seizures."""
+"""Scores of detected seizures against annotated seizures."""

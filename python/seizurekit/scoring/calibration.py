@@ -1,6 +1,6 @@
-"""Whether probabilities mean what they say: the Brier score and the expected calibration error of samples.
+"""Brier score and expected calibration error of samples.
 
-Both come from sums that are added up exactly, recording by recording; neither is read off a histogram.
+Both are computed from exact sums per recording, not from a histogram.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import numpy.typing as npt
 Float64 = npt.NDArray[np.float64]
 
 BINS = 15
-"""Of equal width, as in Guo et al. (2017)."""
+"""Number of bins of equal width, as in Guo et al. (2017)."""
 
 
 def calibration_sums(probability: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8]) -> Float64:
-    """What the expected calibration error needs of one recording; of several it is added.
+    """Sums over one recording for `calibration_error`. Add the sums of several recordings.
 
     Args:
-        probability: of a seizure at every sample, float32 [sample].
-        mask: 1 where a sample is in a seizure, else 0, uint8 [sample].
+        probability: seizure probability of each sample, float32 [sample].
+        mask: 1 for samples in a seizure, else 0, uint8 [sample].
 
     Returns:
-        float64 [3, bin]: samples, sum of their probabilities, seizure samples. Bin m holds probabilities above m / 15
-        up to (m + 1) / 15, the first bin 0 too. NaN throughout where a probability is NaN.
+        float64 [3, bin]: number of samples, sum of their probabilities, number of seizure samples. Bin m holds
+        probabilities above m / 15 and up to (m + 1) / 15; the first bin also holds 0. All NaN if a probability is NaN.
     """
     p = probability.astype(np.float64)
     if np.isnan(p).any():
@@ -39,12 +39,12 @@ def calibration_sums(probability: npt.NDArray[np.float32], mask: npt.NDArray[np.
 
 
 def calibration_error(sums: Float64) -> float:
-    """Expected calibration error, of the probability of a seizure; NaN without samples.
+    """Expected calibration error of the seizure probability; NaN without samples.
 
-    The mean over samples of how far, in a sample's bin, the mean probability is from the share of seizure samples.
+    It is the mean over samples of the distance between mean probability and share of seizure samples in their bin.
 
     Args:
-        sums: see `calibration_sums`.
+        sums: sums over all recordings, see `calibration_sums`.
     """
     samples, probability, seizure = sums
     total = float(samples.sum())
@@ -52,11 +52,11 @@ def calibration_error(sums: Float64) -> float:
 
 
 def squared_error(probability: npt.NDArray[np.float32], mask: npt.NDArray[np.uint8]) -> float:
-    """Summed over samples; over the samples of all recordings, divided by their number, it is the Brier score (1950).
+    """Sum of the squared errors over samples. Divided by the number of samples, it is the Brier score (1950).
 
     Args:
-        probability: of a seizure at every sample, float32 [sample].
-        mask: 1 where a sample is in a seizure, else 0, uint8 [sample].
+        probability: seizure probability of each sample, float32 [sample].
+        mask: 1 for samples in a seizure, else 0, uint8 [sample].
     """
     error = probability.astype(np.float64) - mask
-    return float(np.square(error).sum())  # not a dot product, whose last bit depends on threads and on alignment
+    return float(np.square(error).sum())  # the last bit of a dot product depends on threads and alignment

@@ -1,8 +1,8 @@
-"""Event scores by any overlap: the plainest agreement between annotated and detected seizures.
+"""Event scores by any overlap: the simplest agreement between annotated and detected seizures.
 
-A reference event is found when any detected event overlaps it, by however little; a detected event that overlaps no
-reference event is a false alarm. No tolerance, no merging, no splitting; to touch is not to overlap.
-Precision and F1 are as SzCORE has them: a true positive is a *reference* event that was found.
+A reference event is found if any detected event overlaps it, however short the overlap. A detected event that overlaps
+no reference event is a false alarm. There is no tolerance, merging or splitting; events that touch do not overlap.
+Precision and F1 follow SzCORE: a true positive is a *reference* event that was found.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ DAY = 86400.0
 
 @dataclass(frozen=True)
 class Score:
-    """Counts over one recording or, added up, over many; the rates are of the pooled counts.
+    """Counts of one recording. The sum of scores pools recordings; rates use the pooled counts.
 
     Attributes:
-        tp: reference events that were found.
-        fp: detected events that are false alarms.
-        fn: reference events that were missed.
-        duration: seconds of recording that the counts are of.
+        tp: number of reference events that were found.
+        fp: number of detected events that are false alarms.
+        fn: number of reference events that were missed.
+        duration: duration of the recordings in seconds.
     """
 
     tp: int = 0
@@ -36,22 +36,22 @@ class Score:
 
     @property
     def sensitivity(self) -> float:
-        """Share of the reference events that were found; NaN without any."""
+        """Share of the reference events that were found; NaN without reference events."""
         return _share(self.tp, self.tp + self.fn)
 
     @property
     def precision(self) -> float:
-        """True positives among true positives and false alarms; NaN without any."""
+        """Share of true positives in true positives and false alarms; NaN without either."""
         return _share(self.tp, self.tp + self.fp)
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of sensitivity and precision; NaN where there is neither a reference event nor an alarm."""
+        """Harmonic mean of sensitivity and precision; NaN without reference and detected events."""
         return _share(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def fa_per_24h(self) -> float:
-        """False alarms in 24 hours of recording; NaN for a recording of no length."""
+        """False alarms per 24 hours of recording; NaN if the duration is 0."""
         return self.fp * DAY / self.duration if self.duration > 0 else float("nan")
 
 
@@ -63,40 +63,43 @@ def score_by_overlap(reference: npt.ArrayLike, detected: npt.ArrayLike, duration
     """Scores the detected events of one recording.
 
     Args:
-        reference: annotated events, [event, 2], start and stop in seconds, in any order.
-        detected: likewise.
-        duration: length of the recording in seconds.
+        reference: start and stop of the annotated events in seconds, [event, 2], in any order.
+        detected: start and stop of the detected events in seconds, [event, 2], in any order.
+        duration: duration of the recording in seconds.
 
     Raises:
-        ValueError: an array of another shape, or an event that does not stop after its start.
+        ValueError: an array has another shape, or an event does not stop after its start.
     """
-    ref, hyp = _events(reference, "reference"), _events(detected, "detected")
-    found = int(np.count_nonzero(_overlapping(ref, hyp)))
-    false = int(np.count_nonzero(_overlapping(hyp, ref) == 0))
-    return Score(tp=found, fp=false, fn=len(ref) - found, duration=float(duration))
+    ref, hyp = _as_events(reference, "reference"), _as_events(detected, "detected")
+    found = int(np.count_nonzero(_count_overlaps(ref, hyp)))
+    false_alarms = int(np.count_nonzero(_count_overlaps(hyp, ref) == 0))
+    return Score(tp=found, fp=false_alarms, fn=len(ref) - found, duration=float(duration))
 
 
 def matched_seconds(reference: npt.ArrayLike, detected: npt.ArrayLike) -> tuple[float, float]:
-    """Seconds of the reference events that were found, and of the detected events that overlap any; else as above."""
-    ref, hyp = _events(reference, "reference"), _events(detected, "detected")
-    found, finding = ref[_overlapping(ref, hyp) > 0], hyp[_overlapping(hyp, ref) > 0]
-    return float(np.sum(found[:, 1] - found[:, 0])), float(np.sum(finding[:, 1] - finding[:, 0]))
+    """Seconds of the reference events that overlap a detected event, and of the detected events that overlap one.
+
+    Arguments and errors are those of `score_by_overlap`.
+    """
+    ref, hyp = _as_events(reference, "reference"), _as_events(detected, "detected")
+    matched_ref, matched_hyp = ref[_count_overlaps(ref, hyp) > 0], hyp[_count_overlaps(hyp, ref) > 0]
+    return float(np.sum(matched_ref[:, 1] - matched_ref[:, 0])), float(np.sum(matched_hyp[:, 1] - matched_hyp[:, 0]))
 
 
-def _events(events: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
+def _as_events(events: npt.ArrayLike, name: str) -> npt.NDArray[np.float64]:
     array = np.asarray(events, np.float64)
     if array.size == 0:
         return np.empty((0, 2))
     if array.ndim != 2 or array.shape[1] != 2:
-        raise ValueError(f"{name} events: found an array of shape {array.shape}, wanted [event, 2]")
+        raise ValueError(f"shape of {name} events is {array.shape}, expected (events, 2)")
     if not np.all(array[:, 1] > array[:, 0]):
-        worst = array[~(array[:, 1] > array[:, 0])][0]
-        raise ValueError(f"{name} events: found {worst[0]:g} to {worst[1]:g} s, wanted a stop after the start")
+        start, stop = array[~(array[:, 1] > array[:, 0])][0]
+        raise ValueError(f"{name} event is {start:g} to {stop:g} s, expected a stop after the start")
     return array
 
 
-def _overlapping(these: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """How many of the others each overlaps: those that start before its stop, less those that stop by its start."""
-    begun = np.searchsorted(np.sort(others[:, 0]), these[:, 1], side="left")
-    ended = np.searchsorted(np.sort(others[:, 1]), these[:, 0], side="right")
-    return begun - ended
+def _count_overlaps(events: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Number of others that each event overlaps, int64 [event]."""
+    started_before_stop = np.searchsorted(np.sort(others[:, 0]), events[:, 1], side="left")
+    stopped_by_start = np.searchsorted(np.sort(others[:, 1]), events[:, 0], side="right")
+    return started_before_stop - stopped_by_start

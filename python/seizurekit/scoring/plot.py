@@ -1,4 +1,4 @@
-"""The curve of sensitivity over false alarms as a picture."""
+"""Plot of sensitivity against false alarms."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from pathlib import Path
 from seizurekit.atomic import write_whole
 from seizurekit.scoring.curves import Curve
 
-MOST_FALSE_ALARMS = 100.0
+MAX_FALSE_ALARMS = 100.0
 
 
 def write_curve(path: Path, curve: Curve, operating_point: tuple[float, float], title: str) -> None:
-    """Draws a curve as a PNG; the file appears whole or not at all.
+    """Writes a plot of a curve as a PNG file, completely or not at all.
 
     Args:
-        path: the file.
-        curve: what to draw.
-        operating_point: sensitivity and false alarms per 24 h at the threshold in use, marked on the curve.
-        title: above it.
+        path: file to write.
+        curve: curve to plot.
+        operating_point: sensitivity and false alarms per 24 h at the threshold in use, marked in the plot.
+        title: title of the plot.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -34,10 +34,10 @@ def write_curve(path: Path, curve: Curve, operating_point: tuple[float, float], 
     for bound in (10.0, 24.0):
         axes.axvline(bound, color="black", linewidth=0.7, linestyle=":")
         axes.text(bound, 0.02, f" {bound:g}", fontsize=9)
-    axes.set_xlim(-1.0, MOST_FALSE_ALARMS)
+    axes.set_xlim(-1.0, MAX_FALSE_ALARMS)
     axes.set_ylim(0.0, 1.03)
-    axes.set_xlabel("false alarms in 24 h")
-    axes.set_ylabel("share of the seizures found")
+    axes.set_xlabel("false alarms per 24 h")
+    axes.set_ylabel("sensitivity")
     axes.set_title(f"{title}; AUROC of samples {curve.auroc:.3f}")
     axes.grid(alpha=0.25)
     axes.legend(loc="lower right", frameon=False)

@@ -1,4 +1,4 @@
-"""From probabilities to events, against a plain loop over samples."""
+"""From probabilities to events, compared with a loop over samples."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seizurekit.config import DetectionConfig
-from seizurekit.detection.events import detect_events, find_runs, in_steps, smooth
+from seizurekit.detection.events import detect_events, find_runs, smooth, to_steps
 
 PLAIN = DetectionConfig(smoothing=0.0, merge_gap=0.0, min_duration=0.0, hysteresis=0.5)
 
@@ -43,7 +43,7 @@ def by_loop(values: list[float], threshold: float, detection: DetectionConfig, r
     gap=st.integers(0, 4),
     shortest=st.integers(0, 4),
 )
-def test_events_are_those_of_a_loop_over_the_samples(
+def test_events_equal_those_of_a_loop_over_the_samples(
     values: list[float], threshold: float, hysteresis: float, gap: int, shortest: int
 ) -> None:
     detection = DetectionConfig(smoothing=0.0, merge_gap=gap, min_duration=shortest, hysteresis=hysteresis)
@@ -53,32 +53,32 @@ def test_events_are_those_of_a_loop_over_the_samples(
 
 
 @given(values=probabilities, hysteresis=st.sampled_from([0.25, 0.5, 1.0]), nan=st.sets(st.integers(0, 59)))
-def test_a_probability_in_steps_gives_the_same_events(values: list[float], hysteresis: float, nan: set[int]) -> None:
+def test_compressed_probabilities_give_the_same_events(values: list[float], hysteresis: float, nan: set[int]) -> None:
     thresholds = np.array([0.3, 0.4, 0.6, 0.8])
     detection = DetectionConfig(smoothing=0.0, merge_gap=1.0, min_duration=1.0, hysteresis=hysteresis)
     array = np.array([np.nan if i in nan else value for i, value in enumerate(values)], np.float32)
-    steps, edges = in_steps(array, thresholds, detection)
+    steps, edges = to_steps(array, thresholds, detection)
     assert len(edges) == len(steps) + 1
     for threshold in thresholds:
-        wanted = find_runs(array, threshold, detection, 2.0)
-        assert find_runs(steps, threshold, detection, 2.0, edges).tolist() == wanted.tolist()
+        expected = find_runs(array, threshold, detection, 2.0)
+        assert find_runs(steps, threshold, detection, 2.0, edges).tolist() == expected.tolist()
 
 
 def test_a_slow_probability_has_few_steps() -> None:
     slow = np.linspace(0, 1, 100_000, dtype=np.float32)
-    steps, edges = in_steps(slow, np.array([0.2, 0.7]), PLAIN)
+    steps, edges = to_steps(slow, np.array([0.2, 0.7]), PLAIN)
     np.testing.assert_allclose(steps, [-1.0, 0.1, 0.2, 0.35, 0.7])
     np.testing.assert_allclose(edges, [0, 10_000, 20_000, 35_000, 70_000, 100_000], atol=1)
 
 
-def test_an_event_starts_and_ends_at_the_lower_threshold_but_must_reach_the_upper() -> None:
+def test_an_event_spans_the_lower_threshold_and_must_reach_the_upper() -> None:
     probability = np.array([0, 0.3, 0.6, 0.3, 0, 0.3, 0.3, 0], np.float32)
     events = detect_events(probability, 1.0, 0.5, PLAIN)
     assert [(event.start, event.stop, event.label) for event in events] == [(1.0, 4.0, "seiz")]
     assert events[0].confidence == pytest.approx(0.6)
 
 
-def test_an_event_may_last_from_the_first_to_the_last_sample() -> None:
+def test_an_event_can_cover_the_whole_recording() -> None:
     events = detect_events(np.ones(512, np.float32), 256.0, 0.5, PLAIN)
     assert [(event.start, event.stop) for event in events] == [(0.0, 2.0)]
 
@@ -90,12 +90,12 @@ def test_events_are_merged_before_short_ones_are_dropped() -> None:
     assert [(e.start, e.stop) for e in detect_events(probability, 1.0, 0.5, detection)] == [(10.0, 18.0)]
 
 
-def test_a_recording_of_no_length_has_no_events() -> None:
+def test_an_empty_recording_has_no_events() -> None:
     assert detect_events(np.empty(0, np.float32), 256.0, 0.5, DetectionConfig()) == ()
 
 
 @given(values=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=80), half=st.integers(0, 12))
-def test_smoothing_is_the_mean_over_what_there_is_around_a_sample(values: list[float], half: int) -> None:
+def test_smoothing_is_a_moving_average_with_fewer_samples_at_the_ends(values: list[float], half: int) -> None:
     array = np.array(values, np.float32)
-    wanted = [np.mean(array[max(i - half, 0) : i + half + 1], dtype=np.float64) for i in range(len(array))]
-    np.testing.assert_allclose(smooth(array, 2.0 * half, 1.0), wanted, rtol=1e-5, atol=1e-6)
+    expected = [np.mean(array[max(i - half, 0) : i + half + 1], dtype=np.float64) for i in range(len(array))]
+    np.testing.assert_allclose(smooth(array, 2.0 * half, 1.0), expected, rtol=1e-5, atol=1e-6)

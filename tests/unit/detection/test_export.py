@@ -1,4 +1,4 @@
-"""Files of detected events, read back by the packages that others read them with."""
+"""Files of detected events, read back with the packages that users read them with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TWO = Detection(
 NONE = replace(TWO, events=(), start_time=None)
 
 
-def written(path: Path, detection: Detection) -> Path:
+def write(path: Path, detection: Detection) -> Path:
     write_detection(path, detection)
     return path
 
@@ -38,7 +38,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_tsv_has_the_columns_and_rows_of_szcore(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.tsv", TWO)
+    path = write(tmp_path / "a.tsv", TWO)
     assert path.read_text().splitlines()[0] == "\t".join(
         ("onset", "duration", "eventType", "confidence", "channels", "dateTime", "recordingDuration")
     )
@@ -56,30 +56,30 @@ def test_tsv_has_the_columns_and_rows_of_szcore(tmp_path: Path) -> None:
 
 
 def test_tsv_without_events_has_one_row_of_background(tmp_path: Path) -> None:
-    (row,) = rows(written(tmp_path / "a.tsv", NONE))
+    (row,) = rows(write(tmp_path / "a.tsv", NONE))
     assert (row["onset"], row["duration"], row["eventType"]) == ("0.0000", "600.5000", "bckg")
     assert (row["confidence"], row["dateTime"]) == ("n/a", "n/a")
 
 
 def test_csv_bi_is_read_back_by_read_annotations(tmp_path: Path) -> None:
-    annotations = sk.read_annotations(written(tmp_path / "a.csv_bi", TWO))
+    annotations = sk.read_annotations(write(tmp_path / "a.csv_bi", TWO))
     assert annotations.duration == 600.5
     assert annotations.seizures() == TWO.events
-    assert sk.read_annotations(written(tmp_path / "b.csv_bi", NONE)).seizures() == ()
+    assert sk.read_annotations(write(tmp_path / "b.csv_bi", NONE)).seizures() == ()
 
 
-def test_json_holds_every_figure(tmp_path: Path) -> None:
-    content = json.loads(written(tmp_path / "a.json", TWO).read_text())
+def test_json_has_all_values(tmp_path: Path) -> None:
+    content = json.loads(write(tmp_path / "a.json", TWO).read_text())
     assert content["recording"] == "recording"
     assert content["duration"] == 600.5
     assert content["start_time"] == "2011-03-04T05:06:07"
     assert content["threshold"] == 0.75
     assert content["events"][1] == {"start": 100.25, "stop": 133.0, "label": "seiz", "confidence": 0.9321}
-    assert json.loads(written(tmp_path / "b.json", NONE).read_text())["events"] == []
+    assert json.loads(write(tmp_path / "b.json", NONE).read_text())["events"] == []
 
 
 def test_edf_is_read_by_edfio_mne_and_ourselves(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.edf", TWO)
+    path = write(tmp_path / "a.edf", TWO)
     theirs = edfio.read_edf(path)
     assert [(a.onset, a.duration, a.text) for a in theirs.annotations] == [
         (1.0, 4.5, "seizure"),
@@ -93,30 +93,30 @@ def test_edf_is_read_by_edfio_mne_and_ourselves(tmp_path: Path) -> None:
     ]
 
 
-def test_edf_without_events_says_background_and_without_a_date_none(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.edf", NONE)
+def test_edf_without_events_has_a_background_annotation_and_early_dates_are_dropped(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.edf", NONE)
     (only,) = edfio.read_edf(path).annotations
     assert (only.onset, only.duration, only.text) == (0.0, 600.5, "bckg")
     early = replace(TWO, start_time=datetime(1970, 1, 1))
-    assert len(edfio.read_edf(written(tmp_path / "b.edf", early)).annotations) == 2
+    assert len(edfio.read_edf(write(tmp_path / "b.edf", early)).annotations) == 2
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.tsv.gz", "a.EDFX"])
-def test_an_unknown_suffix_is_refused_with_those_known(tmp_path: Path, name: str) -> None:
+def test_an_unknown_suffix_is_an_error_that_lists_the_known_ones(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"expected one of \.tsv, \.csv_bi, \.json, \.edf"):
         write_detection(tmp_path / name, TWO)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", ["tsv", "csv_bi", "json", "edf", "TSV"])
-def test_a_folder_is_made_and_nothing_but_the_file_is_left(tmp_path: Path, suffix: str) -> None:
+def test_the_folder_is_created_and_holds_only_the_file(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / "made" / f"a.{suffix}"
     write_detection(path, TWO)
     write_detection(path, NONE)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_a_file_that_cannot_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_no_temporary_file(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").mkdir()
     with pytest.raises(OSError, match=r"a\.tsv"):
         write_detection(tmp_path / "a.tsv", TWO)

@@ -1,4 +1,4 @@
-"""The page of EEG: which page is chosen, and that what is drawn is there."""
+"""Report page: choice of the page, and content of the image."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def page(seconds: float, annotated: tuple[Event, ...] | None, detected: tuple[Ev
     return ReportPage("a recording", signal, RATE, probability, 0.5, annotated, detected)
 
 
-def drawn(path: Path) -> np.ndarray:
+def read_png(path: Path) -> np.ndarray:
     return (matplotlib.image.imread(path)[..., :3] * 255).round().astype(int)
 
 
@@ -34,7 +34,7 @@ def has_colour(image: np.ndarray, colour: tuple[int, int, int]) -> bool:
     return bool((np.abs(image - colour).max(axis=2) <= 2).sum() > 1500)
 
 
-def test_the_page_shows_a_seizure_that_was_found_with_context() -> None:
+def test_the_page_shows_a_detected_seizure_with_context() -> None:
     annotated = [seizure(100, 130), seizure(400, 425)]
     start, stop = choose_page(annotated, [seizure(402, 420)], 900.0)
     assert start < 400 - 5
@@ -42,7 +42,7 @@ def test_the_page_shows_a_seizure_that_was_found_with_context() -> None:
     assert PAGE_SECONDS[0] <= stop - start <= PAGE_SECONDS[1]
 
 
-def test_a_missed_seizure_comes_before_a_false_alarm_and_that_before_nothing() -> None:
+def test_a_missed_seizure_has_priority_over_a_false_alarm() -> None:
     start, stop = choose_page([seizure(100, 120)], [seizure(500, 520)], 900.0)
     assert start < 100 < 120 < stop
     start, stop = choose_page([], [seizure(500, 520)], 900.0)
@@ -52,7 +52,7 @@ def test_a_missed_seizure_comes_before_a_false_alarm_and_that_before_nothing() -
 
 @pytest.mark.parametrize("duration", [0.5, 3.0, 19.0, 21.0, 60.0, 1000.0])
 @pytest.mark.parametrize("at", [0.0, 0.5, 0.99])
-def test_the_page_lies_within_the_recording(duration: float, at: float) -> None:
+def test_the_page_is_within_the_recording(duration: float, at: float) -> None:
     event = seizure(at * duration, duration)
     start, stop = choose_page([event], [event], duration)
     assert 0 <= start < stop <= duration
@@ -64,9 +64,9 @@ def test_a_long_seizure_is_shown_from_its_start() -> None:
     assert stop - start == PAGE_SECONDS[1]
 
 
-def test_the_picture_has_both_seizures_and_the_promised_size(tmp_path: Path) -> None:
+def test_the_image_shows_annotated_and_detected_seizures_in_1600_by_1000_pixels(tmp_path: Path) -> None:
     write_report(tmp_path / "report.png", page(120.0, (seizure(40, 60),), (seizure(42, 62),)))
-    image = drawn(tmp_path / "report.png")
+    image = read_png(tmp_path / "report.png")
     assert image.shape == (1000, 1600, 3)
     assert has_colour(image, GREEN)
     assert has_colour(image, ORANGE)
@@ -74,13 +74,13 @@ def test_the_picture_has_both_seizures_and_the_promised_size(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("seconds", [0.1, 2.0, 30.0, 7200.0])
-def test_recordings_of_any_length_are_drawn(tmp_path: Path, seconds: float) -> None:
+def test_recordings_of_any_length_can_be_drawn(tmp_path: Path, seconds: float) -> None:
     write_report(tmp_path / "report.png", page(seconds, None, ()))
-    assert drawn(tmp_path / "report.png").shape == (1000, 1600, 3)
+    assert read_png(tmp_path / "report.png").shape == (1000, 1600, 3)
 
 
-def test_a_flat_recording_is_drawn(tmp_path: Path) -> None:
+def test_a_flat_recording_can_be_drawn(tmp_path: Path) -> None:
     flat = page(30.0, (), ())
     flat.signal[:] = 0.0
     write_report(tmp_path / "report.png", flat)
-    assert drawn(tmp_path / "report.png").shape == (1000, 1600, 3)
+    assert read_png(tmp_path / "report.png").shape == (1000, 1600, 3)

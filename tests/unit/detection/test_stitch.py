@@ -1,4 +1,4 @@
-"""Whole recordings through a detector: every sample has its own probability, whatever the length."""
+"""Running a detector on whole recordings of any length."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seizurekit.detection.stitch import seizure_probability
 
 
 class FirstChannel(nn.Module):
-    """The logit of a sample is the first channel there, so that a misplaced window shows."""
+    """Logits equal the first channel, so that a misplaced window changes the result."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class FirstChannel(nn.Module):
 
 
 class Position(nn.Module):
-    """The logit is where in its window a sample lies, from -1 to 1."""
+    """Logits are the position in the window, from -1 to 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Position(nn.Module):
 
 
 @pytest.mark.parametrize("samples", [1, 2, 63, 64, 65, 96, 100, 128, 1000, 4099])
-def test_each_sample_gets_the_probability_of_its_own_place(samples: int) -> None:
+def test_each_sample_gets_its_own_probability(samples: int) -> None:
     signal = np.random.default_rng(samples).normal(size=(19, samples)).astype(np.float32)
     model = FirstChannel()
     probability = seizure_probability(model, signal, 64)
@@ -46,14 +46,14 @@ def test_each_sample_gets_the_probability_of_its_own_place(samples: int) -> None
     assert model.lengths == {64}
 
 
-def test_the_mode_of_the_model_is_left_as_it_was() -> None:
+def test_the_mode_of_the_model_is_restored() -> None:
     for training in (True, False):
         model = FirstChannel().train(training)
         seizure_probability(model, np.zeros((19, 100), np.float32), 64)
         assert model.training is training
 
 
-def test_probabilities_are_continuous_where_windows_end() -> None:
+def test_probabilities_are_continuous_at_window_boundaries() -> None:
     probability = seizure_probability(Position(), np.zeros((19, 640), np.float32), 64)
     inner = probability[64:-64]
     assert np.abs(np.diff(inner)).max() < 0.02
@@ -61,5 +61,5 @@ def test_probabilities_are_continuous_where_windows_end() -> None:
     assert (probability <= 1).all()
 
 
-def test_a_window_of_one_sample_will_do() -> None:
+def test_a_window_can_have_one_sample() -> None:
     assert seizure_probability(FirstChannel(), np.zeros((19, 5), np.float32), 1).tolist() == [0.5] * 5

@@ -1,4 +1,4 @@
-"""The curve of sensitivity over false alarms, the choice of a threshold, and the AUROC of samples."""
+"""Curve of sensitivity against false alarms, choice of a threshold, and AUROC of samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seizurekit.config import DetectionConfig
 from seizurekit.detection.events import detect_events
-from seizurekit.scoring.curves import THRESHOLDS, Curve, CurveBuilder, auroc_of_counts
+from seizurekit.scoring.curves import THRESHOLDS, Curve, CurveBuilder, auroc_from_counts
 from seizurekit.scoring.overlap import Score, score_by_overlap
 from seizurekit.scoring.plot import write_curve
 
@@ -23,21 +23,21 @@ DETECTION = DetectionConfig(smoothing=0.0, merge_gap=0.0, min_duration=1.0)
 
 
 def curve(*points: tuple[int, int], usable: list[bool] | None = None) -> Curve:
-    """From (found of 10, false alarms in 24 h) at rising thresholds."""
+    """Curve with (events found of 10, false alarms per 24 h) at ascending thresholds."""
     scores = tuple(Score(tp, fp, 10 - tp, 24 * HOUR) for tp, fp in points)
     thresholds = np.linspace(0.1, 0.9, len(points))
     return Curve(thresholds, scores, np.array(usable or [True] * len(points)), 0.9)
 
 
-def test_the_threshold_of_highest_sensitivity_within_the_bound_is_chosen() -> None:
+def test_the_threshold_with_the_highest_sensitivity_within_the_limit_is_chosen() -> None:
     assert curve((10, 50), (9, 20), (8, 9), (5, 1), (2, 0)).threshold_at(10.0) == pytest.approx(0.5)
 
 
-def test_of_equal_thresholds_the_middle_one_is_chosen() -> None:
+def test_the_middle_one_of_equally_good_thresholds_is_chosen() -> None:
     assert curve((9, 30), (8, 3), (8, 2), (8, 1), (1, 0)).threshold_at(10.0) == pytest.approx(0.5)
 
 
-def test_where_no_threshold_keeps_to_the_bound_the_highest_is_chosen_and_nothing_found() -> None:
+def test_if_no_threshold_is_within_the_limit_the_highest_is_chosen_and_sensitivity_is_0() -> None:
     noisy = curve((9, 90), (8, 80), (7, 70))
     assert noisy.threshold_at(10.0) == pytest.approx(0.9)
     assert noisy.sensitivity_at(10.0) == 0.0
@@ -45,17 +45,17 @@ def test_where_no_threshold_keeps_to_the_bound_the_highest_is_chosen_and_nothing
 
 def test_sensitivity_never_falls_as_more_false_alarms_are_allowed() -> None:
     mixed = curve((4, 50), (9, 20), (6, 9), (7, 1), (2, 0))
-    at = [mixed.sensitivity_at(bound) for bound in (0.0, 1.0, 10.0, 24.0, 100.0)]
-    assert at == [0.2, 0.7, 0.7, 0.9, 0.9]
-    assert all(a <= b for a, b in pairwise(at))
+    sensitivities = [mixed.sensitivity_at(limit) for limit in (0.0, 1.0, 10.0, 24.0, 100.0)]
+    assert sensitivities == [0.2, 0.7, 0.7, 0.9, 0.9]
+    assert all(a <= b for a, b in pairwise(sensitivities))
 
 
-def test_without_reference_events_there_is_no_sensitivity() -> None:
-    nothing = Curve(np.array([0.5]), (Score(0, 0, 0, HOUR),), np.array([True]), math.nan)
-    assert math.isnan(nothing.sensitivity_at(10.0))
+def test_without_reference_events_the_sensitivity_is_nan() -> None:
+    empty = Curve(np.array([0.5]), (Score(0, 0, 0, HOUR),), np.array([True]), math.nan)
+    assert math.isnan(empty.sensitivity_at(10.0))
 
 
-def test_an_alarm_that_never_ends_is_no_usable_detector() -> None:
+def test_thresholds_with_an_alarm_that_never_ends_are_not_usable() -> None:
     builder = CurveBuilder(DETECTION)
     reference = np.array([[100.0, 120.0], [300.0, 330.0]])
     builder.add(np.full(int(600 * RATE), 0.3, np.float32), reference, RATE)
@@ -66,7 +66,7 @@ def test_an_alarm_that_never_ends_is_no_usable_detector() -> None:
     assert made.sensitivity_at(10.0) == 0.0
 
 
-def test_the_curve_pools_recordings_and_agrees_with_the_detection_at_each_threshold() -> None:
+def test_the_curve_pools_recordings_and_agrees_with_detect_events_at_each_threshold() -> None:
     rng = np.random.default_rng(3)
     builder = CurveBuilder(DETECTION)
     recordings = []
@@ -77,12 +77,12 @@ def test_the_curve_pools_recordings_and_agrees_with_the_detection_at_each_thresh
         recordings.append((slow, reference))
     made = builder.curve()
     for i in range(0, len(THRESHOLDS), 7):
-        wanted = Score()
+        expected = Score()
         for probability, reference in recordings:
             events = detect_events(probability, RATE, float(THRESHOLDS[i]), DETECTION)
             bounds = [(event.start, event.stop) for event in events]
-            wanted += score_by_overlap(reference, bounds, len(probability) / RATE)
-        assert made.scores[i] == wanted
+            expected += score_by_overlap(reference, bounds, len(probability) / RATE)
+        assert made.scores[i] == expected
 
 
 @given(
@@ -92,16 +92,16 @@ def test_the_curve_pools_recordings_and_agrees_with_the_detection_at_each_thresh
 def test_the_auroc_is_the_share_of_pairs_in_the_right_order(positive: list[int], negative: list[int]) -> None:
     wins = sum((p > n) + 0.5 * (p == n) for p in positive for n in negative)
     counts = [np.bincount(values, minlength=10) for values in (positive, negative)]
-    assert auroc_of_counts(*counts) == pytest.approx(wins / (len(positive) * len(negative)))
+    assert auroc_from_counts(*counts) == pytest.approx(wins / (len(positive) * len(negative)))
 
 
-def test_samples_of_one_kind_have_no_auroc() -> None:
+def test_the_auroc_of_samples_of_one_class_is_nan() -> None:
     builder = CurveBuilder(DETECTION)
     builder.add(np.linspace(0, 1, 1000, dtype=np.float32), np.empty((0, 2)), RATE)
     assert math.isnan(builder.curve().auroc)
 
 
-def recordings(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def make_recordings(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(8)
     made = []
     for _ in range(count):
@@ -111,52 +111,52 @@ def recordings(count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return made
 
 
-def built(*added: tuple[np.ndarray, np.ndarray]) -> CurveBuilder:
+def build(*recordings: tuple[np.ndarray, np.ndarray]) -> CurveBuilder:
     builder = CurveBuilder(DETECTION)
-    for probability, reference in added:
+    for probability, reference in recordings:
         builder.add(probability, reference, RATE)
     return builder
 
 
 def test_sums_of_several_builders_give_the_curve_of_one() -> None:
-    some = recordings(5)
-    wanted = built(*some).curve()
-    together = built(*some[:2]).sums() + built(*some[2:]).sums() + built().sums()
+    some = make_recordings(5)
+    expected = build(*some).curve()
+    together = build(*some[:2]).sums() + build(*some[2:]).sums() + build().sums()
     found = CurveBuilder.from_sums(DETECTION, together).curve()
-    assert found.scores == wanted.scores
-    assert found.usable.tolist() == wanted.usable.tolist()
-    assert found.auroc == wanted.auroc
+    assert found.scores == expected.scores
+    assert found.usable.tolist() == expected.usable.tolist()
+    assert found.auroc == expected.auroc
 
 
-def test_more_can_be_added_to_a_builder_made_of_sums() -> None:
-    some = recordings(3)
-    builder = CurveBuilder.from_sums(DETECTION, built(*some[:2]).sums())
+def test_recordings_can_be_added_to_a_builder_made_from_sums() -> None:
+    some = make_recordings(3)
+    builder = CurveBuilder.from_sums(DETECTION, build(*some[:2]).sums())
     builder.add(*some[2], RATE)
-    np.testing.assert_allclose(builder.sums(), built(*some).sums(), rtol=1e-12)
+    np.testing.assert_allclose(builder.sums(), build(*some).sums(), rtol=1e-12)
 
 
-def test_sums_of_something_else_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"sums: found shape \(3,\), wanted"):
+def test_sums_of_another_shape_are_an_error() -> None:
+    with pytest.raises(ValueError, match=r"shape of sums is \(3,\), expected"):
         CurveBuilder.from_sums(DETECTION, np.zeros(3))
 
 
-def test_a_detector_that_gives_nan_finds_nothing_and_has_no_auroc() -> None:
+def test_nan_probabilities_give_no_events_and_no_auroc() -> None:
     reference = np.array([[10.0, 20.0]])
     for probability in (np.full(1600, np.nan, np.float32), np.where(np.arange(1600) < 9, np.nan, 0.1)):
-        made = built((probability.astype(np.float32), reference)).curve()
+        made = build((probability.astype(np.float32), reference)).curve()
         assert math.isnan(made.auroc)
         assert made.sensitivity_at(10.0) == 0.0
         assert 0.0 < made.threshold_at(10.0) < 1.0
 
 
-def test_a_curve_of_nothing_has_no_figures() -> None:
-    made = built().curve()
+def test_a_curve_without_recordings_is_nan() -> None:
+    made = build().curve()
     assert math.isnan(made.auroc)
     assert math.isnan(made.sensitivity_at(10.0))
     assert made.threshold_at(10.0) == made.thresholds[-1]
 
 
-def test_the_picture_is_a_png_of_the_curve(tmp_path: Path) -> None:
+def test_the_plot_of_a_curve_is_a_png_file(tmp_path: Path) -> None:
     write_curve(tmp_path / "curve.png", curve((9, 20), (8, 9), (5, 1)), (0.8, 9.0), "a title")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in tmp_path.iterdir()] == ["curve.png"]

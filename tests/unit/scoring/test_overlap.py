@@ -1,4 +1,4 @@
-"""Scores by any overlap, against a plain double loop and against `timescoring`."""
+"""Any-overlap scores compared with a double loop and with `timescoring`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
 
 
 @given(reference=events(), detected=events())
-def test_counts_are_those_of_a_double_loop(reference: Events, detected: Events) -> None:
+def test_counts_equal_those_of_a_double_loop(reference: Events, detected: Events) -> None:
     score = score_by_overlap(reference, detected, DURATION)
     assert score.tp == sum(any(overlap(r, d) for d in detected) for r in reference)
     assert score.fn == len(reference) - score.tp
@@ -41,7 +41,7 @@ def test_counts_are_those_of_a_double_loop(reference: Events, detected: Events) 
 
 
 @given(reference=events(separate=True), detected=events(separate=True))
-def test_counts_are_those_of_timescoring_without_tolerance_merging_and_splitting(
+def test_counts_equal_those_of_timescoring_without_tolerance_merging_and_splitting(
     reference: Events, detected: Events
 ) -> None:
     plain = EventScoring.Parameters(0, 0, 0, 10 * DURATION, 0)
@@ -50,8 +50,8 @@ def test_counts_are_those_of_timescoring_without_tolerance_merging_and_splitting
     assert (ours.tp, ours.fn) == (theirs.tp, theirs.refTrue - theirs.tp)
     assert ours.fp == theirs.fp
     assert ours.fa_per_24h == pytest.approx(theirs.fpRate)
-    for mine, other in ((ours.sensitivity, theirs.sensitivity), (ours.precision, theirs.precision)):
-        assert mine == pytest.approx(other, nan_ok=True)
+    for our_rate, their_rate in ((ours.sensitivity, theirs.sensitivity), (ours.precision, theirs.precision)):
+        assert our_rate == pytest.approx(their_rate, nan_ok=True)
     assert ours.f1 == pytest.approx(theirs.f1, nan_ok=True)
 
 
@@ -64,12 +64,12 @@ def test_events_that_touch_do_not_overlap() -> None:
     assert score_by_overlap([(10, 20)], [(0, 10), (20, 30)], 100.0) == Score(0, 2, 1, 100.0)
 
 
-def test_one_detection_may_find_several_seizures_and_several_may_find_one() -> None:
+def test_one_detection_can_find_several_seizures_and_several_can_find_one() -> None:
     assert score_by_overlap([(10, 20), (30, 40)], [(15, 35)], 100.0) == Score(2, 0, 0, 100.0)
     assert score_by_overlap([(10, 90)], [(15, 35), (50, 60)], 100.0) == Score(1, 0, 0, 100.0)
 
 
-def test_rates_are_of_the_pooled_counts() -> None:
+def test_rates_use_the_pooled_counts() -> None:
     score = Score(3, 1, 1, 3600.0) + Score(0, 1, 2, 3600.0)
     assert (score.tp, score.fp, score.fn) == (3, 2, 3)
     assert score.sensitivity == 0.5
@@ -78,23 +78,23 @@ def test_rates_are_of_the_pooled_counts() -> None:
     assert score.fa_per_24h == 24.0
 
 
-def test_without_events_there_is_no_share() -> None:
+def test_without_events_the_rates_are_nan() -> None:
     score = score_by_overlap([], [], 3600.0)
     assert all(math.isnan(x) for x in (score.sensitivity, score.precision, score.f1))
     assert score.fa_per_24h == 0.0
     assert math.isnan(Score().fa_per_24h)
 
 
-def test_only_events_that_match_have_matched_seconds() -> None:
+def test_matched_seconds_are_those_of_overlapping_events() -> None:
     assert matched_seconds([(10, 20), (50, 55)], [(15, 45), (70, 80)]) == (10.0, 30.0)
 
 
 @pytest.mark.parametrize("wrong", [[(20, 10)], [(5, 5)], [(float("nan"), 3)]])
-def test_an_event_that_does_not_stop_after_its_start_is_refused(wrong: Events) -> None:
-    with pytest.raises(ValueError, match="reference events"):
+def test_an_event_that_does_not_stop_after_its_start_is_an_error(wrong: Events) -> None:
+    with pytest.raises(ValueError, match="reference event is"):
         score_by_overlap(wrong, [], 60.0)
 
 
-def test_an_array_of_another_shape_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"detected events: found an array of shape \(3,\)"):
+def test_an_array_of_another_shape_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"shape of detected events is \(3,\)"):
         score_by_overlap([], np.array([1.0, 2.0, 3.0]), 60.0)
