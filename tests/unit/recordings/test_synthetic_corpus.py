@@ -102,6 +102,14 @@ def test_there_are_many_separate_seizures_that_end_before_their_recording(seed: 
         assert all(seizure.stop - seizure.start >= 6.0 for seizure in plan.seizures)
 
 
+def test_temporary_files_of_a_killed_call_are_removed(tmp_path: Path) -> None:
+    write_synthetic_corpus(tmp_path / "corpus", **TINY)
+    leftover = next((tmp_path / "corpus").rglob("*.edf")).with_name(".seizurekit-a.edf.0123abcd.tmp")
+    leftover.touch()
+    write_synthetic_corpus(tmp_path / "corpus", **TINY)
+    assert not leftover.exists()
+
+
 def test_an_incomplete_corpus_is_completed_and_existing_files_are_kept(tiny: Path, tmp_path: Path) -> None:
     out = tmp_path / "corpus"
     write_synthetic_corpus(out, **TINY)

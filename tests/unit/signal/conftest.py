@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ Noise = Callable[[Fraction | int, float], NDArray[np.float32]]
 def noise() -> Noise:
     """Function that returns 1/f noise from 0.3 to 95 Hz, 30 µV, with an offset per channel, float32 [19, sample]."""
 
-    def make(rate: Fraction | int, seconds: float, seed: int = 0) -> NDArray[np.float32]:
-        random = np.random.default_rng(seed)
+    @cache
+    def make(rate: Fraction | int, seconds: float) -> NDArray[np.float32]:
+        random = np.random.default_rng(0)
         samples = int(seconds * rate)
         frequency = np.fft.rfftfreq(samples, float(1 / Fraction(rate)))
         spectrum = random.normal(size=(19, len(frequency))) + 1j * random.normal(size=(19, len(frequency)))
@@ -26,4 +28,4 @@ def noise() -> Noise:
         x = np.fft.irfft(spectrum, samples)
         return (x * (30 / x.std()) + random.uniform(-200, 200, (19, 1))).astype(np.float32)
 
-    return make
+    return lambda rate, seconds: make(rate, seconds).copy()
