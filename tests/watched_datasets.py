@@ -1,4 +1,4 @@
-"""Datasets that fail in worker processes; in a module of their own, which spawned processes can import."""
+"""Datasets that fail in worker processes, in a module that spawned processes can import."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from seizurekit.loading.dataset import EEGWindowDataset
 Items = list[tuple[torch.Tensor, torch.Tensor]]
 
 
-class Fragile(EEGWindowDataset):
-    """Fails in a worker, from the read of that number on."""
+class FailingInWorkers(EEGWindowDataset):
+    """Fails in a worker, from the read `fails_at` on, counted from 1."""
 
     fails_at = 1
     reads = 0
@@ -31,15 +31,17 @@ class Fragile(EEGWindowDataset):
         raise NotImplementedError
 
 
-class Hanging(Fragile):
-    """A worker that never answers."""
+class Hanging(FailingInWorkers):
+    """A worker that stops responding after its first batch."""
+
+    fails_at = 2
 
     def fail(self) -> None:
         time.sleep(1000)
 
 
 class HangingLater(Hanging):
-    """A worker that stops to answer in mid-epoch, and does not end when asked to."""
+    """A worker that stops responding in the middle of an epoch, and ignores SIGTERM."""
 
     fails_at = 3
 
@@ -48,8 +50,8 @@ class HangingLater(Hanging):
         super().fail()
 
 
-class Stopped(Fragile):
-    """A worker that stands still before it has handed over the memory of what it read."""
+class Stopped(FailingInWorkers):
+    """A worker that is suspended before it has handed over the memory of its first batch."""
 
     fails_at = 2
 
@@ -57,29 +59,15 @@ class Stopped(Fragile):
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
-class Killed(Fragile):
-    """A worker that the system kills, as when memory runs out."""
-
-    def fail(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-class BusError(Fragile):
+class BusError(FailingInWorkers):
     """A worker that finds shared memory full while it writes there."""
 
     def fail(self) -> None:
         os.kill(os.getpid(), signal.SIGBUS)
 
 
-class WithoutMemory(Fragile):
-    """A worker that is refused shared memory, in torch's words."""
+class WithoutMemory(FailingInWorkers):
+    """A worker that cannot allocate shared memory, with torch's message."""
 
     def fail(self) -> None:
         raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
-
-
-class Raising(EEGWindowDataset):
-    """Data that cannot be read, in whatever process."""
-
-    def __getitems__(self, items: Sequence[int]) -> Items:
-        raise RuntimeError("no such data")

@@ -1,1 +1,1 @@
-"""From a store to batches: torch datasets over its windows, and the balanced choice among them."""
+"""Batches from a store: window sets, torch datasets and loaders."""

@@ -1,4 +1,4 @@
-"""Arrays that are used again once nobody holds them."""
+"""Arrays whose memory is reused once nothing refers to them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Array = npt.NDArray[Any]
 
 
 class Buffers:
-    """Arrays of one shape, each given out again when everything that was made of it is gone.
+    """Arrays of one shape, each reused once everything that refers to it is gone.
 
-    A fresh array of a batch's size costs more than filling it, since the system clears its pages. An array that the
-    caller still holds, as a tensor or a view of one, is never given out again: a new one takes its place.
+    Allocating an array of a batch's size takes longer than filling it, because the system clears its pages. An array
+    to which the caller still refers, through a tensor or a view, is never reused; a new one is made instead.
 
     Args:
         make: makes an array.
-        kept: arrays that wait to be used again; more than these are let go.
+        kept: maximum number of arrays that are kept for reuse.
     """
 
     def __init__(self, make: Callable[[], Array], kept: int) -> None:
@@ -29,10 +29,12 @@ class Buffers:
         self._lock = threading.Lock()
 
     def take(self) -> Array:
-        """An array that nobody holds; its content is whatever it was."""
+        """An array to which nothing refers, with undefined content."""
+        if not _counts_references():
+            return self._make()
         with self._lock:
             for i in range(len(self._arrays)):
-                # Held by the list and by getrefcount's argument: by nothing else.
+                # The two references are the list's and that of getrefcount's argument.
                 if sys.getrefcount(self._arrays[i]) == 2:
                     return self._arrays[i]
             array = self._make()
@@ -40,3 +42,13 @@ class Buffers:
                 self._arrays.pop(0)
             self._arrays.append(array)
             return array
+
+
+def _counts_references() -> bool:
+    """Whether `sys.getrefcount` is exact.
+
+    Without the GIL it is not: CPython then keeps separate counts for the owning thread and for the others, and defers
+    some of them, so a count of 2 does not prove that an array is unused.
+    """
+    is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+    return is_gil_enabled()

@@ -18,6 +18,10 @@ from seizurekit.loading.workers import (
     suppress_worker_count_warning,
 )
 
+START_METHOD = "spawn"
+"""How workers are started, see `TorchLoader`."""
+STARTUP_S = 120.0
+"""Default time limit of a worker's first batch in seconds: the worker imports torch and opens the store."""
 _log = logging.getLogger(__name__)
 
 
@@ -43,6 +47,7 @@ class TorchLoader(EpochCursor):
         persistent_workers: keep the workers from one epoch to the next.
         prefetch_factor: number of batches that each worker reads ahead.
         timeout_s: time limit of a batch in seconds.
+        startup_s: time limit of the first batch of each worker, if it is longer than `timeout_s`.
 
     Attributes:
         epoch: the epoch that is being iterated over, or else the next one; starts at 0.
@@ -63,11 +68,13 @@ class TorchLoader(EpochCursor):
         persistent_workers: bool = True,
         prefetch_factor: int = 2,
         timeout_s: float = 120.0,
+        startup_s: float = STARTUP_S,
     ) -> None:
         super().__init__(seed, len(dataset), batch_size, rank, world_size)
         self._dataset = dataset
         self._pinned = pin_memory and torch.cuda.is_available()
-        self._persistent, self._prefetch, self._timeout = persistent_workers, prefetch_factor, timeout_s
+        self._persistent, self._prefetch = persistent_workers, prefetch_factor
+        self._timeout, self._startup = timeout_s, startup_s
         self._batches: list[list[int]] = []
         self._workers: Workers | None = None
         self._iteration = 0
@@ -111,7 +118,7 @@ class TorchLoader(EpochCursor):
             return
         if self._workers is None or not self._persistent:
             self.close()
-            self._workers = Workers(self._loader(), self._timeout)
+            self._workers = Workers(self._loader(), self._timeout, self._startup)
         try:
             self._workers.begin()
         except WorkersFailedError as failure:
@@ -123,7 +130,7 @@ class TorchLoader(EpochCursor):
                 self._dataset,
                 batch_sampler=self._batches,  # read again at the start of each epoch
                 num_workers=self.num_workers,
-                multiprocessing_context="spawn",
+                multiprocessing_context=START_METHOD,
                 pin_memory=self._pinned,
                 persistent_workers=self._persistent,
                 prefetch_factor=self._prefetch,

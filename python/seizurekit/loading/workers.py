@@ -1,4 +1,4 @@
-"""The worker processes of torch's DataLoader, watched from outside of them."""
+"""Supervision of the worker processes of a torch DataLoader."""
 
 from __future__ import annotations
 
@@ -20,53 +20,56 @@ T = TypeVar("T")
 
 SHARED_MEMORY = Path("/dev/shm")
 GRACE_S = 2.0
-"""What a process that was asked to end is given to do so."""
+"""Seconds between SIGTERM and SIGKILL."""
 
 
 class WorkersFailedError(Exception):
-    """Workers that give no more batches; the message says why. They have been ended."""
+    """The workers deliver no more batches; the message says why. They have been terminated."""
 
 
 class Workers:
-    """The workers of one DataLoader. What torch keeps to itself is touched here and nowhere else.
+    """The workers of one DataLoader. This is the only place that touches private parts of torch.
 
-    Two things are done in other ways than torch does them. A worker that is lost is found when its batch is asked for:
-    torch's signal handler would raise wherever the main thread happens to be, in the midst of a training step too. And
-    the time limit is kept by a thread that ends the workers, since torch's own does not hold while the main thread
-    waits for a worker to hand over a batch's memory.
+    It departs from torch in two ways. The death of a worker is reported when its next batch is requested: torch's
+    signal handler raises wherever the main thread happens to be, also in the middle of a training step. And a thread
+    enforces the time limit by terminating the workers, because torch's own limit does not apply while the main thread
+    waits for a worker to hand over the memory of a batch.
 
     Args:
-        loader: with one worker or more, and without a time limit.
-        timeout_s: most that a batch may take, s.
+        loader: a DataLoader with at least one worker and without a time limit.
+        timeout_s: time limit of a batch in seconds.
+        startup_s: time limit of the first batch of each worker, if it is longer.
     """
 
-    def __init__(self, loader: DataLoader[Any], timeout_s: float) -> None:
+    def __init__(self, loader: DataLoader[Any], timeout_s: float, startup_s: float) -> None:
         self._loader, self._timeout = loader, timeout_s
+        self._startup = max(startup_s, timeout_s)
+        self._received = 0
         self._iterator: Any = None
-        self._why = ""
+        self._reason = ""
 
     @property
     def processes(self) -> Sequence[BaseProcess]:
-        """The worker processes; none before the first batch is asked for."""
+        """The worker processes; none before `begin`."""
         return () if self._iterator is None else tuple(self._iterator._workers)
 
     def begin(self) -> None:
-        """Begins an epoch.
+        """Starts an epoch, and the workers if there are none yet.
 
         Raises:
-            WorkersFailedError: no process could be started, or those that there were give no answer.
+            WorkersFailedError: a process could not be started, or the workers do not respond.
         """
         if self._iterator is not None:
-            self._answered(lambda: iter(self._loader))
+            self._call(lambda: iter(self._loader))
             return
         try:
             with suppress_worker_count_warning():
                 self._iterator = iter(self._loader)
         except OSError as error:
-            raise WorkersFailedError(f"no worker could be started: {error}") from None
+            raise WorkersFailedError(f"a worker could not be started: {error}") from None
         except RuntimeError as error:
-            # Torch's handler, not yet out of the way. Others are passed on: a spawned process that runs an unguarded
-            # script anew must end here, and not train by itself.
+            # Torch's signal handler, which is removed below. Other errors are passed on: a spawned process that runs
+            # an unguarded script again must end here and not train.
             if not str(error).startswith("DataLoader worker"):
                 raise
             raise WorkersFailedError(str(error)) from None
@@ -77,59 +80,65 @@ class Workers:
         """The next batch.
 
         Raises:
-            WorkersFailedError: it does not come.
-            Exception: the worker's, while reading it.
+            WorkersFailedError: the batch does not arrive.
+            Exception: what a worker raised while it read the batch.
         """
-        return self._answered(lambda: next(self._iterator))
+        batch = self._call(lambda: next(self._iterator))
+        self._received += 1
+        return batch
 
     def close(self) -> None:
-        """Ends the processes, and the threads that serve them."""
+        """Terminates the processes and the threads that serve them."""
         processes, iterator = self.processes, self._iterator
         self._iterator = None
         if iterator is not None:
             iterator._shutdown_workers()
-            end(processes)
+            terminate(processes)
 
-    def _answered(self, ask: Callable[[], T]) -> T:
-        timer = threading.Timer(self._timeout, self._expire)
+    def _call(self, request: Callable[[], T]) -> T:
+        """The result of a request to the workers, within the time limit."""
+        # The batches go round the workers, so each one has started once there are as many batches as workers.
+        limit = self._timeout if self._received >= len(self.processes) else self._startup
+        timer = threading.Timer(limit, self._expire, [limit])
         timer.daemon = True
         timer.start()
         try:
-            return ask()
-        except Exception as error:
+            return request()
+        except Exception as error:  # torch's error about lost workers, or whatever a worker raised
             timer.cancel()
             timer.join()
-            why = self._why or self._lost()
-            if not why:
+            reason = self._reason or self._deaths()
+            if not reason:
                 raise
-            end(self.processes)
+            terminate(self.processes)
             self.close()
-            raise WorkersFailedError(why) from error
+            raise WorkersFailedError(reason) from error
         finally:
             timer.cancel()
             timer.join()
 
-    def _expire(self) -> None:
+    def _expire(self, limit: float) -> None:
         alive = sum(process.is_alive() for process in self.processes)
-        what = f"no batch came within {self._timeout:g} s"
-        self._why = f"{what}; {self._lost()}" if alive < len(self.processes) else f"{what}, all workers live: one hangs"
-        end(self.processes)
+        reason = f"no batch arrived within {limit:g} s"
+        details = self._deaths() if alive < len(self.processes) else "all workers are alive, so one of them hangs"
+        self._reason = f"{reason}; {details}"
+        terminate(self.processes)
 
-    def _lost(self) -> str:
+    def _deaths(self) -> str:
         codes = [process.exitcode for process in self.processes if process.exitcode is not None]
         if not codes:
             return ""
-        told = ", ".join(_explained(code) for code in sorted(set(codes)))
-        return f"{len(codes)} of {len(self.processes)} workers died, {told}"
+        causes = ", ".join(_describe_exit(code) for code in sorted(set(codes)))
+        return f"{len(codes)} of {len(self.processes)} workers died, {causes}"
 
 
-def end(processes: Sequence[BaseProcess]) -> None:
-    """Ends processes: asks, and then does not ask."""
+def terminate(processes: Sequence[BaseProcess]) -> None:
+    """Terminates processes, and kills those that still run after `GRACE_S`."""
     for process in processes:
         process.terminate()
-    until = time.monotonic() + GRACE_S
+    deadline = time.monotonic() + GRACE_S
     for process in processes:
-        process.join(max(0.0, until - time.monotonic()))
+        process.join(max(0.0, deadline - time.monotonic()))
     for process in processes:
         if process.is_alive():
             process.kill()
@@ -137,7 +146,7 @@ def end(processes: Sequence[BaseProcess]) -> None:
 
 
 def shared_memory_left() -> str:
-    """How much shared memory is left, for a message."""
+    """End of a message that reports the free shared memory; empty on systems without /dev/shm."""
     if not SHARED_MEMORY.is_dir():
         return ""
     free = shutil.disk_usage(SHARED_MEMORY).free / 1e6
@@ -146,13 +155,13 @@ def shared_memory_left() -> str:
 
 @contextmanager
 def suppress_worker_count_warning() -> Iterator[None]:
-    """Without torch's warning of more workers than processors, which for an object store is as it should be."""
+    """Suppresses torch's warning about more workers than processors, which is normal for an object store."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")
         yield
 
 
-def _explained(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         guard = ' (a script that trains needs `if __name__ == "__main__":`)' if code == 1 else ""
         return f"with exit code {code}{guard}"

@@ -1,4 +1,4 @@
-"""WindowLoader: the right batches, and nothing left behind."""
+"""WindowLoader: the right batches, and no threads, files or memory left behind."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def any_windows(request: pytest.FixtureRequest) -> Windows:
     return sk.open_cache(store).windows(window=20, stride=4)
 
 
-def numbers_of(windows: Windows, x: torch.Tensor) -> list[int]:
-    """Which windows a batch holds, told by their first samples."""
+def indices_of(windows: Windows, x: torch.Tensor) -> list[int]:
+    """Indices of the windows in a batch, found by their first samples."""
     first = getattr(windows, "_by_content", None)
     if first is None:
         whole, _ = windows.read(np.arange(len(windows)))
-        first = {row[:, :64].tobytes(): number for number, row in enumerate(whole)}
+        first = {row[:, :64].tobytes(): index for index, row in enumerate(whole)}
         assert len(first) == len(windows)
         windows._by_content = first  # type: ignore[attr-defined]
     return [first[row[:, :64].numpy().tobytes()] for row in x]
 
 
 def epoch_of(loader: sk.WindowLoader, windows: Windows) -> list[list[int]]:
-    return [numbers_of(windows, x) for x, _ in loader]
+    return [indices_of(windows, x) for x, _ in loader]
 
 
 @pytest.mark.parametrize("shuffle", ["window", "block", None])
@@ -53,28 +53,28 @@ def test_an_epoch_has_every_window_once_with_its_mask(any_windows: Windows, shuf
     whole, mask = any_windows.read(np.arange(len(any_windows)))
     seen = []
     for x, y in loader:
-        numbers = numbers_of(any_windows, x)
-        np.testing.assert_array_equal(x.numpy(), whole[numbers])
-        np.testing.assert_array_equal(y.numpy(), mask[numbers])
-        seen += numbers
+        indices = indices_of(any_windows, x)
+        np.testing.assert_array_equal(x.numpy(), whole[indices])
+        np.testing.assert_array_equal(y.numpy(), mask[indices])
+        seen += indices
     assert sorted(seen) == list(range(len(any_windows)))
     assert len(loader) == -(-len(any_windows) // 7)
     assert (seen == sorted(seen)) == (shuffle is None)
 
 
-def test_the_order_depends_on_seed_and_epoch_and_on_nothing_else(windows: Windows) -> None:
+def test_the_order_depends_only_on_seed_and_epoch(windows: Windows) -> None:
     def orders(seed: int, **options: int) -> list[list[list[int]]]:
         loader = sk.WindowLoader(windows, batch_size=8, balanced=False, seed=seed, **options)
         return [epoch_of(loader, windows) for _ in range(2)]
 
-    wanted = orders(1)
-    assert wanted[0] != wanted[1]
-    assert wanted == orders(1, threads=1) == orders(1, threads=5, prefetch=9) == orders(1, prefetch=1)
-    assert wanted != orders(2)
+    expected = orders(1)
+    assert expected[0] != expected[1]
+    assert expected == orders(1, threads=1) == orders(1, threads=5, prefetch=9) == orders(1, prefetch=1)
+    assert expected != orders(2)
 
 
 @pytest.mark.parametrize(("world", "batch"), [(2, 8), (3, 5), (7, 16)])
-def test_ranks_are_disjoint_and_have_as_many_batches(windows: Windows, world: int, batch: int) -> None:
+def test_ranks_are_disjoint_and_have_the_same_number_of_batches(windows: Windows, world: int, batch: int) -> None:
     loaders = [
         sk.WindowLoader(windows, batch_size=batch, balanced=False, rank=rank, world_size=world) for rank in range(world)
     ]
@@ -85,27 +85,27 @@ def test_ranks_are_disjoint_and_have_as_many_batches(windows: Windows, world: in
 
 @pytest.mark.parametrize("world", [1, 3])
 @pytest.mark.parametrize("stop", [0, 1, 4, 6])
-def test_a_loaded_state_goes_on_with_the_exact_next_batch(windows: Windows, world: int, stop: int) -> None:
+def test_a_loaded_state_resumes_with_the_exact_next_batch(windows: Windows, world: int, stop: int) -> None:
     def make(seed: int = 9) -> sk.WindowLoader:
         return sk.WindowLoader(windows, batch_size=4, balanced=False, seed=seed, rank=world - 1, world_size=world)
 
-    unbroken = make()
-    wanted = [epoch_of(unbroken, windows) for _ in range(3)]
-    broken = make()
-    list(broken)
-    for i, _ in enumerate(broken):
+    uninterrupted = make()
+    expected = [epoch_of(uninterrupted, windows) for _ in range(3)]
+    interrupted = make()
+    list(interrupted)
+    for i, _ in enumerate(interrupted):
         if i == stop:
             break
-    state = json.loads(json.dumps(broken.state_dict()))
+    state = json.loads(json.dumps(interrupted.state_dict()))
     resumed = make()
     resumed.load_state_dict(state)
-    assert epoch_of(resumed, windows) == wanted[1][stop + 1 :]
-    assert epoch_of(resumed, windows) == wanted[2]
+    assert epoch_of(resumed, windows) == expected[1][stop + 1 :]
+    assert epoch_of(resumed, windows) == expected[2]
     with pytest.raises(ValueError, match="seed is 9, expected 8"):
         make(8).load_state_dict(state)
 
 
-def test_a_state_taken_at_an_epochs_end_begins_the_next(windows: Windows) -> None:
+def test_a_state_from_the_end_of_an_epoch_starts_the_next_one(windows: Windows) -> None:
     loader = sk.WindowLoader(windows, batch_size=4, balanced=False)
     for _ in loader:
         state = loader.state_dict()
@@ -115,12 +115,12 @@ def test_a_state_taken_at_an_epochs_end_begins_the_next(windows: Windows) -> Non
     assert epoch_of(resumed, windows) == epoch_of(loader, windows)
 
 
-def test_a_state_can_be_taken_up_by_another_number_of_ranks(windows: Windows) -> None:
+def test_a_state_can_be_loaded_by_another_number_of_ranks(windows: Windows) -> None:
     before = [sk.WindowLoader(windows, 4, balanced=False, rank=rank, world_size=3) for rank in range(3)]
     seen: list[int] = []
     for loader in before:
         for i, (x, _) in enumerate(loader):
-            seen += numbers_of(windows, x)
+            seen += indices_of(windows, x)
             if i == 2:
                 break
     after = [sk.WindowLoader(windows, 4, balanced=False, rank=rank, world_size=2) for rank in range(2)]
@@ -130,52 +130,51 @@ def test_a_state_can_be_taken_up_by_another_number_of_ranks(windows: Windows) ->
     assert sorted(seen) == list(range(len(windows)))
 
 
-def test_an_epoch_that_was_begun_early_is_dropped_when_another_is_wanted(windows: Windows) -> None:
+def test_batches_read_early_are_dropped_when_another_epoch_follows(windows: Windows) -> None:
     loader = sk.WindowLoader(windows, 8, balanced=False, prefetch=6)
-    wanted = [epoch_of(loader, windows) for _ in range(4)]
-    list(sk.WindowLoader(windows, 8, balanced=False))
-    again = sk.WindowLoader(windows, 8, balanced=False, prefetch=6)
-    list(again)
-    again.set_epoch(3)
-    assert epoch_of(again, windows) == wanted[3]
-    again.set_epoch(0)
-    next(iter(again))
-    assert epoch_of(again, windows) == wanted[0]
-    assert in_a_child(lambda: epoch_of(again, windows) == wanted[1]) == "True"
-    assert epoch_of(again, windows) == wanted[1]
+    expected = [epoch_of(loader, windows) for _ in range(4)]
+    other = sk.WindowLoader(windows, 8, balanced=False, prefetch=6)
+    list(other)
+    other.set_epoch(3)
+    assert epoch_of(other, windows) == expected[3]
+    other.set_epoch(0)
+    next(iter(other))
+    assert epoch_of(other, windows) == expected[0]
+    assert in_a_child(lambda: epoch_of(other, windows) == expected[1]) == "True"
+    assert epoch_of(other, windows) == expected[1]
 
 
-def test_a_state_of_other_windows_is_refused(windows: Windows) -> None:
+def test_a_state_of_other_windows_is_rejected(windows: Windows) -> None:
     state = sk.WindowLoader(windows, balanced=False).state_dict()
     with pytest.raises(ValueError, match=r"set is .* windows"):
         sk.WindowLoader(windows, balanced=True).load_state_dict(state)
 
 
-def test_the_balanced_set_is_the_datasets(small_store: Path, windows: Windows) -> None:
+def test_the_balanced_set_is_that_of_the_dataset(small_store: Path, windows: Windows) -> None:
     loader = sk.WindowLoader(windows, seed=3)
     dataset = sk.BalancedSeizureDataset(small_store, window=20, stride=4, seed=3)
     np.testing.assert_array_equal(loader.indices, dataset.indices)
     np.testing.assert_array_equal(loader.indices, balanced_choice(windows.kind, np.random.default_rng(3)))
     assert sk.WindowLoader(drawn := balanced_set(windows, 3)).window_set is drawn
-    share = np.mean([y.float().mean().item() for y in (windows_mask(windows, n) for n in loader.indices)])
+    share = np.mean([y.float().mean().item() for y in (windows_mask(windows, i) for i in loader.indices)])
     assert loader.seizure_ratio == pytest.approx(share)
 
 
-def windows_mask(windows: Windows, number: int) -> torch.Tensor:
-    return torch.from_numpy(windows.read([number])[1])
+def windows_mask(windows: Windows, index: int) -> torch.Tensor:
+    return torch.from_numpy(windows.read([index])[1])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int16"])
 @pytest.mark.parametrize("on_device", [False, True])
-def test_numbers_of_every_type_are_those_of_the_store(windows: Windows, dtype: str, on_device: bool) -> None:
+def test_samples_of_every_dtype_are_those_of_the_store(windows: Windows, dtype: str, on_device: bool) -> None:
     device = "cpu" if on_device else None
     loader = sk.WindowLoader(
         windows, 8, balanced=False, shuffle=None, dtype=dtype, device=device, dequantize_on_device=on_device
     )
-    wanted = torch.from_numpy(windows.read(np.arange(8))[0])
+    stored = torch.from_numpy(windows.read(np.arange(8))[0])
     x, _ = next(iter(loader))
     assert x.dtype == getattr(torch, dtype)
-    expected = (wanted * 512).to(x.dtype) if dtype == "int16" else wanted.to(x.dtype)
+    expected = (stored * 512).to(x.dtype) if dtype == "int16" else stored.to(x.dtype)
     assert torch.equal(x, expected)
 
 
@@ -185,36 +184,36 @@ def test_a_batch_that_is_kept_is_never_overwritten(windows: Windows) -> None:
     assert len({x.data_ptr() for x, *_ in kept}) == len(kept)
 
 
-def test_memory_of_dropped_batches_is_used_again(windows: Windows) -> None:
+def test_memory_of_dropped_batches_is_reused(windows: Windows) -> None:
     loader = sk.WindowLoader(windows, 4, balanced=False, prefetch=2)
-    places = set()
+    addresses = set()
     for _ in range(4):
         for x, _y in loader:
-            places.add(x.data_ptr())
+            addresses.add(x.data_ptr())
             del x, _y
-    assert len(places) <= 6
+    assert len(addresses) <= 6
 
 
-def test_nothing_is_left_after_two_hundred_loaders_however_they_end(windows: Windows) -> None:
+def test_nothing_is_left_after_eighty_loaders_however_they_end(windows: Windows) -> None:
     def threads() -> int:
         return sum(thread.name.startswith("WindowLoader") for thread in threading.enumerate())
 
     gc.collect()
     files = len(list(Path("/proc/self/fd").iterdir()))
-    for number in range(200):
-        loader = sk.WindowLoader(windows, 4, balanced=False, seed=number)
-        if number % 4 == 0:
+    for i in range(80):
+        loader = sk.WindowLoader(windows, 4, balanced=False, seed=i)
+        if i % 4 == 0:
             list(loader)
-        elif number % 4 == 1:
+        elif i % 4 == 1:
             next(iter(loader))
-        elif number % 4 == 2:
+        elif i % 4 == 2:
             with pytest.raises(RuntimeError, match="in the step"):
                 failing_training(loader)
         else:
             with pytest.raises(KeyboardInterrupt):
                 interrupted_training(loader)
     gc.collect()
-    deadline = time.monotonic() + 20  # those that read the next epoch's first batches end when they have
+    deadline = time.monotonic() + 20  # threads that read the next epoch's first batches end after reading them
     while threads() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threads() == 0
@@ -243,12 +242,12 @@ def in_a_child(action: Callable[[], object]) -> str:
             os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
-        told = pipe.read().decode()
+        result = pipe.read().decode()
     assert os.waitpid(child, 0)[1] == 0
-    return told
+    return result
 
 
-def test_a_fork_in_mid_epoch_neither_hangs_nor_harms(windows: Windows) -> None:
+def test_a_fork_in_the_middle_of_an_epoch_does_no_harm(windows: Windows) -> None:
     loader = sk.WindowLoader(windows, 4, balanced=False, prefetch=3)
     iteration = iter(loader)
     next(iteration)
@@ -273,7 +272,7 @@ def test_an_unreadable_chunk_is_an_error_that_names_it(damaged: Windows) -> None
         list(sk.WindowLoader(damaged, balanced=False))
 
 
-def test_or_its_windows_are_skipped_counted_and_reported(damaged: Windows, caplog: pytest.LogCaptureFixture) -> None:
+def test_its_windows_can_be_skipped_counted_and_reported(damaged: Windows, caplog: pytest.LogCaptureFixture) -> None:
     loader = sk.WindowLoader(damaged, 4, balanced=False, on_error="skip")
     read = sum(len(x) for x, _ in loader)
     touched = int(np.sum((damaged.recording == 0) & (damaged.start < 2560)))
@@ -282,7 +281,7 @@ def test_or_its_windows_are_skipped_counted_and_reported(damaged: Windows, caplo
     assert "chunk 0" in caplog.text
 
 
-def test_a_store_that_goes_away_is_a_clear_error(small_store: Path, tmp_path: Path) -> None:
+def test_a_store_that_is_deleted_is_a_clear_error(small_store: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(small_store, tmp_path / "cache")
     loader = sk.WindowLoader(sk.open_cache(copy).windows(window=20, stride=4), 2, balanced=False, prefetch=1)
     iteration = iter(loader)
@@ -300,7 +299,7 @@ def test_waiting_is_counted(windows: Windows) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"batch_size": 0}, "batch_size is 0, expected 1 or more"),
         ({"rank": 2, "world_size": 2}, "rank is 2, expected 0 to 1"),
@@ -310,6 +309,6 @@ def test_waiting_is_counted(windows: Windows) -> None:
         ({"world_size": 10**6}, "expected at least one for each of 1000000 ranks"),
     ],
 )
-def test_arguments_out_of_range_are_named(windows: Windows, options: dict[str, object], told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_arguments_out_of_range_are_named(windows: Windows, options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         sk.WindowLoader(windows, balanced=False, **options)

@@ -1,4 +1,4 @@
-"""The order of an epoch and its division: every item once, whatever the ranks, batches and resumes."""
+"""The order of an epoch and its division: every item once, for any ranks, batch size and resume."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ WORLD = st.integers(1, 9)
 
 
 @given(st.integers(0, 2**63 - 1), st.integers(0, 1000), st.integers(0, 300))
-def test_an_order_is_a_permutation_and_follows_from_its_seed(seed: int, epoch: int, items: int) -> None:
+def test_an_order_is_a_permutation_fixed_by_its_seed(seed: int, epoch: int, items: int) -> None:
     order = epoch_order(seed, epoch, items)
     assert sorted(order.tolist()) == list(range(items))
     np.testing.assert_array_equal(order, epoch_order(seed, epoch, items))
 
 
-def test_epochs_and_seeds_have_orders_of_their_own() -> None:
+def test_each_epoch_and_seed_has_its_own_order() -> None:
     orders = {tuple(epoch_order(seed, epoch, 50).tolist()) for seed in range(5) for epoch in range(5)}
     assert len(orders) == 25
 
 
 @given(ITEMS, BATCH, WORLD)
-def test_ranks_share_every_item_in_as_many_batches(items: int, batch: int, world: int) -> None:
+def test_ranks_share_all_items_in_the_same_number_of_batches(items: int, batch: int, world: int) -> None:
     if items < world:
         return
     division = Division(items, batch, world, drop_last=False)
@@ -50,7 +50,7 @@ def test_drop_last_leaves_only_full_batches(items: int, batch: int, world: int) 
 
 
 @given(ITEMS, BATCH, WORLD, st.data())
-def test_what_is_left_after_a_batch_divides_as_it_would_have(
+def test_the_rest_of_an_epoch_divides_as_in_the_whole_epoch(
     items: int, batch: int, world: int, data: st.DataObject
 ) -> None:
     if items < world:
@@ -59,13 +59,13 @@ def test_what_is_left_after_a_batch_divides_as_it_would_have(
     done = data.draw(st.sampled_from([0, *whole.ends().tolist()]))
     rest = Division(items - done, batch, world, drop_last=False)
     for rank in range(world):
-        wanted = [part for part in whole.of_rank(rank) if whole_begin(whole, rank, part) >= done]
+        expected = [part for part in whole.of_rank(rank) if global_begin(whole, rank, part) >= done]
         found = [slice(part.start + done, part.stop + done) for part in rest.of_rank(rank)]
-        assert found == wanted
+        assert found == expected
 
 
-def whole_begin(division: Division, rank: int, part: slice) -> int:
-    """Where the global batch begins that a rank's slice is of."""
+def global_begin(division: Division, rank: int, part: slice) -> int:
+    """Start of the global batch that contains a rank's slice."""
     begins = [0, *division.ends().tolist()]
     return begins[division.of_rank(rank).index(part)]
 
@@ -75,11 +75,11 @@ def test_a_block_shuffle_mixes_only_within_pools(block: list[int], epoch: int, p
     order = block_order(3, epoch, np.array(block, np.int64), pool)
     assert sorted(order.tolist()) == list(range(len(block)))
     runs: list[set[int]] = []
-    for number in np.array(block, np.int64)[order].tolist():
-        if runs and (number in runs[-1] or len(runs[-1]) < pool):
-            runs[-1].add(number)
+    for shuffled in np.array(block, np.int64)[order].tolist():
+        if runs and (shuffled in runs[-1] or len(runs[-1]) < pool):
+            runs[-1].add(shuffled)
         else:
-            runs.append({number})
+            runs.append({shuffled})
     assert sum(map(len, runs)) == len(set(block))  # no block is in two pools
 
 

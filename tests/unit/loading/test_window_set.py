@@ -23,7 +23,7 @@ def count(kind: np.ndarray, chosen: np.ndarray, of: WindowKind) -> int:
 
 
 @given(kind=kinds, seed=st.integers(0, 9))
-def test_the_choice_has_every_partial_window_and_the_recipes_share_of_the_others(kind: np.ndarray, seed: int) -> None:
+def test_the_choice_has_all_partial_windows_and_fixed_shares_of_the_others(kind: np.ndarray, seed: int) -> None:
     chosen = balanced_choice(kind, np.random.default_rng(seed))
     have = {of: int(np.count_nonzero(kind == of)) for of in WindowKind}
     partial = have[WindowKind.PARTIAL]
@@ -36,7 +36,7 @@ def test_the_choice_has_every_partial_window_and_the_recipes_share_of_the_others
     assert np.all(np.diff(chosen) > 0)
 
 
-def test_without_partial_windows_the_full_ones_take_their_place() -> None:
+def test_without_partial_windows_all_full_ones_are_chosen() -> None:
     kind = np.repeat(np.array([WindowKind.FULL, WindowKind.NONE], np.uint8), (4, 100))
     chosen = balanced_choice(kind, np.random.default_rng(0))
     assert count(kind, chosen, WindowKind.FULL) == 4
@@ -60,14 +60,14 @@ def test_the_seizure_ratio_is_counted_from_the_labels(small_store: Path) -> None
     assert sk.BalancedSeizureDataset(small_store, window=20.0, stride=7.0).seizure_ratio == y.mean(dtype=np.float64)
 
 
-def test_a_split_without_a_seizure_window_is_refused_with_what_to_check(small_store: Path) -> None:
+def test_a_split_without_a_seizure_window_is_rejected_with_what_to_check(small_store: Path) -> None:
     with pytest.raises(CacheError, match="none of 0 windows of 600 s has a seizure") as error:
         sk.BalancedSeizureDataset(small_store, window=600.0, stride=600.0)
     for hint in (".csv_bi", "label", "longer than a window"):
         assert hint in str(error.value)
 
 
-def test_the_balanced_set_of_a_store_is_the_recipes_and_no_window_comes_twice(small_store: Path) -> None:
+def test_the_balanced_set_of_a_store_has_the_right_shares_and_no_window_twice(small_store: Path) -> None:
     dataset = sk.BalancedSeizureDataset(small_store, window=20.0, stride=1.0, seed=2)
     kind = dataset.windows.kind
     partial = dataset.windows.count(WindowKind.PARTIAL)
