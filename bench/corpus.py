@@ -1,8 +1,9 @@
-"""What the loaders are measured on: one generated corpus, laid out in every contender's way."""
+"""A generated corpus in several layouts, for the benchmarks of loading and training."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,14 @@ _VERSION = 2
 
 @dataclass(frozen=True)
 class Corpus:
-    """Folders of the one corpus: a store, float32 files, and the old NPZ files."""
+    """One corpus in three layouts.
+
+    Attributes:
+        store: folder of the sealed store.
+        memmap: folder of float32 files, one [19, sample] array per recording.
+        npz: folder of NPZ files of overlapping windows, one per recording; may be missing.
+        hours: length of all recordings.
+    """
 
     store: Path
     memmap: Path
@@ -42,20 +50,21 @@ def noise(seed: int, samples: int) -> NDArray[np.float32]:
     spectrum = rng.normal(size=(2, 19, len(frequency)))
     signal = np.fft.irfft((spectrum[0] + 1j * spectrum[1]) * amplitude, samples, axis=1)
     signal += rng.normal(scale=0.02 * signal.std(), size=signal.shape)
-    scored: NDArray[np.float32] = np.clip(signal / signal.std(axis=1, keepdims=True), -10, 10).astype(np.float32)
-    return scored
+    z_scored: NDArray[np.float32] = np.clip(signal / signal.std(axis=1, keepdims=True), -10, 10).astype(np.float32)
+    return z_scored
 
 
-def _read_noise(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16]]:
-    start = 300.0 + 7.3 * (index % 50)
+def _fill_with_noise(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16]]:
+    start = planned.samples / RATE / 4 + 7.3 * (index % 50)
     events = ((start, start + 80.0, "seiz", 1.0),) if index % 2 == 0 else ()
-    nothing = tuple(0.0 for _ in work.chain.channels)
-    filled = Filled(index, OK, "", nothing, nothing, (), "", (), (), events)
+    zeros = tuple(0.0 for _ in work.chain.channels)
+    filled = Filled(index, OK, "", zeros, zeros, (), "", (), (), events)
     return filled, quantize(noise(index, planned.samples), work.step)
 
 
-def plan_of(hours: float, minutes: float = MINUTES) -> Plan:
-    """A split of recordings of equal length."""
+def make_plan(hours: float) -> Plan:
+    """Plan of a split of recordings of equal length: 20 minutes, or one shorter recording."""
+    minutes = min(MINUTES, hours * 60)
     count = max(1, round(hours * 60 / minutes))
     samples = [round(minutes * 60 * RATE)] * count
     starts = places(samples, CHUNK_SECONDS * RATE)
@@ -68,29 +77,30 @@ def plan_of(hours: float, minutes: float = MINUTES) -> Plan:
     return Plan("train", Chain(), STEP, recordings)
 
 
-def make_corpus(root: Path, hours: float, *, old: bool) -> Corpus:
-    """Generates the corpus, or takes the one that an earlier run left; `old`: the NPZ files too."""
+def make_corpus(root: Path, hours: float, *, with_npz: bool) -> Corpus:
+    """Generates the corpus below `root`, or reuses the one of an earlier run; `with_npz`: with the NPZ files."""
     root = root / f"v{_VERSION}-{hours:g}h"
     corpus = Corpus(root / "store", root / "memmap", root / "npz", hours)
-    build_planned(plan_of(hours), root, open_folder(corpus.store), in_threads(2), None, _read_noise)
+    build_planned(make_plan(hours), root, open_folder(corpus.store), in_threads(2), None, _fill_with_noise)
     cache = open_cache(corpus.store)
     if not corpus.memmap.exists():
-        _written(corpus.memmap, lambda folder, i: cache.read(i).tofile(folder / f"{i}.f32"), len(cache.usable))
-    if old and not corpus.npz.exists():
+        _write_files(corpus.memmap, lambda folder, i: cache.read(i).tofile(folder / f"{i}.f32"), len(cache.usable))
+    if with_npz and not corpus.npz.exists():
         windows = cache.windows()
 
-        def write(folder: Path, number: int) -> None:
-            x, y = windows.read(np.flatnonzero(windows.recording == number))
-            np.savez(folder / f"{number}_windows.npz", windows=x, labels=y)
+        def write(folder: Path, recording: int) -> None:
+            x, y = windows.read(np.flatnonzero(windows.recording == recording))
+            np.savez(folder / f"{recording}_windows.npz", windows=x, labels=y)
 
-        _written(corpus.npz, write, len(cache.usable))
+        _write_files(corpus.npz, write, len(cache.usable))
     return corpus
 
 
-def _written(folder: Path, write: object, count: int) -> None:
+def _write_files(folder: Path, write: Callable[[Path, int], None], count: int) -> None:
+    """Calls `write` for every index with a temporary folder, and renames that to `folder`."""
     temporary = folder.with_suffix(".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    for number in range(count):
-        write(temporary, number)  # type: ignore[operator]
+    for index in range(count):
+        write(temporary, index)
     temporary.rename(folder)

@@ -1,4 +1,4 @@
-"""What it costs to begin: `import seizurekit` and `seizurekit --help`, beside a Python that does nothing.
+"""Start-up time of `import seizurekit` and `seizurekit --help`, next to a Python process that does nothing.
 
 Example: ``python -m bench.startup``
 """
@@ -10,37 +10,43 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from bench.measure import Report, this_machine, time_in_turn
+from bench.report import Figure, Report, add_output_options, medians, milliseconds, this_machine
+from bench.timing import time_alternately
 
-NOTHING, IMPORT, HELP = "python -c pass", "import seizurekit", "seizurekit --help"
+EMPTY, IMPORT, HELP = "python -c pass", "import seizurekit", "seizurekit --help"
+TARGETS = {IMPORT: "at most 200", HELP: "below 300"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns its exit code."""
+    """Runs the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.startup", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", action="store_true")
+    add_output_options(parser)
     options = parser.parse_args(arguments)
     if options.rounds < 1:
-        parser.error("wanted at least 1 round")
+        parser.error(f"--rounds is {options.rounds}, expected at least 1")
 
-    def process(*words: str) -> Callable[[], object]:
+    def start(*words: str) -> Callable[[], object]:
         return lambda: subprocess.run([sys.executable, *words], check=True, capture_output=True)
 
     contenders = {
-        NOTHING: process("-c", "pass"),
-        IMPORT: process("-c", "import seizurekit"),
-        HELP: process("-m", "seizurekit", "--help"),
+        EMPTY: start("-c", "pass"),
+        IMPORT: start("-c", "import seizurekit"),
+        HELP: start("-m", "seizurekit", "--help"),
     }
-    timings = time_in_turn(contenders, options.rounds)
-    seconds = {name: timing.median for name, timing in timings.items()}
+    seconds = time_alternately(contenders, options.rounds)
+    median = medians(seconds)
     Report(
-        title="a process that begins and ends",
-        timings=tuple(timings.values()),
-        ratios={f"{name}, s": seconds[name] - seconds[NOTHING] for name in (IMPORT, HELP)},
-        aims={f"{IMPORT}, s": "at most 0.2", f"{HELP}, s": "below 0.3"},
+        name="startup",
+        title="start and end of a process",
+        measurements=milliseconds("", seconds),
+        figures=tuple(
+            Figure("", f"{name}, without Python itself", 1e3 * (median[name] - median[EMPTY]), "ms", target)
+            for name, target in TARGETS.items()
+        ),
         machine=this_machine(["seizurekit", "typer"]),
-    ).print(options.json)
+        parameters={"rounds": options.rounds},
+    ).write(options)
     return 0
 
 

@@ -1,29 +1,48 @@
-"""Medians of calls on the CPU, or on a GPU so many at a time that launching them does not count."""
+"""Timing of several contenders in one process."""
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Callable, Mapping
 
-import torch
 
-from bench.measure import time_in_turn
+def time_alternately(
+    contenders: Mapping[str, Callable[[], object]], rounds: int, before: Callable[[], object] | None = None
+) -> dict[str, tuple[float, ...]]:
+    """Wall-clock seconds per call, by contender, one value per round.
 
+    Every contender is called once without timing. Each round then times all of them and starts with the next one, so
+    that none always runs first. Garbage is collected between the timed calls, not during them.
 
-def medians(
-    calls: Mapping[str, Callable[[], object]], rounds: int, device: torch.device, repeats: int = 50
-) -> dict[str, float]:
-    """Seconds a call of each, taken in turn; `repeats` is the number of calls timed at once on a GPU."""
-    if device.type != "cuda":
-        return {name: timing.median for name, timing in time_in_turn(calls, rounds).items()}
-
-    def repeated(call: Callable[[], object]) -> Callable[[], None]:
-        def run() -> None:
-            torch.cuda.synchronize(device)
-            for _ in range(repeats):
-                call()
-            torch.cuda.synchronize(device)
-
-        return run
-
-    timings = time_in_turn({name: repeated(call) for name, call in calls.items()}, rounds)
-    return {name: timing.median / repeats for name, timing in timings.items()}
+    Args:
+        contenders: calls to time, by name.
+        rounds: timed calls of each.
+        before: called before every timed call, for example to read a file into the page cache.
+    """
+    names = list(contenders)
+    for name in names:
+        contenders[name]()
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    was_enabled = gc.isenabled()
+    gc.collect()
+    gc.freeze()  # a collection then visits only what the calls leave behind
+    try:
+        for index in range(rounds):
+            shift = index % len(names)
+            for name in names[shift:] + names[:shift]:
+                if before is not None:
+                    before()
+                gc.collect()
+                gc.disable()
+                start = time.perf_counter()
+                result = contenders[name]()
+                seconds[name].append(time.perf_counter() - start)
+                del result
+                if was_enabled:
+                    gc.enable()
+    finally:
+        gc.unfreeze()
+        if was_enabled:
+            gc.enable()
+    return {name: tuple(values) for name, values in seconds.items()}

@@ -1,4 +1,7 @@
-"""Writes EDF and BDF files byte by byte, so that any field can be made wrong."""
+"""Encoder of EDF and BDF files for tests and fuzzing, in which any field may be malformed.
+
+For regular files, tests use edfio.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ _VERSIONS = {"EDF": b"0       ", "BDF": b"\xffBIOSEMI"}
 
 @dataclass(frozen=True)
 class Signal:
-    """A signal's header fields and its bytes in each data record; `samples` None is what the bytes amount to."""
+    """Header fields of a signal, and its bytes in each data record.
+
+    `samples` is the number of samples per record; None derives it from `data`.
+    """
 
     data: Sequence[bytes]
     label: Text = "EEG Fp1-REF"
@@ -49,7 +55,7 @@ _SIGNAL_WIDTHS = {
 
 @dataclass(frozen=True)
 class EdfBytes:
-    """A file; the fields that are None are what the others amount to."""
+    """A file. Fields that are None are derived from the others."""
 
     signals: Sequence[Signal]
     format: str = "EDF"
@@ -66,14 +72,17 @@ class EdfBytes:
     tail: bytes = b""
 
     def with_fields(self, **fields: Any) -> EdfBytes:
+        """A copy with other fields of the main header."""
         return replace(self, **fields)
 
     def with_signal(self, position: int, **fields: Any) -> EdfBytes:
+        """A copy with other fields of one signal."""
         signals = list(self.signals)
         signals[position] = replace(signals[position], **fields)
         return replace(self, signals=signals)
 
     def header(self) -> bytes:
+        """The main header and the signal headers."""
         count = len(self.signals)
         records = len(self.signals[0].data) if self.signals else 0
         main = [
@@ -100,11 +109,13 @@ class EdfBytes:
         return text
 
     def to_bytes(self) -> bytes:
+        """The whole file: header, data records, and `tail`."""
         records = max((len(signal.data) for signal in self.signals), default=0)
         body = b"".join(signal.data[record] for record in range(records) for signal in self.signals)
         return self.header() + body + self.tail
 
     def write(self, path: Path) -> Path:
+        """Writes the file and returns its path."""
         path.write_bytes(self.to_bytes())
         return path
 
@@ -116,13 +127,13 @@ def _field(text: Text, width: int) -> bytes:
 
 
 def packed(digital: NDArray[np.integer[Any]], width: int) -> list[bytes]:
-    """Bytes of each data record of digital values [record, sample]."""
+    """Bytes of each data record, from digital values [record, sample] of `width` bytes each."""
     bytes4 = digital.astype("<i4").reshape(*digital.shape, 1).view(np.uint8)
     return [record.tobytes() for record in bytes4[..., :width]]
 
 
 def signal(digital: NDArray[np.integer[Any]], file_format: str = "EDF", **fields: Any) -> Signal:
-    """A signal of digital values [record, sample], its limits those of the format; EDF's step is 0.1 uV, BDF's 1 uV."""
+    """A signal of digital values [record, sample] with the format's limits. A step is 0.1 uV in EDF, 1 uV in BDF."""
     low, high = _LIMITS[file_format]
     limits = {"digital_min": low, "digital_max": high}
     if file_format == "BDF":
@@ -131,7 +142,7 @@ def signal(digital: NDArray[np.integer[Any]], file_format: str = "EDF", **fields
 
 
 def annotations(tals: Sequence[bytes], file_format: str = "EDF", size: int | None = None, **fields: Any) -> Signal:
-    """An annotation signal of the given bytes in each data record, filled up with NUL."""
+    """An annotation signal with the given bytes in each data record, padded with NUL to `size` bytes."""
     width = WIDTHS[file_format]
     longest = size or -(-max(map(len, tals)) // width) * width
     limits = dict(zip(("digital_min", "digital_max"), _LIMITS[file_format], strict=True))
@@ -140,14 +151,14 @@ def annotations(tals: Sequence[bytes], file_format: str = "EDF", size: int | Non
 
 
 def tal(onset: str, *texts: str, duration: str = "", encoding: str = "utf-8") -> bytes:
-    """A time-stamped annotation list; without texts the one that says when a data record starts."""
+    """A time-stamped annotation list; without texts, the one that gives the start of a data record."""
     mark = f"\x15{duration}" if duration else ""
     return f"{onset}{mark}\x14{chr(20).join(texts)}\x14\0".encode(encoding)
 
 
 @dataclass
 class Recording:
-    """A sound file of a format, and the digital values in it: what tests start from."""
+    """A valid file of a format and its digital values, from which tests derive others."""
 
     format: str
     digital: list[NDArray[np.int64]] = field(default_factory=list)
@@ -161,14 +172,14 @@ class Recording:
         self.digital = [random.integers(-limit, limit, (self.records, rate)) for rate in self.rates]
 
     def plain(self) -> EdfBytes:
-        """EDF or BDF, without annotations."""
+        """An EDF or BDF file without annotations."""
         signals = [
             signal(values, self.format, label=label) for values, label in zip(self.digital, self.labels, strict=True)
         ]
         return EdfBytes(signals, self.format)
 
     def plus(self, tals: Sequence[bytes] | None = None, kind: str = "C", **fields: Any) -> EdfBytes:
-        """EDF+ or BDF+: the time-keeping annotations of `tals`, one string of bytes a data record."""
+        """An EDF+ or BDF+ file with the annotations `tals`, one list per data record; default: its start time."""
         if tals is None:
             tals = [tal(f"+{record}", "") for record in range(self.records)]
         plain = self.plain()

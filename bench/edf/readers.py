@@ -1,7 +1,7 @@
-"""The readers of `bench.edf`, each as a function that makes a call without arguments out of a task.
+"""EDF readers to compare. Each prepares a call without arguments that reads a task's channels.
 
-Every call gives float32 [channel, sample] in the file's physical unit; MNE's volts are left as they are, for scaling
-them is no part of reading, and `Reader.unit` says so.
+Every call returns float32 [channel, sample] in the file's physical unit, except MNE's, which returns volts: scaling is
+not part of reading, and `Reader.unit` gives the factor.
 """
 
 from __future__ import annotations
@@ -14,39 +14,43 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+import seizurekit as sk
+
 Samples = NDArray[np.float32]
 Read = Callable[[], Samples]
 
 
 @dataclass(frozen=True)
 class Task:
-    """Channels to read out of a file that `generate` of `bench.edf` wrote.
+    """Channels to read from a file.
 
     Attributes:
         path: the file.
-        labels: the channels to read.
-        signals: how many signals the file has.
+        labels: channels to read, the first ones of the file.
+        signals: number of signals in the file.
         samples_per_record: of each signal.
-        limits: physical and digital minimum and maximum, the same for all signals.
+        gain: physical units per digital step, the same for all signals.
+        offset: physical value of digital 0.
     """
 
     path: Path
     labels: tuple[str, ...]
     signals: int
     samples_per_record: int
-    limits: tuple[float, float, int, int]
+    gain: float
+    offset: float
 
 
 @dataclass(frozen=True)
 class Reader:
-    """One contender.
+    """One reader.
 
     Attributes:
-        name: as the table shows it.
-        package: what has to be installed for it.
-        prepare: makes the call to time.
-        unit: its result times this is in the file's physical unit.
-        is_ours: whether it is seizurekit's own.
+        name: shown in the report.
+        package: module that it needs.
+        prepare: returns the call to time.
+        unit: factor from the call's result to the file's physical unit.
+        is_ours: whether it is part of seizurekit.
     """
 
     name: str
@@ -57,24 +61,20 @@ class Reader:
 
     @property
     def is_installed(self) -> bool:
-        """Whether its package can be imported."""
+        """Whether its module can be imported."""
         return importlib.util.find_spec(self.package) is not None
 
 
-def _ours(task: Task) -> Read:
-    import seizurekit as sk
-
+def _prepare_ours(task: Task) -> Read:
     return lambda: sk.open_edf(task.path).read(channels=task.labels)
 
 
-def _ours_into(task: Task) -> Read:
-    import seizurekit as sk
-
+def _prepare_ours_with_out(task: Task) -> Read:
     out = sk.open_edf(task.path).read(channels=task.labels)
     return lambda: sk.open_edf(task.path).read(channels=task.labels, out=out)
 
 
-def _mne(task: Task) -> Read:
+def _prepare_mne(task: Task) -> Read:
     import mne
 
     def read() -> Samples:
@@ -84,7 +84,7 @@ def _mne(task: Task) -> Read:
     return read
 
 
-def _pyedflib(task: Task) -> Read:
+def _prepare_pyedflib(task: Task) -> Read:
     import pyedflib
 
     def read() -> Samples:
@@ -95,7 +95,7 @@ def _pyedflib(task: Task) -> Read:
     return read
 
 
-def _edfio(task: Task, lazy: bool) -> Read:
+def _prepare_edfio(task: Task, lazy: bool) -> Read:
     import edfio
 
     def read() -> Samples:
@@ -105,11 +105,9 @@ def _edfio(task: Task, lazy: bool) -> Read:
     return read
 
 
-def _numpy_reshape(task: Task) -> Read:
+def _prepare_numpy(task: Task) -> Read:
     header_bytes = 256 * (1 + task.signals)
-    physical_min, physical_max, digital_min, digital_max = task.limits
-    gain = np.float32((physical_max - physical_min) / (digital_max - digital_min))
-    offset = np.float32(physical_min - digital_min * float(gain))
+    gain, offset = np.float32(task.gain), np.float32(task.offset)
 
     def read() -> Samples:
         stored = np.fromfile(task.path, "<i2", offset=header_bytes)
@@ -122,8 +120,8 @@ def _numpy_reshape(task: Task) -> Read:
     return read
 
 
-def plain_read(path: Path) -> Callable[[], int]:
-    """A call that reads the whole file's bytes into one buffer, the same each time; it returns their number."""
+def read_plainly(path: Path) -> Callable[[], int]:
+    """Returns a call that reads all bytes of a file into one reused buffer and returns their number."""
     buffer = memoryview(bytearray(path.stat().st_size))
 
     def read() -> int:
@@ -134,11 +132,11 @@ def plain_read(path: Path) -> Callable[[], int]:
 
 
 READERS = (
-    Reader("seizurekit, out= reused", "seizurekit", _ours_into, is_ours=True),
-    Reader("seizurekit", "seizurekit", _ours, is_ours=True),
-    Reader("MNE", "mne", _mne, unit=1e6),
-    Reader("pyedflib", "pyedflib", _pyedflib),
-    Reader("edfio, eager", "edfio", lambda task: _edfio(task, lazy=False)),
-    Reader("edfio, lazy", "edfio", lambda task: _edfio(task, lazy=True)),
-    Reader("NumPy reshape", "numpy", _numpy_reshape),
+    Reader("seizurekit, out= reused", "seizurekit", _prepare_ours_with_out, is_ours=True),
+    Reader("seizurekit", "seizurekit", _prepare_ours, is_ours=True),
+    Reader("MNE", "mne", _prepare_mne, unit=1e6),
+    Reader("pyedflib", "pyedflib", _prepare_pyedflib),
+    Reader("edfio, eager", "edfio", lambda task: _prepare_edfio(task, lazy=False)),
+    Reader("edfio, lazy", "edfio", lambda task: _prepare_edfio(task, lazy=True)),
+    Reader("NumPy reshape", "numpy", _prepare_numpy),
 )

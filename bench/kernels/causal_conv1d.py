@@ -1,4 +1,4 @@
-"""The causal convolutions that are timed: every back end, and what one would write in plain torch."""
+"""Causal convolutions to compare: every back end, and implementations in plain torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Convolution = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Shape:
-    """One size of the operation: [B, D, L], taps, dtype, and what lies innermost."""
+    """Size [B, D, L], taps, dtype and memory layout of an operation's input."""
 
     batch: int
     channels: int
@@ -38,11 +38,11 @@ class Shape:
 
     @property
     def bytes(self) -> int:
-        """Of x."""
+        """Size of x in bytes."""
         return self.batch * self.channels * self.length * self.dtype.itemsize
 
     def tensor(self) -> Tensor:
-        """Random numbers of this shape and layout."""
+        """Random tensor of this shape and layout."""
         if self.channels_last:
             x_BLD = torch.randn(self.batch, self.length, self.channels, dtype=self.dtype, device=self.device)
             return x_BLD.transpose(1, 2)
@@ -50,7 +50,7 @@ class Shape:
 
 
 def grouped(x_BDL: Tensor, weight_DW: Tensor, bias_D: Tensor) -> Tensor:
-    """What mamba-ssm does where causal-conv1d is missing."""
+    """Grouped convolution, as in mamba-ssm when causal-conv1d is missing."""
     length, states = x_BDL.shape[2], weight_DW.shape[1] - 1
     y = functional.conv1d(
         x_BDL, weight_DW[:, None].to(x_BDL.dtype), bias_D.to(x_BDL.dtype), padding=states, groups=x_BDL.shape[1]
@@ -59,7 +59,7 @@ def grouped(x_BDL: Tensor, weight_DW: Tensor, bias_D: Tensor) -> Tensor:
 
 
 def shifted(x_BDL: Tensor, weight_DW: Tensor, bias_D: Tensor) -> Tensor:
-    """A shift and a multiplication for every tap."""
+    """One shift and one multiplication per tap."""
     length, taps = x_BDL.shape[2], weight_DW.shape[1]
     padded = functional.pad(x_BDL, (taps - 1, 0))
     y = torch.addcmul(bias_D[:, None], padded[:, :, :length], weight_DW[:, :1])
@@ -69,7 +69,7 @@ def shifted(x_BDL: Tensor, weight_DW: Tensor, bias_D: Tensor) -> Tensor:
 
 
 def shifted_channels_last(x_BDL: Tensor, weight_DW: Tensor, bias_D: Tensor) -> Tensor:
-    """The same with the channels innermost, padding nothing and adding in place where no gradient is wanted."""
+    """The same with the channels innermost; without gradients it adds in place and needs no padding."""
     x_BLD = x_BDL.transpose(1, 2)
     length, taps = x_BLD.shape[1], weight_DW.shape[1]
     if torch.is_grad_enabled():
@@ -85,9 +85,9 @@ def shifted_channels_last(x_BDL: Tensor, weight_DW: Tensor, bias_D: Tensor) -> T
 
 
 def contenders(shape: Shape, skipped: dict[str, str]) -> Iterator[tuple[str, Convolution]]:
-    """Names and functions of those that can serve a shape; the others go to `skipped`, with the reason.
+    """Yields names and functions of the contenders for a shape; adds the others to `skipped`, with the reason.
 
-    A back end is tried first: one that computes something else is not timed.
+    Each back end passes its trial first, so that one with wrong results is not timed.
     """
     for name in CAUSAL_CONV1D.backends:
         case = ConvCase(
@@ -95,7 +95,7 @@ def contenders(shape: Shape, skipped: dict[str, str]) -> Iterator[tuple[str, Con
         )
         reason = why_not(CAUSAL_CONV1D, name, case)
         if reason is None:
-            yield name, _of_backend(name)
+            yield name, _with_backend(name)
         else:
             skipped[name] = reason
     yield CONV1D, grouped
@@ -103,5 +103,5 @@ def contenders(shape: Shape, skipped: dict[str, str]) -> Iterator[tuple[str, Con
         yield "torch shifts", shifted_channels_last if shape.channels_last else shifted
 
 
-def _of_backend(name: str) -> Convolution:
+def _with_backend(name: str) -> Convolution:
     return lambda x_BDL, weight_DW, bias_D: causal_conv1d(x_BDL, weight_DW, bias_D, "silu", backend=name)

@@ -1,15 +1,15 @@
-"""Mamba-2's scan by every back end, against the recurrence step by step."""
+"""Mamba-2's scan with every back end, next to the recurrence computed step by step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from bench.timing import medians
+from bench.kernels.timing import time_on_device
+from bench.report import Measurement, milliseconds, speed_ups
 from seizurekit.kernels.ssd_scan import reference
 from seizurekit.kernels.ssd_scan.arguments import ScanInputs, ScanOptions
 from seizurekit.models.detector import EXPAND, SIZES
@@ -22,20 +22,11 @@ SEQUENTIAL = "sequential recurrence"
 BATCH, LENGTH = 4, 960
 
 
-@dataclass(frozen=True)
-class ScanRow:
-    """One contender's median over the rounds, for one shape and mode."""
+def measure_scans(device: torch.device, rounds: int, skipped: dict[str, str]) -> tuple[Measurement, ...]:
+    """Times of the forward pass and of both passes, for the shape of each detector size at 60 s.
 
-    shape: str
-    mode: str
-    contender: str
-    median_ms: float
-    times_sequential: float
-
-
-def scan_rows(device: torch.device, rounds: int, skipped: dict[str, str]) -> list[ScanRow]:
-    """Forward, and forward and backward together, for each detector's own shape at 60 s."""
-    rows = []
+    Back ends that are not available are added to `skipped`, with the reason.
+    """
     names = []
     for name in SSD_SCAN.backends:
         reason = why_not(SSD_SCAN, name, ScanCase(device, torch.float32, False))
@@ -43,18 +34,19 @@ def scan_rows(device: torch.device, rounds: int, skipped: dict[str, str]) -> lis
             names.append(name)
         else:
             skipped[name] = reason
+    measurements: list[Measurement] = []
     for size in SIZES.values():
         inner = EXPAND * size.widths[-1]
         shape = (BATCH, LENGTH, inner // size.headdim, size.headdim, 1, size.d_state)
         arguments = _arguments(shape, device)
         for mode in ("forward", "both"):
             calls = {SEQUENTIAL: _call(_sequential, mode, arguments)} | {
-                name: _call(_of_backend(name), mode, arguments) for name in names
+                name: _call(partial(ssd_scan, backend=name), mode, arguments) for name in names
             }
-            found = medians(calls, rounds, device, repeats=5)
-            title = "B {} L {} H {} P {} G {} N {}".format(*shape)
-            rows += [ScanRow(title, mode, name, found[name] * 1e3, found[SEQUENTIAL] / found[name]) for name in calls]
-    return rows
+            case = f"ssd_scan, {mode}, " + "B {} L {} H {} P {} G {} N {}".format(*shape)
+            seconds = time_on_device(calls, rounds, device, repeats=5)
+            measurements += [*milliseconds(case, seconds), *speed_ups(case, seconds, SEQUENTIAL)]
+    return tuple(measurements)
 
 
 def _arguments(shape: tuple[int, ...], device: torch.device) -> list[Tensor]:
@@ -71,18 +63,14 @@ def _arguments(shape: tuple[int, ...], device: torch.device) -> list[Tensor]:
 
 
 def _sequential(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-    found: tuple[Tensor, Tensor] = reference.forward(ScanInputs(*tensors), ScanOptions())
-    return found
-
-
-def _of_backend(name: str) -> Callable[..., object]:
-    return partial(ssd_scan, backend=name)
+    outputs: tuple[Tensor, Tensor] = reference.forward(ScanInputs(*tensors), ScanOptions())
+    return outputs
 
 
 def _call(scan: Callable[..., object], mode: str, arguments: list[Tensor]) -> Callable[[], object]:
     def y() -> Tensor:
-        found = scan(*arguments)
-        result: Tensor = found[0] if isinstance(found, tuple) else found  # type: ignore[assignment]
+        outputs = scan(*arguments)
+        result: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs  # type: ignore[assignment]
         return result
 
     def forward() -> object:

@@ -1,10 +1,11 @@
-"""The ways to load a batch that `bench.loader` measures. Each gives float32 [B, 19, T] for window numbers."""
+"""Ways to load a batch. Each returns float32 [B, 19, T] for window indices."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,109 +14,108 @@ from numpy.typing import NDArray
 
 import seizurekit as sk
 from bench.corpus import Corpus
-from seizurekit.cache.layout import SIGNAL
+from bench.loader.webdataset import iterate_batches, write_tars
+from seizurekit.cache.layout import NOWHERE, SIGNAL, shard_name
 from seizurekit.cache.windows import Windows
+from seizurekit.storage.folder import Span
 
 Batch = Callable[[NDArray[np.int64]], Any]
-"""Loads windows of those numbers. One that is iterated over takes what comes next."""
+"""Loads the windows of these indices. A loader that is iterated over ignores them and returns its next batch."""
 
 
 class Contenders:
-    """Makes the contenders of one place; what cannot run here is in `skipped`, with the reason.
+    """Prepares the contenders for one store; `skipped` has those that cannot run here, with the reason.
 
     Args:
-        place: of the store: a folder or a URL.
-        corpus: the generated one, or None for a store at a URL of the user's.
-        batch_size: windows.
-        threads: that each may use.
+        location: folder or URL of the store.
+        corpus: the generated corpus; None for the user's own store.
+        batch_size: windows per batch.
+        threads: that each contender may use.
     """
 
-    def __init__(self, place: str, corpus: Corpus | None, batch_size: int, threads: int) -> None:
-        self.place, self._corpus, self._threads = place, corpus, threads
-        self.windows: Windows = sk.open_cache(place).windows()
+    def __init__(self, location: str, corpus: Corpus | None, batch_size: int, threads: int) -> None:
+        self.location, self._corpus, self._threads = location, corpus, threads
+        self.windows: Windows = sk.open_cache(location).windows()
         self._shape = (batch_size, 19, self.windows.length)
         self.skipped: dict[str, str] = {}
-        self._ends: list[Callable[[], None]] = []
+        self._open_iterators: list[Iterator[Any]] = []
 
     def close(self) -> None:
-        """Ends what is still running."""
-        for end in self._ends:
-            end()
+        """Stops the loaders that are still running."""
+        for iterator in self._open_iterators:
+            iterator.close()  # type: ignore[attr-defined]
 
     def all(self) -> dict[str, Callable[[], Batch]]:
-        """Makers of the contenders, by name."""
-        local = "://" not in self.place
+        """Functions that prepare a contender, by name."""
+        is_local = "://" not in self.location
         makers: dict[str, Callable[[], Batch]] = {
             "seizurekit reader": self._reader,
-            "seizurekit WindowLoader": self._loader,
+            "seizurekit WindowLoader": self._window_loader,
         }
-        if not local:
-            makers["seizurekit WindowLoader, block shuffle"] = self._block_loader
+        if not is_local:
+            makers["seizurekit WindowLoader, block shuffle"] = partial(self._window_loader, "block")
             makers["ranged reads through obstore alone"] = self._ranges
-        makers["torch DataLoader, 0 workers"] = lambda: self._torch(0)
-        makers["torch DataLoader, 2 workers"] = lambda: self._torch(2)
+        makers["torch DataLoader, 0 workers"] = partial(self._torch_loader, 0)
+        makers["torch DataLoader, 2 workers"] = partial(self._torch_loader, 2)
         makers["zarr-python"] = self._zarr
         if importlib.util.find_spec("tensorstore") is None:
             self.skipped["TensorStore"] = "not installed"
         else:
             makers["TensorStore"] = self._tensorstore
-        if local and importlib.util.find_spec("zarrs") is not None:
+        if is_local and importlib.util.find_spec("zarrs") is not None:
             makers["zarr-python with zarrs"] = self._zarrs
         else:
-            self.skipped["zarr-python with zarrs"] = "not installed" if local else "reads local files here"
-        if self._corpus is not None and local:
-            makers["float32 memmap"] = self._memmap
-            makers["NPZ files (the old way)"] = self._npz
+            self.skipped["zarr-python with zarrs"] = "not installed" if is_local else "local files only"
+        if self._corpus is not None and is_local:
+            makers["float32 memmap"] = partial(self._memmap, self._corpus)
+            makers["NPZ files (the old way)"] = partial(self._npz, self._corpus)
             if importlib.util.find_spec("webdataset") is None:
                 self.skipped["WebDataset"] = "not installed"
             else:
-                makers["WebDataset, in its own order"] = self._webdataset
+                makers["WebDataset, in its own order"] = partial(self._webdataset, self._corpus)
         for name in ("litdata", "streaming"):
-            there = importlib.util.find_spec(name) is not None
-            self.skipped[name] = "reads in its own order from its own format" if there else "not installed"
+            is_installed = importlib.util.find_spec(name) is not None
+            self.skipped[name] = "reads its own format in its own order" if is_installed else "not installed"
         return makers
 
     def _reader(self) -> Batch:
         x = np.empty(self._shape, np.float32)
         y = np.empty(self._shape[::2], np.uint8)
 
-        def batch(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-            failed = self.windows.fill(numbers, x, y, self._threads)
+        def load(indices: NDArray[np.int64]) -> NDArray[np.float32]:
+            failed = self.windows.fill(indices, x, y, self._threads)
             if failed:
                 raise RuntimeError(str(failed[0]))
             return x
 
-        return batch
+        return load
 
-    def _loader(self, shuffle: str = "window") -> Batch:
-        remote = "://" in self.place
+    def _window_loader(self, shuffle: str = "window") -> Batch:
+        is_remote = "://" in self.location
         loader = sk.WindowLoader(
             self.windows,
             self._shape[0],
             balanced=False,
-            threads=None if remote else self._threads,
-            prefetch=8 if remote else 4,
+            threads=None if is_remote else self._threads,
+            prefetch=8 if is_remote else 4,
             shuffle=shuffle,  # type: ignore[arg-type]
             drop_last=True,
         )
-        return self._endless(loader)
+        return self._iterate_endlessly(loader)
 
-    def _block_loader(self) -> Batch:
-        return self._loader("block")
-
-    def _endless(self, loader: Any) -> Batch:
+    def _iterate_endlessly(self, loader: Any) -> Batch:
         def batches() -> Iterator[Any]:
             while True:
                 yield from loader
 
         iterator = batches()
-        self._ends.append(iterator.close)  # type: ignore[attr-defined]
-        return lambda numbers: next(iterator)[0]
+        self._open_iterators.append(iterator)
+        return lambda indices: next(iterator)[0]
 
-    def _torch(self, workers: int) -> Batch:
+    def _torch_loader(self, workers: int) -> Batch:
         from torch.utils.data import DataLoader
 
-        dataset = sk.EEGWindowDataset(self.place)
+        dataset = sk.EEGWindowDataset(self.location)
         loader: Any = DataLoader(
             dataset,
             self._shape[0],
@@ -125,41 +125,41 @@ class Contenders:
             multiprocessing_context="spawn" if workers else None,
             persistent_workers=workers > 0,
         )
-        return self._endless(loader)
+        return self._iterate_endlessly(loader)
 
-    def _zarr_array(self) -> Any:
+    def _open_zarr(self) -> Any:
         import zarr
 
-        if "://" not in self.place:
-            return zarr.open_array(f"{self.place}/train/{SIGNAL}", mode="r")
+        if "://" not in self.location:
+            return zarr.open_array(f"{self.location}/train/{SIGNAL}", mode="r")
         import obstore
 
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
         options = {"client_options": {"allow_http": endpoint.startswith("http://")}}
-        store: Any = obstore.store.from_url(f"{self.place}/train/{SIGNAL}", **options)  # type: ignore[call-overload]
+        store: Any = obstore.store.from_url(f"{self.location}/train/{SIGNAL}", **options)  # type: ignore[call-overload]
         return zarr.open_array(zarr.storage.ObjectStore(store, read_only=True), mode="r")
 
-    def _by_slices(self, array: Any) -> Batch:
+    def _read_slices(self, array: Any) -> Batch:
         x = np.empty(self._shape, np.float32)
         step = np.float32(self.windows.cache.step)
 
-        def batch(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-            for row, first in enumerate(self.windows.first_samples(numbers).tolist()):
+        def load(indices: NDArray[np.int64]) -> NDArray[np.float32]:
+            for row, first in enumerate(self.windows.first_samples(indices).tolist()):
                 np.multiply(array[:, first : first + self.windows.length], step, out=x[row])
             return x
 
-        return batch
+        return load
 
     def _zarr(self) -> Batch:
-        return self._by_slices(self._zarr_array())
+        return self._read_slices(self._open_zarr())
 
     def _zarrs(self) -> Batch:
         import zarr
         import zarrs  # noqa: F401
 
-        path = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": self._threads}
-        with zarr.config.set(path):
-            return self._by_slices(self._zarr_array())
+        settings = {"codec_pipeline.path": "zarrs.ZarrsCodecPipeline", "threading.max_workers": self._threads}
+        with zarr.config.set(settings):
+            return self._read_slices(self._open_zarr())
 
     def _tensorstore(self) -> Batch:
         import tensorstore
@@ -169,85 +169,75 @@ class Contenders:
             "file_io_concurrency": {"limit": self._threads},
             "cache_pool": {"total_bytes_limit": 0},
         }
-        if "://" in self.place:
-            url = urlsplit(self.place)
-            kvstore: dict[str, Any] = {
-                "driver": "s3",
-                "bucket": url.netloc,
-                "path": f"{url.path.lstrip('/')}/train/{SIGNAL}/",
-                "aws_region": os.environ.get("AWS_REGION", "us-east-1"),
-            }
-            if os.environ.get("AWS_ENDPOINT_URL"):
-                kvstore["endpoint"] = os.environ["AWS_ENDPOINT_URL"]
-        else:
-            kvstore = {"driver": "file", "path": f"{self.place}/train/{SIGNAL}/"}
-        spec = {"driver": "zarr3", "kvstore": kvstore, "context": context}
+        spec = {"driver": "zarr3", "kvstore": self._tensorstore_kvstore(), "context": context}
         array = tensorstore.open(spec, read=True).result()
         x = np.empty(self._shape, np.float32)
         step = np.float32(self.windows.cache.step)
 
-        def batch(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-            firsts = self.windows.first_samples(numbers).tolist()
+        def load(indices: NDArray[np.int64]) -> NDArray[np.float32]:
+            firsts = self.windows.first_samples(indices).tolist()
             parts = [array[:, first : first + self.windows.length].read() for first in firsts]
             for row, part in enumerate(parts):
                 np.multiply(part.result(), step, out=x[row])
             return x
 
-        return batch
+        return load
 
-    def _memmap(self) -> Batch:
-        if self._corpus is None:
-            raise RuntimeError("no corpus")
+    def _tensorstore_kvstore(self) -> dict[str, Any]:
+        if "://" not in self.location:
+            return {"driver": "file", "path": f"{self.location}/train/{SIGNAL}/"}
+        url = urlsplit(self.location)
+        kvstore = {
+            "driver": "s3",
+            "bucket": url.netloc,
+            "path": f"{url.path.lstrip('/')}/train/{SIGNAL}/",
+            "aws_region": os.environ.get("AWS_REGION", "us-east-1"),
+        }
+        if os.environ.get("AWS_ENDPOINT_URL"):
+            kvstore["endpoint"] = os.environ["AWS_ENDPOINT_URL"]
+        return kvstore
+
+    def _memmap(self, corpus: Corpus) -> Batch:
         samples = self.windows.cache.recordings["samples"]
         arrays = [
-            np.memmap(self._corpus.memmap / f"{i}.f32", np.float32, "r", shape=(19, int(count)))
+            np.memmap(corpus.memmap / f"{i}.f32", np.float32, "r", shape=(19, int(count)))
             for i, count in enumerate(samples)
         ]
         x = np.empty(self._shape, np.float32)
 
-        def batch(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-            for row, number in enumerate(numbers.tolist()):
-                start = int(self.windows.start[number])
-                x[row] = arrays[int(self.windows.recording[number])][:, start : start + self.windows.length]
+        def load(indices: NDArray[np.int64]) -> NDArray[np.float32]:
+            for row, index in enumerate(indices.tolist()):
+                start = int(self.windows.start[index])
+                x[row] = arrays[int(self.windows.recording[index])][:, start : start + self.windows.length]
             return x
 
-        return batch
+        return load
 
-    def _npz(self) -> Batch:
-        if self._corpus is None:
-            raise RuntimeError("no corpus")
-        folder = self._corpus.npz
+    def _npz(self, corpus: Corpus) -> Batch:
         x = np.empty(self._shape, np.float32)
         first_of = np.searchsorted(self.windows.recording, np.arange(len(self.windows.cache.usable)))
 
-        def batch(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-            for row, number in enumerate(numbers.tolist()):
-                recording = int(self.windows.recording[number])
-                with np.load(folder / f"{recording}_windows.npz") as arrays:
-                    x[row] = arrays["windows"][number - int(first_of[recording])]
+        def load(indices: NDArray[np.int64]) -> NDArray[np.float32]:
+            for row, index in enumerate(indices.tolist()):
+                recording = int(self.windows.recording[index])
+                with np.load(corpus.npz / f"{recording}_windows.npz") as arrays:
+                    x[row] = arrays["windows"][index - int(first_of[recording])]
             return x
 
-        return batch
+        return load
 
-    def _webdataset(self) -> Batch:
-        from bench.loader.webdataset import batches_of, write_tars
-
-        if self._corpus is None:
-            raise RuntimeError("no corpus")
-        tars = write_tars(self.windows, self._corpus.store.parent / "webdataset")
-        return self._endless(batches_of(tars, self._shape[0]))
+    def _webdataset(self, corpus: Corpus) -> Batch:
+        tars = write_tars(self.windows, corpus.store.parent / "webdataset")
+        return self._iterate_endlessly(iterate_batches(tars, self._shape[0]))
 
     def _ranges(self) -> Batch:
-        """The floor: the bytes that a batch needs, one range a window, and nothing done with them."""
-        from seizurekit.cache.layout import NOWHERE, shard_name
-        from seizurekit.storage.folder import Span
-
+        """Lower bound: reads the bytes that a batch needs, one range per window, and decodes nothing."""
         cache = self.windows.cache
         index = cache.shard_indexes()
 
-        def batch(numbers: NDArray[np.int64]) -> Any:
+        def load(indices: NDArray[np.int64]) -> Any:
             spans = []
-            for first in self.windows.first_samples(numbers).tolist():
+            for first in self.windows.first_samples(indices).tolist():
                 chunks = range(first // cache.chunk, -(-(first + self.windows.length) // cache.chunk))
                 shard, begin = divmod(chunks[0], index.shape[1])
                 rows = index[shard, begin : begin + len(chunks)]
@@ -255,4 +245,4 @@ class Contenders:
                 spans.append(Span(shard_name(shard), int(rows[0, 0]), int(rows[-1].sum())))
             return cache.folder.read_spans(spans)
 
-        return batch
+        return load

@@ -1,4 +1,4 @@
-"""WebDataset as a contender: windows in tar files, shuffled in its own way, since it cannot read at random."""
+"""WebDataset as a contender: windows in tar files, in its own shuffled order, since it has no random access."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ import numpy as np
 
 from seizurekit.cache.windows import Windows
 
-SHUFFLED = 100
+SHUFFLE_BUFFER = 100
 """Windows in its shuffle buffer, 117 MB."""
 
 
-def write_tars(windows: Windows, folder: Path, windows_a_tar: int = 200) -> list[Path]:
-    """Writes every window as a float32 ``.npy`` in tar files, or takes those that an earlier run left."""
+def write_tars(windows: Windows, folder: Path, windows_per_tar: int = 200) -> list[Path]:
+    """Writes every window as a float32 ``.npy`` into tar files, or reuses those of an earlier run."""
     if not folder.exists():
         temporary = folder.with_suffix(".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        for number, first in enumerate(range(0, len(windows), windows_a_tar)):
-            _write_tar(windows, range(first, min(first + windows_a_tar, len(windows))), temporary / f"{number:06d}.tar")
+        for index, first in enumerate(range(0, len(windows), windows_per_tar)):
+            _write_tar(
+                windows, range(first, min(first + windows_per_tar, len(windows))), temporary / f"{index:06d}.tar"
+            )
         temporary.rename(folder)
     return sorted(folder.glob("*.tar"))
 
 
-def _write_tar(windows: Windows, numbers: Sequence[int], path: Path) -> None:
+def _write_tar(windows: Windows, indices: Sequence[int], path: Path) -> None:
     with tarfile.open(path, "w") as tar:
-        for number in numbers:
+        for index in indices:
             content = io.BytesIO()
-            np.save(content, windows.read([number])[0][0])
-            member = tarfile.TarInfo(f"{number:08d}.x.npy")
+            np.save(content, windows.read([index])[0][0])
+            member = tarfile.TarInfo(f"{index:08d}.x.npy")
             member.size = content.tell()
             content.seek(0)
             tar.addfile(member, content)
 
 
-def batches_of(tars: Sequence[Path], batch_size: int) -> Any:
-    """An iterable of (float32 [B, 19, T],) an epoch; the last batch of an epoch may be smaller."""
+def iterate_batches(tars: Sequence[Path], batch_size: int) -> Any:
+    """Iterable of one epoch of (float32 [B, 19, T],); the last batch may be smaller."""
     import webdataset
 
     dataset = webdataset.WebDataset([str(path) for path in tars], shardshuffle=len(tars))
-    return dataset.shuffle(SHUFFLED).decode().to_tuple("x.npy").batched(batch_size)
+    return dataset.shuffle(SHUFFLE_BUFFER).decode().to_tuple("x.npy").batched(batch_size)

@@ -1,4 +1,4 @@
-"""The pipeline that seizurekit replaces, for comparison: one NPZ file of overlapping windows a recording."""
+"""The pipeline that seizurekit replaces: one NPZ file of overlapping windows per recording."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from seizurekit.recordings.channels import select_channels
 RATE, WINDOW, STRIDE = 256, 60 * 256, 10 * 256
 
 
-def to_npz(path: Path, folder: Path) -> Path:
-    """Preprocesses a recording and writes its windows [window, 19, 15360] and masks, float32 and uint8."""
+def write_npz(path: Path, folder: Path) -> Path:
+    """Preprocesses a recording and writes windows, float32 [window, 19, 15360], and masks, uint8 [window, 15360]."""
     import mne
     from scipy import signal
 
@@ -30,6 +30,6 @@ def to_npz(path: Path, folder: Path) -> Path:
     starts = range(0, x.shape[1] - WINDOW + 1, STRIDE)
     windows = np.stack([x[:, start : start + WINDOW] for start in starts])
     masks = np.stack([mask[start : start + WINDOW] for start in starts])
-    to = folder / f"{path.stem}_windows.npz"
-    np.savez(to, windows=windows, masks=masks)
-    return to
+    destination = folder / f"{path.stem}_windows.npz"
+    np.savez(destination, windows=windows, masks=masks)
+    return destination

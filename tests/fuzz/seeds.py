@@ -1,49 +1,24 @@
-"""Small EDF and BDF files, sound and malformed, annotation lists, chunks and shards: what the fuzzers start from."""
+"""Inputs that the fuzzers start from: valid and malformed EDF and BDF files, annotation lists, chunks and shards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 import numpy as np
 from numcodecs import blosc
 
-MAIN_WIDTHS = (8, 80, 80, 8, 8, 8, 44, 8, 8, 4)
-SIGNAL_FIELDS = {
-    "label": 16,
-    "transducer": 80,
-    "dimension": 8,
-    "physical_min": 8,
-    "physical_max": 8,
-    "digital_min": 8,
-    "digital_max": 8,
-    "prefilter": 80,
-    "samples": 8,
-    "reserved": 32,
-}
-EEG = {
-    "label": b"EEG FP1-REF",
-    "transducer": b"AgAgCl",
-    "dimension": b"uV",
-    "physical_min": b"-3200",
-    "physical_max": b"3200",
-    "digital_min": b"-32768",
-    "digital_max": b"32767",
-    "prefilter": b"HP:0.1Hz",
-    "samples": b"8",
-    "reserved": b"",
-}
-SLOW = EEG | {"label": b"IBI", "dimension": b"", "samples": b"1"}
-ANNOTATIONS = EEG | {
-    "label": b"EDF Annotations",
-    "transducer": b"",
-    "dimension": b"",
-    "physical_min": b"-1",
-    "physical_max": b"1",
-    "prefilter": b"",
-    "samples": b"20",
-}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run.py is a script; its path has only this folder
+
+from edf_bytes import EdfBytes, Signal, annotations
+
+EEG = Signal([], "EEG FP1-REF", "AgAgCl", physical_min="-3200", physical_max="3200", prefilter="HP:0.1Hz", samples="8")
+SLOW = replace(EEG, label="IBI", dimension="", samples="1")
+ANNOTATIONS = annotations([b""], size=40, samples="20")
 TALS = (
     b"+0\x14\x14\x00+0.5\x152\x14seizure\x14\x00",
     b"+1.5\x14\x14Recording starts\x14\x00",
@@ -53,27 +28,11 @@ TALS = (
     b"",
 )
 
-Signal = Mapping[str, bytes]
 
-
-def edf(signals: list[Signal], data: list[bytes], **main: bytes) -> bytes:
-    """A file of the signals and of the data records given as bytes; `main` replaces fields of the main header."""
-    fields = {
-        "version": b"0",
-        "patient": b"X X X X",
-        "recording": b"Startdate 02-MAR-2002 X X X",
-        "date": b"02.03.02",
-        "time": b"10.20.30",
-        "header_bytes": b"%d" % (256 * (1 + len(signals))),
-        "reserved": b"",
-        "records": b"%d" % len(data),
-        "duration": b"1",
-        "signals": b"%d" % len(signals),
-    } | main
-    header = b"".join(value.ljust(width)[:width] for value, width in zip(fields.values(), MAIN_WIDTHS, strict=True))
-    for name, width in SIGNAL_FIELDS.items():
-        header += b"".join(signal[name].ljust(width)[:width] for signal in signals)
-    return header + b"".join(data)
+def edf(signals: Sequence[Signal], data: Sequence[bytes], **main: Any) -> bytes:
+    """A file of data records given as bytes; `main` replaces fields of the main header."""
+    main = {"start_time": "10.20.30", "records": str(len(data))} | main
+    return EdfBytes(signals, **main).header() + b"".join(data)
 
 
 def annotated_record(tals: bytes, samples: int = 17) -> bytes:
@@ -83,37 +42,37 @@ def annotated_record(tals: bytes, samples: int = 17) -> bytes:
 
 def files() -> dict[str, bytes]:
     """Whole files by name."""
-    pair = [EEG, EEG | {"label": b"EEG FP2-REF", "samples": b"9"}]
+    pair = [EEG, replace(EEG, label="EEG FP2-REF", samples="9")]
     plus = [*pair, ANNOTATIONS]
-    keeping_time = [annotated_record(b"+%d\x14\x14\x00+%d.25\x14eye\x14\x00" % (i, i)) for i in range(3)]
-    apart = [annotated_record(b"+%d\x14\x14\x00" % (i * i)) for i in range(4)]
-    bdf_signals = [EEG | {"digital_min": b"-8388608", "digital_max": b"8388607"}]
+    continuous = [annotated_record(b"+%d\x14\x14\x00+%d.25\x14eye\x14\x00" % (i, i)) for i in range(3)]
+    with_gaps = [annotated_record(b"+%d\x14\x14\x00" % (i * i)) for i in range(4)]
+    bdf_signals = [replace(EEG, digital_min="-8388608", digital_max="8388607")]
+    limits = [
+        replace(EEG, physical_max="-3200"),
+        replace(EEG, digital_max="-32768", label="-"),
+        replace(EEG, physical_min="3200", physical_max="-3200", label=""),
+        replace(EEG, digital_min="32767", digital_max="-32768", physical_min=""),
+    ]
+    commas = [replace(EEG, physical_min="-3276,8", physical_max="3276,7")]
+    not_ascii = [replace(EEG, dimension=b"\xb5V", label="é".encode())]
     return {
         "plain": edf([EEG, SLOW], [bytes(range(18))] * 3),
-        "plus_continuous": edf(plus, keeping_time, reserved=b"EDF+C"),
-        "plus_discontinuous": edf(plus, apart, reserved=b"EDF+D"),
-        "bdf": edf(bdf_signals, [bytes(range(24))] * 2, version=b"\xffBIOSEMI", reserved=b"24BIT"),
-        "annotations_alone": edf([ANNOTATIONS], [TALS[0].ljust(40, b"\x00")], reserved=b"EDF+C", duration=b"0"),
-        "time_with_colons": edf(pair, [bytes(34)] * 2, time=b"10:20:30", date=b"02/03/02"),
-        "no_date": edf(pair, [bytes(34)] * 2, date=b"00.00.00", recording=b"", time=b"\x00" * 8),
-        "records_unknown": edf(pair, [bytes(34)] * 2, records=b"-1") + b"\x01\x02\x03",
-        "commas": edf([EEG | {"physical_min": b"-3276,8", "physical_max": b"3276,7"}], [bytes(16)], duration=b"0,5"),
-        "limits": edf(
-            [
-                EEG | {"physical_max": b"-3200"},
-                EEG | {"digital_max": b"-32768", "label": b"-"},
-                EEG | {"physical_min": b"3200", "physical_max": b"-3200", "label": b""},
-                EEG | {"digital_min": b"32767", "digital_max": b"-32768", "physical_min": b""},
-            ],
-            [bytes(range(64))],
-        ),
-        "not_ascii": edf([EEG | {"dimension": b"\xb5V", "label": "é".encode()}], [bytes(16)], patient=b"M\xfcller\x00"),
+        "plus_continuous": edf(plus, continuous, reserved="EDF+C"),
+        "plus_discontinuous": edf(plus, with_gaps, reserved="EDF+D"),
+        "bdf": edf(bdf_signals, [bytes(range(24))] * 2, format="BDF", reserved="24BIT"),
+        "annotations_alone": edf([ANNOTATIONS], [TALS[0].ljust(40, b"\x00")], reserved="EDF+C", record_duration="0"),
+        "time_with_colons": edf(pair, [bytes(34)] * 2, start_time="10:20:30", start_date="02/03/02"),
+        "no_date": edf(pair, [bytes(34)] * 2, start_date="00.00.00", recording="", start_time=b"\x00" * 8),
+        "records_unknown": edf(pair, [bytes(34)] * 2, records="-1") + b"\x01\x02\x03",
+        "commas": edf(commas, [bytes(16)], record_duration="0,5"),
+        "limits": edf(limits, [bytes(range(64))]),
+        "not_ascii": edf(not_ascii, [bytes(16)], patient=b"M\xfcller\x00"),
         "header_alone": edf(pair, []),
     }
 
 
 def chunks() -> dict[str, bytes]:
-    """LZ4 blocks, frames of 96 samples and shards of four chunks, each behind the byte that fuzz_chunk begins with."""
+    """LZ4 blocks, frames of 96 samples and shards of four chunks, each after the first byte that fuzz_chunk expects."""
     values = np.arange(96, dtype="<i2")
     frames = [
         blosc.compress(samples.astype("<i2"), b"lz4", level, blosc.BITSHUFFLE, block)
