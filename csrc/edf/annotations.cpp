@@ -20,7 +20,7 @@ std::string_view view(const std::byte* bytes, std::int64_t count) {
   return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count)};
 }
 
-// Gathers what the TALs say, data record by data record.
+// Collects the TALs of one data record after the other.
 class Scanner {
  public:
   explicit Scanner(const Header& header)
@@ -30,13 +30,13 @@ class Scanner {
     std::optional<double> onset;
     for (std::size_t i = 0; i < header_.annotation_signals.size(); ++i) {
       const Signal& signal = header_.annotation_signals[i];
-      const std::int64_t offset = header_.bytes + record * header_.record_bytes + signal.offset_in_record;
-      const auto bytes = view(scratch + ranges.place(i), signal.samples_per_record * header_.bytes_per_sample());
+      const std::int64_t offset = header_.record_offset(record) + signal.offset_in_record;
+      const auto bytes = view(scratch + ranges.offset(i), signal.samples_per_record * header_.bytes_per_sample());
       add_signal(bytes, offset, i == 0 ? &onset : nullptr);
       if (i == 0 && !onset) {
-        list({offset, "time-keeping annotation of data record " + std::to_string(record + 1),
-              quoted(bytes.substr(0, 24)),
-              record == 0 ? "the header's start time" : "the end of the data record before"});
+        add_issue({offset, "time-keeping annotation of data record " + std::to_string(record + 1),
+                   quote(bytes.substr(0, 24)),
+                   record == 0 ? "the header's start time" : "the end of the previous data record"});
       }
     }
     if (record == 0) {
@@ -52,8 +52,8 @@ class Scanner {
     std::stable_sort(annotations_.begin(), annotations_.end(),
                      [](const Annotation& a, const Annotation& b) { return a.onset < b.onset; });
     if (unlisted_ > 0) {
-      issues_.push_back({issues_.back().offset, "annotations", std::to_string(unlisted_) + " issues more",
-                         "the same rules; only the first " + std::to_string(most_issues) + " are listed"});
+      issues_.push_back({issues_.back().offset, "number of further annotation issues", std::to_string(unlisted_),
+                         "the first " + std::to_string(most_issues) + " are"});
     }
     return {std::move(annotations_), std::move(issues_), timeline_.build(), timeline_.first_out_of_order()};
   }
@@ -62,20 +62,20 @@ class Scanner {
   void add_signal(std::string_view bytes, std::int64_t offset, std::optional<double>* onset) {
     TalReader reader(bytes);
     for (bool first = true; auto tal = reader.next(); first = false) {
-      const std::int64_t place = offset + static_cast<std::int64_t>(tal->position);
-      list_flaw(*tal, place);
+      const std::int64_t position = offset + static_cast<std::int64_t>(tal->position);
+      add_flaw(*tal, position);
       if (!tal->onset) {
         continue;
       }
       const double seconds = *tal->onset;
-      if (onset && first && tal->keeps_time()) {
+      if (onset && first && tal->is_timekeeping()) {
         *onset = seconds;
       }
-      add_texts(*tal, seconds, place);
+      add_texts(*tal, seconds, position);
     }
   }
 
-  void add_texts(const Tal& tal, double onset, std::int64_t place) {
+  void add_texts(const Tal& tal, double onset, std::int64_t position) {
     for (std::string_view texts = tal.texts; !texts.empty();) {
       const std::string_view text = take_text(texts);
       if (text.empty()) {
@@ -84,32 +84,32 @@ class Scanner {
       bool was_latin1 = false;
       annotations_.push_back({onset, tal.duration, to_utf8(text, was_latin1)});
       if (was_latin1) {
-        list({place, "annotation text", quoted(text), "Latin-1, for it is not UTF-8"});
+        add_issue({position, "annotation text", quote(text), "Latin-1, because it is not UTF-8"});
       }
     }
   }
 
-  void list_flaw(const Tal& tal, std::int64_t place) {
+  void add_flaw(const Tal& tal, std::int64_t position) {
     if (tal.flaw == TalFlaw::none) {
       return;
     }
-    const std::string found = quoted(tal.bytes.substr(0, 80));
+    const std::string found = quote(tal.bytes.substr(0, 80));
     switch (tal.flaw) {
       case TalFlaw::none:
         return;
-      case TalFlaw::onset_repaired:
-        return list({place, "annotation onset", found, to_text(tal.onset.value_or(0.0)) + " s"});
-      case TalFlaw::onset_unreadable:
-        return list({place, "annotation onset", found, "nothing; the annotation is left out"});
-      case TalFlaw::duration_unreadable:
-        return list({place, "annotation duration", found, "no duration"});
+      case TalFlaw::onset_nonstandard:
+        return add_issue({position, "annotation onset", found, to_text(tal.onset.value_or(0.0)) + " s"});
+      case TalFlaw::onset_invalid:
+        return add_issue({position, "annotation onset", found, "no annotation"});
+      case TalFlaw::duration_invalid:
+        return add_issue({position, "annotation duration", found, "no duration"});
       case TalFlaw::unterminated:
-        return list(
-            {place, "annotation text", found + " without an end", "the text up to where it ends in the data record"});
+        return add_issue(
+            {position, "annotation text", found + ", not terminated", "the text up to the end of the data record"});
     }
   }
 
-  void list(Issue issue) {
+  void add_issue(Issue issue) {
     if (issues_.size() < most_issues) {
       issues_.push_back(std::move(issue));
     } else {
@@ -128,7 +128,7 @@ class Scanner {
 }  // namespace
 
 std::optional<double> record_onset(const Source& source, const Header& header, std::int64_t record) {
-  // The time-keeping TAL stands first, and no onset is longer.
+  // The time-keeping TAL is the first one, and no onset is longer.
   constexpr std::int64_t enough = 256;
   if (header.annotation_signals.empty()) {
     return std::nullopt;
@@ -136,14 +136,13 @@ std::optional<double> record_onset(const Source& source, const Header& header, s
   const Signal& signal = header.annotation_signals.front();
   std::array<std::byte, enough> bytes{};
   const std::int64_t count = std::min(enough, signal.samples_per_record * header.bytes_per_sample());
-  source.read(header.bytes + record * header.record_bytes + signal.offset_in_record,
-              {bytes.data(), static_cast<std::size_t>(count)});
+  source.read(header.record_offset(record) + signal.offset_in_record, {bytes.data(), static_cast<std::size_t>(count)});
   const auto tal = TalReader(view(bytes.data(), count)).next();
-  return tal && tal->keeps_time() ? tal->onset : std::nullopt;
+  return tal && tal->is_timekeeping() ? tal->onset : std::nullopt;
 }
 
 double onset_tolerance(const Header& header) {
-  constexpr double rounding = 1.1e-3;  // of two onsets to the millisecond, by half of one each, and of binary fractions
+  constexpr double rounding = 1.1e-3;  // of two onsets to milliseconds, half of one each, and of binary fractions
   double fastest = 0.0;
   for (const Signal& signal : header.signals) {
     fastest = std::max(fastest, header.sampling_rate(signal));
@@ -152,22 +151,22 @@ double onset_tolerance(const Header& header) {
 }
 
 AnnotationScan scan_annotations(const Source& source, const Header& header) {
-  std::vector<ByteRange> wanted;
-  wanted.reserve(header.annotation_signals.size());
+  std::vector<ByteRange> ranges_in_record;
+  ranges_in_record.reserve(header.annotation_signals.size());
   for (const Signal& signal : header.annotation_signals) {
-    wanted.push_back({signal.offset_in_record, signal.samples_per_record * header.bytes_per_sample()});
+    ranges_in_record.push_back({signal.offset_in_record, signal.samples_per_record * header.bytes_per_sample()});
   }
-  if (wanted.empty()) {
+  if (ranges_in_record.empty()) {
     return {{}, {}, Timeline(header.records, header.record_duration), std::nullopt};
   }
-  const RangeReader ranges(wanted, header.record_bytes);
+  const RangeReader ranges(ranges_in_record, header.record_bytes);
   const std::int64_t block =
       std::clamp(scratch_bytes / std::max<std::int64_t>(ranges.stride(), 1), std::int64_t{1}, header.records);
   const auto scratch = std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(block * ranges.stride()));
   Scanner scanner(header);
   for (std::int64_t first = 0; first < header.records; first += block) {
     const std::int64_t records = std::min(block, header.records - first);
-    ranges.read(source, header.bytes + first * header.record_bytes, records, scratch.get());
+    ranges.read(source, header.record_offset(first), records, scratch.get());
     for (std::int64_t i = 0; i < records; ++i) {
       scanner.add_record(first + i, scratch.get() + i * ranges.stride(), ranges);
     }

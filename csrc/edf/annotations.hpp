@@ -1,4 +1,4 @@
-// What the annotation signals say: annotations, and when each data record started.
+// The annotation signals: annotations, and the start of each data record.
 #pragma once
 
 #include <cstdint>
@@ -19,18 +19,18 @@ struct Annotation {
   std::string text;                // UTF-8
 };
 
-/// The onset in the time-keeping TAL of one data record, s from the header's start time, if it can be read.
+/// Onset in the time-keeping TAL of one data record, s after the header's start time; none if it is invalid.
 std::optional<double> record_onset(const Source& source, const Header& header, std::int64_t record);
 
-/// Records whose onsets differ from their predecessor's end by less are taken to follow it at once: half a sample
-/// of the fastest signal, and no less than the millisecond that onsets are often rounded to.
+/// A record whose onset differs by less than this from the end of the previous record has no gap before it: half a
+/// sample of the fastest signal, but at least a millisecond, because onsets are often rounded to one.
 double onset_tolerance(const Header& header);
 
 struct AnnotationScan {
-  std::vector<Annotation> annotations;  // by onset, else in file order
-  std::vector<Issue> issues;            // a file that is wrong throughout has its first thousand listed
+  std::vector<Annotation> annotations;  // by onset, then in file order
+  std::vector<Issue> issues;            // at most a thousand, then a summary
   Timeline timeline;
-  std::optional<std::int64_t> first_out_of_order;  // a record that starts before its predecessor ends
+  std::optional<std::int64_t> first_out_of_order;  // a record that starts before the previous one ends
 };
 
 /// Reads the annotation signals of every data record.

@@ -1,7 +1,7 @@
-// Stored samples to numbers: compiled for each instruction set, chosen by SEIZUREKIT_DISPATCH.
+// Converts stored samples to numbers. Compiled once per instruction set; call by SEIZUREKIT_DISPATCH.
 //
-// `in` is little-endian and need not be aligned. Reading 24-bit samples may touch `convert_overread` bytes beyond
-// the last one. Physical values are (digital + offset) * gain, in double, then rounded.
+// `in` is little-endian and need not be aligned. Reading 24-bit samples may touch `convert_overread` bytes after the
+// last one. Physical values are (digital + offset) * gain, computed in double, then rounded.
 #pragma once
 
 #include <cstddef>

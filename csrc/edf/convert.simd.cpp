@@ -23,7 +23,7 @@ std::int32_t sample24(const unsigned char* in) {
 }
 
 #if defined(__SSSE3__) || defined(__aarch64__)
-// Four samples at once, by a shuffle that puts each into the upper three bytes of a lane.
+// Four samples at once: a shuffle moves each into the upper three bytes of a lane.
 std::ptrdiff_t unpack_fours(const unsigned char* __restrict in, std::ptrdiff_t count, std::int32_t* __restrict out) {
   using Bytes = unsigned char __attribute__((vector_size(16)));
   using UnalignedBytes = unsigned char __attribute__((vector_size(16), aligned(1), may_alias));

@@ -16,7 +16,7 @@ std::string_view strip(std::string_view text) {
                                          : text.substr(first, text.find_last_not_of(' ') - first + 1);
 }
 
-// Length of the UTF-8 sequence that starts `bytes`, 0 if none does. Overlong forms and surrogates are none.
+// Length of the UTF-8 sequence at the start of `bytes`, or 0. Overlong forms and surrogates are invalid.
 std::size_t utf8_length(std::string_view bytes) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
   const auto continues = [&](std::size_t i, unsigned lowest = 0x80, unsigned highest = 0xbf) {
@@ -39,7 +39,7 @@ std::size_t utf8_length(std::string_view bytes) {
   return 0;
 }
 
-// "1,000" may be one or a thousand.
+// "1,000" may mean one or one thousand.
 bool may_separate_thousands(std::string_view bytes) {
   const auto comma = bytes.find(',');
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
@@ -91,7 +91,7 @@ Text read_text(std::string_view bytes) {
   return text;
 }
 
-std::string quoted(std::string_view bytes) {
+std::string quote(std::string_view bytes) {
   static constexpr std::string_view digits = "0123456789abcdef";
   const auto end = bytes.find_last_not_of(' ');
   std::string text = "'";
@@ -111,14 +111,14 @@ std::string quoted(std::string_view bytes) {
 Number read_number(std::string_view bytes) {
   std::string text(bytes);
   std::replace_if(text.begin(), text.end(), is_control, ' ');
-  bool repaired = text != bytes;
+  bool nonstandard = text != bytes;
   std::string_view digits = strip(text);
   if (digits.empty()) {
     return {0.0, NumberState::blank};
   }
   if (const auto comma = text.find(','); comma != std::string::npos && text.find('.') == std::string::npos) {
     text[comma] = '.';
-    repaired = true;
+    nonstandard = true;
   }
   if (digits.front() == '+' && digits.size() > 1 && digits[1] != '-') {
     digits.remove_prefix(1);
@@ -126,22 +126,22 @@ Number read_number(std::string_view bytes) {
   double value = 0.0;
   const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (code != std::errc{} || end != digits.data() + digits.size() || !std::isfinite(value)) {
-    return {0.0, NumberState::unreadable};
+    return {0.0, NumberState::invalid};
   }
-  return {value, repaired ? NumberState::repaired : NumberState::good};
+  return {value, nonstandard ? NumberState::nonstandard : NumberState::standard};
 }
 
 Integer read_integer(std::string_view bytes) {
   const Number number = read_number(bytes);
   constexpr double limit = 9007199254740992.0;
-  if (!number.readable()) {
+  if (!number.is_valid()) {
     return {0, number.state};
   }
   if (std::floor(number.value) != number.value || std::abs(number.value) > limit || may_separate_thousands(bytes)) {
-    return {0, NumberState::unreadable};
+    return {0, NumberState::invalid};
   }
   const bool plain = bytes.find_first_of(".,eE") == std::string_view::npos;
-  return {static_cast<std::int64_t>(number.value), plain ? number.state : NumberState::repaired};
+  return {static_cast<std::int64_t>(number.value), plain ? number.state : NumberState::nonstandard};
 }
 
 std::string to_text(double value) {

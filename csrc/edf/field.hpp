@@ -1,4 +1,4 @@
-// The text and the numbers in header fields. Nothing here throws, save for want of memory.
+// Texts and numbers in header fields. Nothing here throws, except std::bad_alloc.
 #pragma once
 
 #include <cstdint>
@@ -10,31 +10,31 @@ namespace seizurekit::edf {
 /// A text field without its padding, as UTF-8.
 struct Text {
   std::string value;
-  bool had_controls = false;  // control bytes stood in it; each counts as a space
-  bool was_utf8 = false;      // not ASCII, as the specification wants, but UTF-8
-  bool was_latin1 = false;    // neither ASCII nor UTF-8
+  bool had_controls = false;  // it had control bytes, which are read as spaces
+  bool was_utf8 = false;      // it was UTF-8 and not ASCII, as the specification requires
+  bool was_latin1 = false;    // it was neither ASCII nor UTF-8
 };
 
 Text read_text(std::string_view bytes);
 
-/// Non-ASCII text as UTF-8: unchanged where it is valid UTF-8, else taken for Latin-1.
+/// Non-ASCII text as UTF-8: unchanged if it is valid UTF-8, else decoded from Latin-1.
 std::string to_utf8(std::string_view bytes, bool& was_latin1);
 bool is_utf8(std::string_view bytes);
 
-/// The bytes in quotes, those that are not printable ASCII as \xNN, without padding: for messages.
-std::string quoted(std::string_view bytes);
+/// The bytes in quotes without trailing spaces, for messages; bytes that are not printable ASCII as \xNN.
+std::string quote(std::string_view bytes);
 
 enum class NumberState {
-  good,
-  repaired,    // a decimal comma or control bytes stood in it; the value is certain
-  blank,       // nothing but padding
-  unreadable,  // no finite number
+  standard,
+  nonstandard,  // it has a decimal comma or control bytes; the value is certain
+  blank,
+  invalid,  // not a finite number
 };
 
 struct Number {
   double value = 0.0;
-  NumberState state = NumberState::unreadable;
-  bool readable() const { return state == NumberState::good || state == NumberState::repaired; }
+  NumberState state = NumberState::invalid;
+  bool is_valid() const { return state == NumberState::standard || state == NumberState::nonstandard; }
 };
 
 /// A decimal number: sign, digits, decimal point or comma, exponent. Finite.
@@ -42,14 +42,14 @@ Number read_number(std::string_view bytes);
 
 struct Integer {
   std::int64_t value = 0;
-  NumberState state = NumberState::unreadable;
-  bool readable() const { return state == NumberState::good || state == NumberState::repaired; }
+  NumberState state = NumberState::invalid;
+  bool is_valid() const { return state == NumberState::standard || state == NumberState::nonstandard; }
 };
 
-/// A whole number of at most 2^53 in magnitude; "256.0" is one, repaired; "1,000" is none, being ambiguous.
+/// An integer of at most 2^53 in magnitude. "256.0" is one, nonstandard; "1,000" is ambiguous and not one.
 Integer read_integer(std::string_view bytes);
 
-/// `value` in the shortest form that reads back as the same number.
+/// The shortest text that reads back as the same number.
 std::string to_text(double value);
 
 }  // namespace seizurekit::edf

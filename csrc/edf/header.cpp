@@ -3,33 +3,37 @@
 #include <algorithm>
 #include <utility>
 
+#include "edf/field.hpp"
 #include "edf/header_reader.hpp"
+#include "edf/main_header.hpp"
+#include "edf/signal_header.hpp"
+#include "edf/version.hpp"
 
 namespace seizurekit::edf {
 namespace {
 
 std::string bytes_text(std::int64_t count) { return std::to_string(count) + (count == 1 ? " byte" : " bytes"); }
 
-// The number of data records is what the file's size says; the header's own number is only compared with it.
+// The number of data records follows from the file size; the header's own number is only compared with it.
 void count_records(HeaderReader& reader, Header& header) {
   const Field field = reader.field(main_field::records);
   const std::int64_t data_bytes = reader.file_size - header.bytes;
   header.records = header.record_bytes == 0 ? 0 : data_bytes / header.record_bytes;
   if (header.records == 0) {
-    reader.fault = Fault{header.bytes, "data records", bytes_text(data_bytes) + " after the header",
+    reader.fault = Fault{header.bytes, "size of the data records", bytes_text(data_bytes),
                          header.record_bytes == 0 ? "signals with samples"
                                                   : "at least one data record of " + bytes_text(header.record_bytes)};
     return;
   }
   const Integer declared = read_integer(field.bytes);
-  if (declared.state != NumberState::good || declared.value != header.records) {
-    reader.mend(field, std::to_string(header.records) + ", from the file's size");
+  if (declared.state != NumberState::standard || declared.value != header.records) {
+    reader.add_issue(field, std::to_string(header.records) + ", from the file size");
   }
   header.leftover_bytes = data_bytes - header.records * header.record_bytes;
   if (header.leftover_bytes > 0) {
-    reader.issues.push_back({reader.file_size - header.leftover_bytes, "data records",
-                             bytes_text(header.leftover_bytes) + " left over, less than a data record",
-                             "the " + std::to_string(header.records) + " whole data records before"});
+    reader.issues.push_back({reader.file_size - header.leftover_bytes, "size of the last data record",
+                             bytes_text(header.leftover_bytes) + " instead of " + std::to_string(header.record_bytes),
+                             "no data record"});
   }
 }
 
@@ -37,17 +41,17 @@ void check_timing(HeaderReader& reader, const Header& header) {
   const bool has_samples = std::any_of(header.signals.begin(), header.signals.end(),
                                        [](const Signal& signal) { return signal.samples_per_record > 0; });
   if (header.record_duration == 0 && has_samples) {
-    reader.refuse(reader.field(main_field::record_duration), "seconds above 0, since there are ordinary signals");
+    reader.fail(reader.field(main_field::record_duration), "more than 0 s, because there are signals with samples");
   }
   const Field kind = reader.field(main_field::reserved);
   const bool has_annotations = std::any_of(header.annotation_signals.begin(), header.annotation_signals.end(),
                                            [](const Signal& signal) { return signal.samples_per_record > 0; });
   if (header.marked_discontinuous && !has_annotations) {
-    reader.refuse(kind, "an annotation signal that says when each data record starts");
+    reader.fail(kind, "an annotation signal with the start of each data record");
   } else if (header.plus && !has_annotations) {
-    reader.mend(kind, "a continuous recording without annotations");
+    reader.add_issue(kind, "a continuous recording without annotations");
   } else if (!header.plus && has_annotations) {
-    reader.mend(kind, "a continuous recording with annotations, since there is an annotation signal");
+    reader.add_issue(kind, "a continuous recording with annotations, because there is an annotation signal");
   }
 }
 
@@ -55,8 +59,8 @@ void check_sampling_rates(HeaderReader& reader, const Header& header, std::int64
   constexpr double highest = 1e8;
   for (const Signal& signal : header.signals) {
     if (header.sampling_rate(signal) > highest) {
-      reader.refuse(reader.field(signal_field::samples, signal.position, signals),
-                    "a sampling rate of at most 1e8 Hz with data records of " + to_text(header.record_duration) + " s");
+      reader.fail(reader.field(signal_field::samples, signal.position, signals),
+                  "a sampling rate of at most 1e8 Hz with data records of " + to_text(header.record_duration) + " s");
     }
   }
 }
@@ -79,8 +83,8 @@ std::variant<std::int64_t, Fault> header_length(std::string_view first_bytes, st
   const std::int64_t length = main_header_bytes + signals * signal_header_bytes;
   if (length > file_size) {
     const Field count = reader.field(main_field::signals);
-    return Fault{count.offset, count.name, quoted(count.bytes),
-                 "signals whose headers fit into the file's " + bytes_text(file_size)};
+    return Fault{count.offset, count.name, quote(count.bytes),
+                 "signal headers that fit into the file of " + bytes_text(file_size)};
   }
   return length;
 }

@@ -1,7 +1,7 @@
 // The header of an EDF, EDF+, BDF or BDF+ file.
 //
-// `parse_header` trusts no number in the file: whatever a header claims is held against the file's size before
-// anything is allocated for it, and memory is proportional to the bytes handed in.
+// `parse_header` checks every number against the file size before it allocates memory, so that memory is proportional
+// to the size of the header.
 #pragma once
 
 #include <cstddef>
@@ -17,19 +17,28 @@
 
 namespace seizurekit::edf {
 
-/// Bytes a sample: EDF has 16-bit samples, BDF 24-bit ones.
+/// The value is the number of bytes per sample.
 enum class Format : int { edf = 2, bdf = 3 };
 
+/// Digital values that samples can have.
+struct DigitalRange {
+  std::int64_t lowest;
+  std::int64_t highest;
+};
+
+constexpr DigitalRange digital_range(Format format) {
+  return format == Format::bdf ? DigitalRange{-8388608, 8388607} : DigitalRange{-32768, 32767};
+}
+
 /// The line from digital to physical values: physical = (digital + offset) * gain.
-/// Gain 1 and offset 0 where the header gives no line, because a minimum equals its maximum or a limit is blank:
-/// the physical values are then the digital ones.
+/// If a minimum equals its maximum or a limit is blank, physical values are the digital ones: gain 1, offset 0.
 struct Calibration {
   double gain = 1.0;
   double offset = 0.0;
 };
 
 struct Signal {
-  std::int64_t position = 0;  // among all the file's signals, from 0
+  std::int64_t position = 0;  // among all signals of the file, from 0
   std::string label;
   std::string transducer;
   std::string physical_dimension;
@@ -51,16 +60,17 @@ struct Header {
   std::string recording;
   std::string reserved;
   std::optional<Start> start;  // whole seconds; the first record's onset adds the fraction
-  std::int64_t bytes = 0;      // of the header: where the first data record starts
-  std::int64_t records = 0;    // whole data records in the file
+  std::int64_t bytes = 0;      // size of the header: where the first data record starts
+  std::int64_t records = 0;    // complete data records in the file
   std::int64_t record_bytes = 0;
-  double record_duration = 0.0;     // s; 0 only where every signal holds annotations
-  std::int64_t leftover_bytes = 0;  // after the last whole record
-  std::vector<Signal> signals;      // the ordinary ones, in file order
+  double record_duration = 0.0;     // s; 0 only if all signals are annotation signals
+  std::int64_t leftover_bytes = 0;  // after the last complete record
+  std::vector<Signal> signals;      // ordinary signals, in file order
   std::vector<Signal> annotation_signals;
 
   std::int64_t bytes_per_sample() const { return static_cast<std::int64_t>(format); }
-  double sampling_rate(const Signal& signal) const;  // Hz; 0 where the signal holds no samples
+  std::int64_t record_offset(std::int64_t record) const { return bytes + record * record_bytes; }
+  double sampling_rate(const Signal& signal) const;  // Hz; 0 if the signal has no samples
 };
 
 struct ParsedHeader {
@@ -68,11 +78,11 @@ struct ParsedHeader {
   std::vector<Issue> issues;
 };
 
-/// Bytes of the whole header, from its first 256 bytes (fewer where the file is shorter) and the file's size.
+/// Size of the whole header, from its first 256 bytes (fewer if the file is shorter) and the file size.
 std::variant<std::int64_t, Fault> header_length(std::string_view first_bytes, std::int64_t file_size);
 
-/// The header, from the bytes that `header_length` asks for (more do no harm) and the file's size.
-/// A header that breaks the specification is mended where its meaning is certain, and each mend is an Issue.
+/// The header, from at least as many bytes as `header_length` returns, and the file size.
+/// A violation of the specification with a certain meaning becomes an Issue, any other one a Fault.
 std::variant<ParsedHeader, Fault> parse_header(std::string_view bytes, std::int64_t file_size);
 
 }  // namespace seizurekit::edf

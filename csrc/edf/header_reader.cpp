@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "edf/field.hpp"
+
 namespace seizurekit::edf {
 
 Field HeaderReader::field(const MainField& field) const {
@@ -15,15 +17,17 @@ Field HeaderReader::field(const SignalField& field, std::int64_t signal, std::in
           bytes.substr(static_cast<std::size_t>(offset), static_cast<std::size_t>(field.width))};
 }
 
-void HeaderReader::mend(const Field& field, std::string used) { mend(field, quoted(field.bytes), std::move(used)); }
+void HeaderReader::add_issue(const Field& field, std::string used) {
+  add_issue(field, quote(field.bytes), std::move(used));
+}
 
-void HeaderReader::mend(const Field& field, std::string found, std::string used) {
+void HeaderReader::add_issue(const Field& field, std::string found, std::string used) {
   issues.push_back({field.offset, field.name, std::move(found), std::move(used)});
 }
 
-void HeaderReader::refuse(const Field& field, std::string wanted) {
+void HeaderReader::fail(const Field& field, std::string expected) {
   if (!fault) {
-    fault = Fault{field.offset, field.name, quoted(field.bytes), std::move(wanted)};
+    fault = Fault{field.offset, field.name, quote(field.bytes), std::move(expected)};
   }
 }
 
@@ -31,27 +35,27 @@ std::string HeaderReader::text(const Field& field) {
   Text text = read_text(field.bytes);
   if (text.had_controls || text.was_utf8 || text.was_latin1) {
     const std::string encoding = text.was_latin1 ? " (Latin-1)" : text.was_utf8 ? " (UTF-8)" : "";
-    mend(field, "'" + text.value + "'" + encoding);
+    add_issue(field, "'" + text.value + "'" + encoding);
   }
   return std::move(text.value);
 }
 
-double HeaderReader::number(const Field& field, std::string_view wanted) {
+double HeaderReader::number(const Field& field, std::string_view expected) {
   const Number number = read_number(field.bytes);
-  if (!number.readable()) {
-    refuse(field, std::string(wanted));
-  } else if (number.state == NumberState::repaired) {
-    mend(field, to_text(number.value));
+  if (!number.is_valid()) {
+    fail(field, std::string(expected));
+  } else if (number.state == NumberState::nonstandard) {
+    add_issue(field, to_text(number.value));
   }
   return number.value;
 }
 
-std::int64_t HeaderReader::integer(const Field& field, std::string_view wanted) {
+std::int64_t HeaderReader::integer(const Field& field, std::string_view expected) {
   const Integer number = read_integer(field.bytes);
-  if (!number.readable()) {
-    refuse(field, std::string(wanted));
-  } else if (number.state == NumberState::repaired) {
-    mend(field, std::to_string(number.value));
+  if (!number.is_valid()) {
+    fail(field, std::string(expected));
+  } else if (number.state == NumberState::nonstandard) {
+    add_issue(field, std::to_string(number.value));
   }
   return number.value;
 }

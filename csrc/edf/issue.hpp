@@ -1,4 +1,4 @@
-// What is wrong with a file: an issue was mended in memory, a fault cannot be.
+// Violations of the specification: an issue has a certain meaning and is handled in memory, a fault has none.
 #pragma once
 
 #include <cstdint>
@@ -7,20 +7,21 @@
 
 namespace seizurekit::edf {
 
-/// Something that breaks the specification and whose meaning is certain all the same. Strings are UTF-8.
+/// A violation whose meaning is certain. Strings are UTF-8 and complete the sentence "FIELD is FOUND; read as USED".
 struct Issue {
   std::int64_t offset;  // byte in the file where the field starts
-  std::string field;    // the field's name in the specification; signals are counted from 1 in file order
+  std::string field;    // name in the specification; signals are counted from 1 in file order
   std::string found;
   std::string used;
 };
 
-/// Something whose meaning is not certain: the file is refused. Strings are UTF-8.
+/// A violation without a certain meaning: the file is rejected. Strings are UTF-8 and complete the sentence
+/// "FIELD is FOUND, expected EXPECTED".
 struct Fault {
   std::optional<std::int64_t> offset;
   std::string field;
   std::string found;
-  std::string wanted;
+  std::string expected;
 };
 
 }  // namespace seizurekit::edf

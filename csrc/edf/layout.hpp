@@ -1,4 +1,4 @@
-// Where the fields of an EDF or BDF header stand.
+// The fields of an EDF or BDF header: names of the specification, offsets and widths in bytes.
 #pragma once
 
 #include <array>
@@ -7,6 +7,9 @@
 #include <string_view>
 
 namespace seizurekit::edf {
+
+inline constexpr std::int64_t main_header_bytes = 256;
+inline constexpr std::int64_t signal_header_bytes = 256;
 
 /// A field of the first 256 bytes.
 struct MainField {
@@ -28,15 +31,10 @@ inline constexpr MainField record_duration{"duration of a data record", 244, 8};
 inline constexpr MainField signals{"number of signals", 252, 4};
 }  // namespace main_field
 
-inline constexpr std::array all_main_fields{main_field::version,    main_field::patient,    main_field::recording,
-                                            main_field::start_date, main_field::start_time, main_field::header_bytes,
-                                            main_field::reserved,   main_field::records,    main_field::record_duration,
-                                            main_field::signals};
-
-/// A field of the signal headers: first this field of every signal, then the next field of every signal.
+/// A field of the signal headers. The file has this field of every signal, then the next field of every signal.
 struct SignalField {
   std::string_view name;
-  std::int64_t before;  // bytes of one signal's fields that stand before this one
+  std::int64_t offset;  // in the fields of one signal
   std::int64_t width;
 };
 
@@ -53,17 +51,32 @@ inline constexpr SignalField samples{"number of samples in each data record", 21
 inline constexpr SignalField reserved{"reserved", 224, 32};
 }  // namespace signal_field
 
-inline constexpr std::array all_signal_fields{
-    signal_field::label,        signal_field::transducer,  signal_field::physical_dimension, signal_field::physical_min,
-    signal_field::physical_max, signal_field::digital_min, signal_field::digital_max,        signal_field::prefilter,
-    signal_field::samples,      signal_field::reserved};
+/// Whether each field starts where the previous one ends, and the last one ends at `bytes`.
+template <typename Field, std::size_t count>
+constexpr bool covers(const std::array<Field, count>& fields, std::int64_t bytes) {
+  std::int64_t end = 0;
+  for (const Field& field : fields) {
+    if (field.offset != end) {
+      return false;
+    }
+    end += field.width;
+  }
+  return end == bytes;
+}
 
-inline constexpr std::int64_t main_header_bytes = 256;
-inline constexpr std::int64_t signal_header_bytes = 256;
+static_assert(covers(std::array{main_field::version, main_field::patient, main_field::recording, main_field::start_date,
+                                main_field::start_time, main_field::header_bytes, main_field::reserved,
+                                main_field::records, main_field::record_duration, main_field::signals},
+                     main_header_bytes));
+static_assert(covers(std::array{signal_field::label, signal_field::transducer, signal_field::physical_dimension,
+                                signal_field::physical_min, signal_field::physical_max, signal_field::digital_min,
+                                signal_field::digital_max, signal_field::prefilter, signal_field::samples,
+                                signal_field::reserved},
+                     signal_header_bytes));
 
-/// Byte in the file where `field` of the signal at position `signal` of `signals` starts.
+/// Offset in the file of `field` of signal number `signal`, of `signals`.
 constexpr std::int64_t offset_of(const SignalField& field, std::int64_t signal, std::int64_t signals) {
-  return main_header_bytes + field.before * signals + field.width * signal;
+  return main_header_bytes + field.offset * signals + field.width * signal;
 }
 
 }  // namespace seizurekit::edf

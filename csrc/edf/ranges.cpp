@@ -6,11 +6,11 @@
 namespace seizurekit::edf {
 namespace {
 
-// Bytes that are read for nothing sooner than that another system call is made: about what the kernel copies
-// from its page cache in the time of one call.
-constexpr std::int64_t cheapest_gap = 4096;
+// Reading a gap of this size costs as much as another system call: the kernel copies about so many bytes from its page
+// cache in the time of one call.
+constexpr std::int64_t cheap_gap = 4096;
 
-std::vector<std::size_t> order_by_place(const std::vector<ByteRange>& ranges) {
+std::vector<std::size_t> order_by_offset(const std::vector<ByteRange>& ranges) {
   std::vector<std::size_t> order(ranges.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(),
@@ -20,20 +20,20 @@ std::vector<std::size_t> order_by_place(const std::vector<ByteRange>& ranges) {
 
 }  // namespace
 
-RangeReader::RangeReader(std::vector<ByteRange> wanted, std::int64_t record_bytes)
-    : record_bytes_(record_bytes), places_(wanted.size()) {
-  for (const std::size_t i : order_by_place(wanted)) {
-    const ByteRange& range = wanted[i];
-    if (merged_.empty() || range.first - (merged_.back().first + merged_.back().count) > cheapest_gap) {
+RangeReader::RangeReader(std::vector<ByteRange> ranges, std::int64_t record_bytes)
+    : record_bytes_(record_bytes), offsets_(ranges.size()) {
+  for (const std::size_t i : order_by_offset(ranges)) {
+    const ByteRange& range = ranges[i];
+    if (merged_.empty() || range.first - (merged_.back().first + merged_.back().count) > cheap_gap) {
       stride_ += merged_.empty() ? 0 : merged_.back().count;
       merged_.push_back(range);
     }
     ByteRange& last = merged_.back();
     last.count = std::max(last.count, range.first + range.count - last.first);
-    places_[i] = stride_ + range.first - last.first;
+    offsets_[i] = stride_ + range.first - last.first;
   }
   stride_ += merged_.empty() ? 0 : merged_.back().count;
-  if (merged_.size() == 1 && record_bytes - stride_ <= cheapest_gap) {
+  if (merged_.size() == 1 && record_bytes - stride_ <= cheap_gap) {
     stride_ = record_bytes;
   }
 }

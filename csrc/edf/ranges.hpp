@@ -1,4 +1,4 @@
-// Reads the same byte ranges of many data records, with few system calls and without the bytes between them.
+// Reads the same byte ranges of many data records with few system calls, without the bytes between the ranges.
 #pragma once
 
 #include <cstddef>
@@ -16,22 +16,22 @@ struct ByteRange {
 
 class RangeReader {
  public:
-  /// `wanted`: ranges in a data record of `record_bytes`, in any order.
-  RangeReader(std::vector<ByteRange> wanted, std::int64_t record_bytes);
+  /// `ranges`: in a data record of `record_bytes`, in any order.
+  RangeReader(std::vector<ByteRange> ranges, std::int64_t record_bytes);
 
   /// Distance in the scratch block from one data record to the next.
   std::int64_t stride() const { return stride_; }
-  /// Where range `i` of `wanted` starts in the scratch block, in each data record.
-  std::int64_t place(std::size_t i) const { return places_[i]; }
+  /// Offset of range `i` in each data record of the scratch block.
+  std::int64_t offset(std::size_t i) const { return offsets_[i]; }
 
-  /// Reads the ranges of `records` data records, the first of which starts at byte `offset` of the file, into
-  /// `scratch` of `records * stride()` bytes.
+  /// Reads the ranges of `records` data records into `scratch` of `records * stride()` bytes. The first record starts
+  /// at byte `offset` of the file.
   void read(const Source& source, std::int64_t offset, std::int64_t records, std::byte* scratch) const;
 
  private:
   std::int64_t record_bytes_;
   std::vector<ByteRange> merged_;
-  std::vector<std::int64_t> places_;
+  std::vector<std::int64_t> offsets_;
   std::int64_t stride_ = 0;
 };
 

@@ -15,9 +15,8 @@
 namespace seizurekit::edf {
 namespace {
 
-constexpr std::int64_t scratch_bytes = std::int64_t{256} * 1024;  // stays in the second-level cache
-constexpr std::int64_t bytes_a_thread =
-    std::int64_t{4} * 1024 * 1024;  // less is done before another thread has started
+constexpr std::int64_t scratch_bytes = std::int64_t{256} * 1024;          // fits into the second-level cache
+constexpr std::int64_t bytes_per_thread = std::int64_t{4} * 1024 * 1024;  // less takes less time than starting a thread
 constexpr std::int64_t most_threads = 16;
 
 template <typename Sample>
@@ -31,7 +30,7 @@ void convert(Format format, const std::byte* in, std::int64_t count, const Calib
   }
 }
 
-// A stretch of stored samples that is read into the scratch block at once: some whole data records, or a part of one.
+// Stored samples that are read into the scratch block at once: some data records, or a part of one.
 struct Block {
   std::int64_t record;
   std::int64_t records;
@@ -50,19 +49,19 @@ class StoredReader {
     }
     samples_ = signals_.front()->samples_per_record;
     const std::int64_t row_bytes = static_cast<std::int64_t>(signals_.size()) * header.bytes_per_sample();
-    samples_a_block_ = std::max<std::int64_t>(scratch_bytes / row_bytes, 1);
+    samples_per_block_ = std::max<std::int64_t>(scratch_bytes / row_bytes, 1);
   }
 
   void read(int threads) const {
     const std::int64_t first_record = first_ / samples_;
     const std::int64_t end_record = (end_ + samples_ - 1) / samples_;
-    const std::int64_t steps = samples_ > samples_a_block_ ? end_ - first_ : end_record - first_record;
-    const std::int64_t parts = std::min<std::int64_t>(threads_worth(threads), steps);
+    const std::int64_t steps = samples_ > samples_per_block_ ? end_ - first_ : end_record - first_record;
+    const std::int64_t parts = std::min<std::int64_t>(useful_threads(threads), steps);
     parallel_for(static_cast<std::size_t>(parts), static_cast<std::size_t>(parts), [&](std::size_t i) {
       const auto part = static_cast<std::int64_t>(i);
       const std::int64_t begin = steps / parts * part + std::min(part, steps % parts);
       const std::int64_t end = steps / parts * (part + 1) + std::min(part + 1, steps % parts);
-      if (samples_ > samples_a_block_) {
+      if (samples_ > samples_per_block_) {
         read_samples(first_ + begin, first_ + end);
       } else {
         read_records(first_record + begin, first_record + end);
@@ -71,51 +70,51 @@ class StoredReader {
   }
 
  private:
-  std::int64_t threads_worth(int threads) const {
+  std::int64_t useful_threads(int threads) const {
     if (threads > 0) {
       return threads;
     }
     const std::int64_t bytes = (end_ - first_) * static_cast<std::int64_t>(signals_.size() * sizeof(Sample));
     const std::int64_t available = std::max<std::int64_t>(std::thread::hardware_concurrency(), 1);
-    return std::clamp<std::int64_t>(bytes / bytes_a_thread, 1, std::min(available, most_threads));
+    return std::clamp<std::int64_t>(bytes / bytes_per_thread, 1, std::min(available, most_threads));
   }
 
   RangeReader ranges(std::int64_t first_in_record, std::int64_t end_in_record) const {
-    std::vector<ByteRange> wanted;
-    wanted.reserve(signals_.size());
+    std::vector<ByteRange> ranges;
+    ranges.reserve(signals_.size());
     const std::int64_t width = header_.bytes_per_sample();
     for (const Signal* signal : signals_) {
-      wanted.push_back({signal->offset_in_record + first_in_record * width, (end_in_record - first_in_record) * width});
+      ranges.push_back({signal->offset_in_record + first_in_record * width, (end_in_record - first_in_record) * width});
     }
-    return {std::move(wanted), header_.record_bytes};
+    return {std::move(ranges), header_.record_bytes};
   }
 
-  static std::unique_ptr<std::byte[]> scratch_of(std::int64_t bytes) {
+  static std::unique_ptr<std::byte[]> make_scratch(std::int64_t bytes) {
     return std::make_unique_for_overwrite<std::byte[]>(static_cast<std::size_t>(bytes + convert_overread));
   }
 
-  // Records small enough that several fit into the scratch block.
+  // For records of which several fit into the scratch block.
   void read_records(std::int64_t first_record, std::int64_t end_record) const {
     const RangeReader whole = ranges(0, samples_);
     const std::int64_t records = std::clamp<std::int64_t>(scratch_bytes / whole.stride(), 1, end_record - first_record);
-    const auto scratch = scratch_of(records * whole.stride());
+    const auto scratch = make_scratch(records * whole.stride());
     for (std::int64_t record = first_record; record < end_record; record += records) {
       read_block({record, std::min(records, end_record - record), 0, samples_}, whole, scratch.get());
     }
   }
 
-  // Records that are larger than the scratch block, piece by piece.
+  // For records that are larger than the scratch block.
   void read_samples(std::int64_t first, std::int64_t end) const {
     std::unique_ptr<std::byte[]> scratch;
     std::int64_t scratch_size = 0;
     while (first < end) {
       const std::int64_t record = first / samples_;
       const std::int64_t in_record = first % samples_;
-      const std::int64_t count = std::min({samples_a_block_, samples_ - in_record, end - first});
+      const std::int64_t count = std::min({samples_per_block_, samples_ - in_record, end - first});
       const RangeReader piece = ranges(in_record, in_record + count);
       if (piece.stride() > scratch_size) {
         scratch_size = piece.stride();
-        scratch = scratch_of(scratch_size);
+        scratch = make_scratch(scratch_size);
       }
       read_block({record, 1, in_record, in_record + count}, piece, scratch.get());
       first += count;
@@ -123,14 +122,14 @@ class StoredReader {
   }
 
   void read_block(const Block& block, const RangeReader& ranges, std::byte* scratch) const {
-    ranges.read(source_, header_.bytes + block.record * header_.record_bytes, block.records, scratch);
+    ranges.read(source_, header_.record_offset(block.record), block.records, scratch);
     for (std::size_t row = 0; row < signals_.size(); ++row) {
       for (std::int64_t i = 0; i < block.records; ++i) {
         const std::int64_t record_first = (block.record + i) * samples_;
         const std::int64_t from = std::max(record_first + block.first_in_record, first_);
         const std::int64_t to = std::min(record_first + block.end_in_record, end_);
         const std::int64_t skipped = from - record_first - block.first_in_record;
-        const std::byte* in = scratch + i * ranges.stride() + ranges.place(row) + skipped * header_.bytes_per_sample();
+        const std::byte* in = scratch + i * ranges.stride() + ranges.offset(row) + skipped * header_.bytes_per_sample();
         Sample* out = out_ + static_cast<std::ptrdiff_t>(row) * row_stride_ + (from - first_);
         convert(header_.format, in, to - from, signals_[row]->calibration, out);
       }
@@ -144,8 +143,8 @@ class StoredReader {
   std::int64_t end_;
   Sample* out_;
   std::ptrdiff_t row_stride_;
-  std::int64_t samples_ = 0;          // of a signal in a data record
-  std::int64_t samples_a_block_ = 0;  // of a signal in the scratch block
+  std::int64_t samples_ = 0;            // of a signal in a data record
+  std::int64_t samples_per_block_ = 0;  // of a signal in the scratch block
 };
 
 }  // namespace

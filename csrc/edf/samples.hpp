@@ -1,4 +1,4 @@
-// Stored samples into arrays.
+// Reads stored samples into arrays.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace seizurekit::edf {
 
-/// Stored samples [first, first+count) of the channels, all of one rate, row c at out + c*row_stride; float and
-/// double physical, integers digital. `threads` 0: as many as the amount of data is worth.
+/// Reads stored samples [first, first+count) of channels of one sampling rate; row c is at out + c*row_stride. float
+/// and double are physical values, integers digital ones. `threads` 0 chooses by the amount of data.
 template <typename Sample>
 void read_stored(const Source& source, const Header& header, std::span<const int> channels, std::int64_t first,
                  std::int64_t count, Sample* out, std::ptrdiff_t row_stride, int threads);

@@ -1,10 +1,11 @@
-// The signal headers: what is measured by each signal, and where in a record its samples stand.
+#include "edf/signal_header.hpp"
+
 #include <cmath>
 #include <map>
 #include <string>
 #include <utility>
 
-#include "edf/header_reader.hpp"
+#include "edf/field.hpp"
 
 namespace seizurekit::edf {
 namespace {
@@ -15,70 +16,66 @@ struct SignalReader {
   std::int64_t signals;
 
   Field field(const SignalField& field) const { return reader.field(field, signal, signals); }
-  std::string text(const SignalField& wanted) const { return reader.text(field(wanted)); }
+  std::string text(const SignalField& which) const { return reader.text(field(which)); }
 };
 
 bool is_annotation_label(std::string_view label) { return label == "EDF Annotations" || label == "BDF Annotations"; }
 
-bool blank(const Field& field) { return read_number(field.bytes).state == NumberState::blank; }
-
-// The widest digital range that the samples' bytes can hold.
-std::pair<std::int64_t, std::int64_t> digital_limits(Format format) {
-  return format == Format::bdf ? std::pair{-8388608, 8388607} : std::pair{-32768, 32767};
-}
+bool is_blank(const Field& field) { return read_number(field.bytes).state == NumberState::blank; }
 
 void check_digital_limit(const SignalReader& at, const SignalField& field, std::int64_t value, Format format) {
-  const auto [lowest, highest] = digital_limits(format);
+  const auto [lowest, highest] = digital_range(format);
   if (value < lowest || value > highest) {
     const auto range = std::to_string(lowest) + " to " + std::to_string(highest);
-    at.reader.mend(at.field(field), std::to_string(value) + " as it stands, though samples run from " + range);
+    at.reader.add_issue(at.field(field), quote(at.field(field).bytes) + ", outside the range of samples " + range,
+                        std::to_string(value));
   }
 }
 
 void calibrate(const SignalReader& at, Format format, Signal& signal) {
   using namespace signal_field;
   for (const SignalField* field : {&physical_min, &physical_max, &digital_min, &digital_max}) {
-    if (blank(at.field(*field))) {
-      at.reader.mend(at.field(*field), "digital values");
+    if (is_blank(at.field(*field))) {
+      at.reader.add_issue(at.field(*field), "digital values");
       return;
     }
   }
   signal.physical_min = at.reader.number(at.field(physical_min), "a number");
   signal.physical_max = at.reader.number(at.field(physical_max), "a number");
-  signal.digital_min = at.reader.integer(at.field(digital_min), "a whole number");
-  signal.digital_max = at.reader.integer(at.field(digital_max), "a whole number");
+  signal.digital_min = at.reader.integer(at.field(digital_min), "an integer");
+  signal.digital_max = at.reader.integer(at.field(digital_max), "an integer");
   if (at.reader.fault) {
     return;
   }
   check_digital_limit(at, digital_min, signal.digital_min, format);
   check_digital_limit(at, digital_max, signal.digital_max, format);
   if (signal.digital_min == signal.digital_max) {
-    at.reader.mend(at.field(digital_max), quoted(at.field(digital_max).bytes) + ", the digital minimum too",
-                   "digital values");
+    at.reader.add_issue(at.field(digital_max), quote(at.field(digital_max).bytes) + ", equal to the digital minimum",
+                        "digital values");
     return;
   }
   if (signal.physical_min == signal.physical_max) {
-    at.reader.mend(at.field(physical_max), quoted(at.field(physical_max).bytes) + ", the physical minimum too",
-                   "digital values");
+    at.reader.add_issue(at.field(physical_max), quote(at.field(physical_max).bytes) + ", equal to the physical minimum",
+                        "digital values");
     return;
   }
   if (signal.digital_min > signal.digital_max) {
-    at.reader.mend(
+    at.reader.add_issue(
         at.field(digital_max),
-        quoted(at.field(digital_max).bytes) + ", below the digital minimum " + std::to_string(signal.digital_min),
-        "the line through both limits as they stand");
+        quote(at.field(digital_max).bytes) + ", below the digital minimum " + std::to_string(signal.digital_min),
+        "a line through both limits");
   }
   if (signal.physical_min > signal.physical_max) {
-    at.reader.mend(
+    at.reader.add_issue(
         at.field(physical_max),
-        quoted(at.field(physical_max).bytes) + ", below the physical minimum " + to_text(signal.physical_min),
+        quote(at.field(physical_max).bytes) + ", below the physical minimum " + to_text(signal.physical_min),
         "inverted polarity");
   }
   const double gain =
       (signal.physical_max - signal.physical_min) / static_cast<double>(signal.digital_max - signal.digital_min);
   const double offset = signal.physical_max / gain - static_cast<double>(signal.digital_max);
   if (!std::isfinite(gain) || !std::isfinite(offset)) {
-    at.reader.refuse(at.field(physical_max), "a physical range that double precision can hold");
+    at.reader.fail(at.field(physical_max), "a physical range that fits into float64");
     return;
   }
   signal.calibration = {gain, offset};
@@ -86,16 +83,15 @@ void calibrate(const SignalReader& at, Format format, Signal& signal) {
 
 void read_samples(const SignalReader& at, Format format, Signal& signal) {
   const Field field = at.field(signal_field::samples);
-  signal.samples_per_record = at.reader.integer(field, "a whole number, not below 0");
+  signal.samples_per_record = at.reader.integer(field, "an integer of at least 0");
   if (signal.samples_per_record < 0) {
-    at.reader.refuse(field, "a whole number, not below 0");
+    at.reader.fail(field, "an integer of at least 0");
   } else if (signal.samples_per_record > at.reader.file_size / static_cast<std::int64_t>(format)) {
-    at.reader.refuse(field,
-                     "a data record that fits into the file's " + std::to_string(at.reader.file_size) + " bytes");
+    at.reader.fail(field, "a data record that fits into the file of " + std::to_string(at.reader.file_size) + " bytes");
   }
 }
 
-// A data record's annotations are read at once; the specification wants the whole data record within 61440 bytes.
+// All annotations of a data record are read at once. The specification limits a whole data record to 61440 bytes.
 constexpr std::int64_t most_annotation_bytes = std::int64_t{64} * 1024 * 1024;
 
 Signal read_signal(const SignalReader& at, Format format) {
@@ -115,10 +111,11 @@ void check_labels(HeaderReader& reader, std::int64_t signals, const std::vector<
     const Field field = reader.field(signal_field::label, signal.position, signals);
     const auto [found, is_new] = first_with.try_emplace(signal.label, signal.position);
     if (signal.label.empty()) {
-      reader.mend(field, "an empty label; the signal is known by its position");
+      reader.add_issue(field, "an empty label");
     } else if (!is_new) {
-      reader.mend(field, quoted(field.bytes) + ", the label of signal " + std::to_string(found->second + 1) + " too",
-                  "the label; the signal is told apart by its position");
+      reader.add_issue(field,
+                       quote(field.bytes) + ", the label of signal " + std::to_string(found->second + 1) + " as well",
+                       "a duplicate label");
     }
   }
 }
@@ -132,19 +129,19 @@ void read_signal_headers(HeaderReader& reader, std::int64_t signals, Header& hea
     signal.offset_in_record = header.record_bytes;
     header.record_bytes += signal.samples_per_record * header.bytes_per_sample();
     if (header.record_bytes > reader.file_size) {
-      reader.refuse(at.field(signal_field::samples),
-                    "a data record that fits into the file's " + std::to_string(reader.file_size) + " bytes");
+      reader.fail(at.field(signal_field::samples),
+                  "a data record that fits into the file of " + std::to_string(reader.file_size) + " bytes");
     }
     if (is_annotation_label(signal.label)) {
       if (signal.samples_per_record * header.bytes_per_sample() > most_annotation_bytes) {
-        reader.refuse(at.field(signal_field::samples), "at most 64 MiB of annotations in a data record");
+        reader.fail(at.field(signal_field::samples), "at most 64 MiB of annotations per data record");
       }
       header.annotation_signals.push_back(std::move(signal));
       continue;
     }
     calibrate(at, header.format, signal);
     if (signal.samples_per_record == 0) {
-      reader.mend(at.field(signal_field::samples), "a signal without samples");
+      reader.add_issue(at.field(signal_field::samples), "a signal without samples");
     }
     header.signals.push_back(std::move(signal));
   }

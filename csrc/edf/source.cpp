@@ -1,16 +1,12 @@
 #include "edf/source.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <string>
 #include <system_error>
 
 #include "edf/error.hpp"
-
-static_assert(sizeof(off_t) == 8, "offsets beyond 2 GiB");
 
 namespace seizurekit::edf {
 namespace {
@@ -32,30 +28,21 @@ Source::Source(const std::filesystem::path& path) : path_(path) {
   if (!S_ISREG(status.st_mode)) {
     throw Error(path, {std::nullopt, "file type", "a device, socket or pipe", "a regular file"});
   }
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor_ < 0) {
+  file_ = open_for_reading(path.c_str());
+  if (!file_.is_open()) {
     fail(path, errno);
   }
   size_ = status.st_size;
 }
 
-Source::~Source() { ::close(descriptor_); }
-
 void Source::read(std::int64_t offset, std::span<std::byte> bytes) const {
-  while (!bytes.empty()) {
-    const auto count = ::pread(descriptor_, bytes.data(), bytes.size(), offset);
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count < 0) {
-      fail(path_, errno);
-    }
-    if (count == 0) {
-      throw Error(path_, {offset, "file size", std::to_string(offset) + " bytes",
-                          std::to_string(size_) + " bytes, as when the file was opened"});
-    }
-    offset += count;
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  const std::int64_t count = read_at(file_, offset, bytes);
+  if (count < 0) {
+    fail(path_, errno);
+  }
+  if (count < static_cast<std::int64_t>(bytes.size())) {
+    throw Error(path_, {offset + count, "file size", std::to_string(offset + count) + " bytes",
+                        std::to_string(size_) + " bytes, the size when the file was opened"});
   }
 }
 

@@ -1,4 +1,4 @@
-// A file open for reading at any place, from several threads at once.
+// An open file that several threads can read at once.
 #pragma once
 
 #include <cstddef>
@@ -6,26 +6,25 @@
 #include <filesystem>
 #include <span>
 
+#include "support/file.hpp"
+
 namespace seizurekit::edf {
 
 class Source {
  public:
-  /// Throws std::filesystem::filesystem_error if the path cannot be opened or is a directory, Error if it is
-  /// anything else than a regular file.
+  /// Throws std::filesystem::filesystem_error if the path cannot be opened or is a directory, Error if it is not a
+  /// regular file.
   explicit Source(const std::filesystem::path& path);
-  ~Source();
-  Source(const Source&) = delete;
-  Source& operator=(const Source&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
   std::int64_t size() const { return size_; }
 
-  /// Fills `bytes` from `offset` on. Throws filesystem_error, or Error if the file has become shorter.
+  /// Reads `bytes.size()` bytes at `offset`. Throws filesystem_error, or Error if the file has become shorter.
   void read(std::int64_t offset, std::span<std::byte> bytes) const;
 
  private:
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  FileDescriptor file_;
   std::int64_t size_ = 0;
 };
 

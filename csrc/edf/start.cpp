@@ -8,10 +8,19 @@
 namespace seizurekit::edf {
 namespace {
 
+constexpr std::array<std::string_view, 12> months{"JAN", "FEB", "MAR", "APR", "MAY", "JUN",
+                                                  "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
+
+std::string three_numbers_text(const char* format, int first, int second, int third) {
+  std::array<char, 40> text{};
+  std::snprintf(text.data(), text.size(), format, first, second, third);
+  return text.data();
+}
+
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// Three groups of one or two digits with one other character between them.
-std::optional<std::array<int, 3>> three_numbers(std::string_view bytes, bool& exact) {
+// Three groups of one or two digits, separated by one other character.
+std::optional<std::array<int, 3>> read_three_numbers(std::string_view bytes, bool& exact) {
   std::array<int, 3> numbers{};
   std::size_t at = 0;
   const auto skip_blanks = [&] {
@@ -47,7 +56,7 @@ bool is_date(const Date& date) {
              .ok();
 }
 
-std::optional<int> number(std::string_view digits) {
+std::optional<int> read_digits(std::string_view digits) {
   if (digits.empty() || !std::all_of(digits.begin(), digits.end(), is_digit)) {
     return std::nullopt;
   }
@@ -59,21 +68,20 @@ std::optional<int> number(std::string_view digits) {
 }
 
 std::optional<int> month_named(std::string_view name) {
-  static constexpr std::string_view names = "JANFEBMARAPRMAYJUNJULAUGSEPOCTNOVDEC";
   std::string upper(name);
   std::transform(upper.begin(), upper.end(), upper.begin(),
                  [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
-  const auto at = names.find(upper);
-  return at == std::string_view::npos || at % 3 != 0 ? std::nullopt : std::optional(static_cast<int>(at / 3) + 1);
+  const auto found = std::find(months.begin(), months.end(), upper);
+  return found == months.end() ? std::nullopt : std::optional(static_cast<int>(found - months.begin()) + 1);
 }
 
-std::optional<Date> dashed_date(std::string_view text) {
+std::optional<Date> read_dashed_date(std::string_view text) {
   if (text.size() != 11 || text[2] != '-' || text[6] != '-') {
     return std::nullopt;
   }
-  const auto day = number(text.substr(0, 2));
+  const auto day = read_digits(text.substr(0, 2));
   const auto month = month_named(text.substr(3, 3));
-  const auto year = number(text.substr(7, 4));
+  const auto year = read_digits(text.substr(7, 4));
   if (!day || !month || !year) {
     return std::nullopt;
   }
@@ -91,9 +99,9 @@ TimeOfDay next_minute(TimeOfDay time) {
 
 }  // namespace
 
-Dated<Date> read_legacy_date(std::string_view bytes) {
-  Dated<Date> result;
-  const auto numbers = three_numbers(bytes, result.exact);
+Parsed<Date> read_legacy_date(std::string_view bytes) {
+  Parsed<Date> result;
+  const auto numbers = read_three_numbers(bytes, result.exact);
   if (numbers) {
     const auto [day, month, year] = *numbers;
     const Date date{year + (year >= 85 ? 1900 : 2000), month, day};
@@ -104,9 +112,9 @@ Dated<Date> read_legacy_date(std::string_view bytes) {
   return result;
 }
 
-Dated<TimeOfDay> read_time(std::string_view bytes) {
-  Dated<TimeOfDay> result;
-  const auto numbers = three_numbers(bytes, result.exact);
+Parsed<TimeOfDay> read_time(std::string_view bytes) {
+  Parsed<TimeOfDay> result;
+  const auto numbers = read_three_numbers(bytes, result.exact);
   if (!numbers) {
     return result;
   }
@@ -131,18 +139,27 @@ PlusDate read_plus_date(std::string_view recording) {
   if (subfield.empty() || subfield == "X") {
     return {};
   }
-  return {true, dashed_date(subfield)};
+  return {true, read_dashed_date(subfield)};
 }
 
-std::string to_text(const Date& date) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02d-%02d", date.year, date.month, date.day);
-  return text.data();
-}
+std::string to_text(const Date& date) { return three_numbers_text("%04d-%02d-%02d", date.year, date.month, date.day); }
 
 std::string to_text(const TimeOfDay& time) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%02d:%02d:%02d", time.hour, time.minute, time.second);
+  return three_numbers_text("%02d:%02d:%02d", time.hour, time.minute, time.second);
+}
+
+std::string legacy_text(const Date& date) {
+  return three_numbers_text("%02d.%02d.%02d", date.day, date.month, date.year % 100);
+}
+
+std::string legacy_text(const TimeOfDay& time) {
+  return three_numbers_text("%02d.%02d.%02d", time.hour, time.minute, time.second);
+}
+
+std::string plus_text(const Date& date) {
+  const std::string_view month = months.at(static_cast<std::size_t>(date.month - 1));
+  std::array<char, 40> text{};
+  std::snprintf(text.data(), text.size(), "%02d-%.3s-%04d", date.day, month.data(), date.year);
   return text.data();
 }
 

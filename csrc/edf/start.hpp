@@ -25,27 +25,35 @@ struct Start {
   TimeOfDay time;
 };
 
-/// A value read from a field, and whether the field was written as the specification wants.
+/// A value from a field, and whether the field has exactly the form of the specification.
 template <typename Value>
-struct Dated {
+struct Parsed {
   std::optional<Value> value;
   bool exact = false;
 };
 
-/// "dd.mm.yy", years 85 to 99 in the 20th century; other separators and missing zeros are read, not exact.
-Dated<Date> read_legacy_date(std::string_view bytes);
+/// "dd.mm.yy", years 85 to 99 in the 20th century. Other separators and missing zeros are accepted, but not exact.
+Parsed<Date> read_legacy_date(std::string_view bytes);
 
-/// "hh.mm.ss". A second of 60, as left by rounding, is the next minute's first; whatever is no time of day is none.
-Dated<TimeOfDay> read_time(std::string_view bytes);
+/// "hh.mm.ss". A second of 60, which comes from rounding, is second 0 of the next minute.
+Parsed<TimeOfDay> read_time(std::string_view bytes);
 
 /// The date of "Startdate dd-MMM-yyyy …".
 struct PlusDate {
-  bool written = false;      // there is a subfield, and it is not X, which stands for unknown
-  std::optional<Date> date;  // none where it is no date
+  bool is_present = false;   // there is a subfield other than X, which stands for unknown
+  std::optional<Date> date;  // none if the subfield is not a date
 };
 PlusDate read_plus_date(std::string_view recording);
 
+/// "yyyy-mm-dd" and "hh:mm:ss", for messages.
 std::string to_text(const Date& date);
 std::string to_text(const TimeOfDay& time);
+
+/// "dd.mm.yy" and "hh.mm.ss", for the legacy fields.
+std::string legacy_text(const Date& date);
+std::string legacy_text(const TimeOfDay& time);
+
+/// "dd-MMM-yyyy", for the EDF+ subfield.
+std::string plus_text(const Date& date);
 
 }  // namespace seizurekit::edf

@@ -13,7 +13,7 @@ constexpr char duration_mark = '\x15';
 
 struct Seconds {
   std::optional<double> value;
-  bool repaired = false;
+  bool has_comma = false;
 };
 
 // Digits with at most one decimal point or comma.
@@ -24,7 +24,7 @@ Seconds read_seconds(std::string_view text) {
     return seconds;
   }
   for (std::size_t i = 0; i < text.size(); ++i) {
-    seconds.repaired = seconds.repaired || text[i] == ',';
+    seconds.has_comma = seconds.has_comma || text[i] == ',';
     digits[i] = text[i] == ',' ? '.' : text[i];
   }
   double value = 0.0;
@@ -40,12 +40,12 @@ void read_onset(std::string_view text, Tal& tal) {
   const bool has_sign = !text.empty() && (text.front() == '+' || text.front() == '-');
   const Seconds seconds = read_seconds(has_sign ? text.substr(1) : text);
   if (!seconds.value) {
-    tal.flaw = TalFlaw::onset_unreadable;
+    tal.flaw = TalFlaw::onset_invalid;
     return;
   }
   tal.onset = has_sign && text.front() == '-' ? -*seconds.value : *seconds.value;
-  if (!has_sign || seconds.repaired) {
-    tal.flaw = TalFlaw::onset_repaired;
+  if (!has_sign || seconds.has_comma) {
+    tal.flaw = TalFlaw::onset_nonstandard;
   }
 }
 
@@ -55,7 +55,7 @@ Tal parse(std::string_view bytes, std::size_t position) {
   tal.bytes = bytes;
   const auto mark = bytes.find(separator);
   if (mark == std::string_view::npos) {
-    tal.flaw = TalFlaw::onset_unreadable;
+    tal.flaw = TalFlaw::onset_invalid;
     return tal;
   }
   const std::string_view times = bytes.substr(0, mark);
@@ -67,7 +67,7 @@ Tal parse(std::string_view bytes, std::size_t position) {
   if (duration_at != std::string_view::npos) {
     tal.duration = read_seconds(times.substr(duration_at + 1)).value;
     if (!tal.duration) {
-      tal.flaw = TalFlaw::duration_unreadable;
+      tal.flaw = TalFlaw::duration_invalid;
     }
   }
   tal.texts = bytes.substr(mark + 1);

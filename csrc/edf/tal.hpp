@@ -1,4 +1,4 @@
-// Time-stamped annotation lists (TALs): the text that annotation signals hold instead of samples.
+// Time-stamped annotation lists (TALs), the content of annotation signals.
 //
 //   TAL:  +onset [0x15 duration] 0x14 text 0x14 [text 0x14 ...] 0x00
 //
@@ -11,30 +11,30 @@
 
 namespace seizurekit::edf {
 
-/// Longer than any recording by far, and short enough for sample numbers at any rate to fit into 64 bits.
+/// Far longer than any recording; sample indices at any sampling rate still fit into 64 bits.
 inline constexpr double longest_time = 1e10;
 
 enum class TalFlaw {
   none,
-  onset_repaired,       // no sign, or a decimal comma: the value is certain
-  onset_unreadable,     // the TAL says nothing that can be placed in time
-  duration_unreadable,  // the texts stand, without a duration
-  unterminated,         // the last text runs to the end of the bytes: it may have been cut
+  onset_nonstandard,  // no sign, or a decimal comma: the value is certain
+  onset_invalid,      // the TAL has no time, so it is skipped
+  duration_invalid,   // the TAL is read without a duration
+  unterminated,       // the last text continues to the end of the bytes: it may be cut
 };
 
 struct Tal {
-  std::size_t position = 0;        // of its first byte, among the bytes read
+  std::size_t position = 0;        // of its first byte in the bytes read
   std::string_view bytes;          // the whole TAL
-  std::optional<double> onset;     // s from the header's start time
+  std::optional<double> onset;     // s after the header's start time
   std::optional<double> duration;  // s
   std::string_view texts;          // separated by 0x14
   TalFlaw flaw = TalFlaw::none;
 
-  /// A TAL whose first text is empty says when its data record starts, if it is the record's first.
-  bool keeps_time() const { return onset && (texts.empty() || texts.front() == '\x14'); }
+  /// Whether the first text is empty. The first TAL of a data record then gives the start of the record.
+  bool is_timekeeping() const { return onset && (texts.empty() || texts.front() == '\x14'); }
 };
 
-/// Reads one TAL after the other from an annotation signal's bytes in one data record.
+/// Reads the TALs of one annotation signal in one data record.
 class TalReader {
  public:
   explicit TalReader(std::string_view bytes) : bytes_(bytes) {}
@@ -45,7 +45,7 @@ class TalReader {
   std::size_t at_ = 0;
 };
 
-/// Takes the first of `texts` off its front.
+/// Removes the first text from `texts` and returns it.
 std::string_view take_text(std::string_view& texts);
 
 }  // namespace seizurekit::edf

@@ -1,4 +1,4 @@
-// When each data record started: one after the other, or with gaps between them (EDF+D).
+// The start of each data record: contiguous, or with gaps between them (EDF+D).
 #pragma once
 
 #include <cstdint>
@@ -7,14 +7,14 @@
 
 namespace seizurekit::edf {
 
-/// Data records that follow one another without a gap.
+/// Contiguous data records.
 struct Segment {
   std::int64_t first_record;
   std::int64_t records;
-  double start;  // s from the start of the first data record
+  double start;  // s after the start of the first data record
 };
 
-/// The recording's segments in time order. Sample numbers run over time, a gap having as many samples as fit into it.
+/// The recording's segments in time order. Sample indices count time, including the samples that fit into gaps.
 class Timeline {
  public:
   Timeline(std::int64_t records, double record_duration) : Timeline({{0, records, 0.0}}, record_duration) {}
@@ -23,11 +23,11 @@ class Timeline {
 
   const std::vector<Segment>& segments() const { return segments_; }
   bool has_gaps() const { return segments_.size() > 1; }
-  double duration() const;  // s, gaps counted
+  double duration() const;  // s, including gaps
 
-  /// First sample of a segment, for a signal of so many samples a record: the one nearest to the segment's start.
+  /// First sample of a segment for a signal with so many samples per record: the one nearest to the segment's start.
   std::int64_t first_sample(const Segment& segment, std::int64_t samples_per_record) const;
-  /// Samples from the recording's start to its end, gaps counted.
+  /// Samples from the start of the recording to its end, including gaps.
   std::int64_t samples(std::int64_t samples_per_record) const;
 
  private:
@@ -35,17 +35,17 @@ class Timeline {
   double record_duration_;
 };
 
-/// Makes a timeline of the onsets that the time-keeping annotations of the data records give, in file order.
+/// Builds a timeline from the onsets in the time-keeping annotations of the data records, in file order.
 ///
-/// A record follows its predecessor at once if its onset is the predecessor's end to within `tolerance`, or if it
-/// has no readable onset. Records that start before their predecessor ends have no certain place in time.
+/// A record follows the previous one without a gap if its onset is within `tolerance` of that record's end, or if it
+/// has no valid onset. The time of records that start before the previous one ends is uncertain.
 class TimelineBuilder {
  public:
   TimelineBuilder(double record_duration, double tolerance)
       : record_duration_(record_duration), tolerance_(tolerance) {}
 
-  void add(std::optional<double> onset);  // s from the header's start time
-  /// First record that starts before its predecessor ends, from 0.
+  void add(std::optional<double> onset);  // s after the header's start time
+  /// First record that starts before the previous one ends, from 0.
   std::optional<std::int64_t> first_out_of_order() const { return out_of_order_; }
   Timeline build() const { return {segments_, record_duration_}; }
 

@@ -26,7 +26,7 @@ using edf::Gaps;
 void set_edf_error(const edf::Error& error) {
   const edf::Fault& fault = error.fault();
   const py::object type = py::module_::import("seizurekit.errors").attr("EdfError");
-  const py::object value = type(error.file(), fault.offset, fault.field, fault.found, fault.wanted);
+  const py::object value = type(error.file(), fault.offset, fault.field, fault.found, fault.expected);
   PyErr_SetObject(type.ptr(), value.ptr());
 }
 
@@ -36,7 +36,7 @@ void set_os_error(const std::filesystem::filesystem_error& error) {
   PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, path.ptr());
 }
 
-void translate(std::exception_ptr pointer)  // NOLINT(performance-unnecessary-value-param): pybind11 wants it so
+void translate(std::exception_ptr pointer)  // NOLINT(performance-unnecessary-value-param): pybind11 requires it
 {
   try {
     if (pointer) {
@@ -50,20 +50,20 @@ void translate(std::exception_ptr pointer)  // NOLINT(performance-unnecessary-va
 }
 
 template <typename Sample>
-void read_into(const File& file, const std::vector<int>& channels, std::int64_t first, const py::array& out, Gaps gaps,
+void read_into(const File& file, const std::vector<int>& channels, std::int64_t first, py::array& out, Gaps gaps,
                int threads) {
   const auto row_stride = static_cast<std::ptrdiff_t>(out.strides(0) / static_cast<py::ssize_t>(sizeof(Sample)));
-  auto* data = static_cast<Sample*>(const_cast<void*>(out.data()));
+  auto* data = static_cast<Sample*>(out.mutable_data());
   const py::ssize_t count = out.shape(1);
   const py::gil_scoped_release released;
   file.read(channels, first, count, data, row_stride, gaps, threads);
 }
 
-// `out` is [channel, sample], rows contiguous; recordings/edf.py checks shape and dtype before.
-void read(const File& file, const std::vector<int>& channels, std::int64_t first, const py::array& out, Gaps gaps,
+// `out` is [channel, sample]. recordings/edf.py checks that its rows are contiguous.
+void read(const File& file, const std::vector<int>& channels, std::int64_t first, py::array out, Gaps gaps,
           int threads) {
-  if (out.ndim() != 2 || !out.writeable() || static_cast<std::size_t>(out.shape(0)) != channels.size()) {
-    throw std::invalid_argument("out: wanted a writeable array of a row a channel");
+  if (out.ndim() != 2 || static_cast<std::size_t>(out.shape(0)) != channels.size()) {
+    throw std::invalid_argument("out: expected an array with a row per channel");
   }
   const py::dtype dtype = out.dtype();
   if (dtype.equal(py::dtype::of<float>())) {
@@ -75,10 +75,11 @@ void read(const File& file, const std::vector<int>& channels, std::int64_t first
   } else if (dtype.equal(py::dtype::of<std::int16_t>())) {
     read_into<std::int16_t>(file, channels, first, out, gaps, threads);
   } else {
-    throw std::invalid_argument("out: wanted float32, float64, int32 or int16");
+    throw std::invalid_argument("out: expected dtype float32, float64, int32 or int16");
   }
 }
 
+// Year to second; empty if the file has no start time.
 py::tuple start_of(const edf::Header& header) {
   if (!header.start) {
     return py::tuple();
@@ -125,7 +126,8 @@ void register_edf(py::module_& module) {
       .def("is_discontinuous", &File::is_discontinuous, released())
       .def("duration", &File::duration, py::arg("gaps"), released())
       .def("samples", &File::samples, py::arg("channel"), py::arg("gaps"), released())
-      .def("read", &read, py::arg("channels"), py::arg("first"), py::arg("out"), py::arg("gaps"), py::arg("threads"))
+      .def("read", &read, py::arg("channels"), py::arg("first"), py::arg("out").noconvert(), py::arg("gaps"),
+           py::arg("threads"))
       .def_property_readonly("signals", [](const File& file) { return file.header().signals; })
       .def_property_readonly("start", [](const File& file) { return start_of(file.header()); })
       .def_property_readonly("start_offset", &File::start_offset)
@@ -133,10 +135,7 @@ void register_edf(py::module_& module) {
       .def_property_readonly("recording", [](const File& file) { return file.header().recording; })
       .def_property_readonly("is_bdf", [](const File& file) { return file.header().format == edf::Format::bdf; })
       .def_property_readonly("is_plus", [](const File& file) { return file.header().plus; })
-      .def_property_readonly("header_bytes", [](const File& file) { return file.header().bytes; })
-      .def_property_readonly("records", [](const File& file) { return file.header().records; })
-      .def_property_readonly("record_duration", [](const File& file) { return file.header().record_duration; })
-      .def_property_readonly("size", &File::size);
+      .def_property_readonly("record_duration", [](const File& file) { return file.header().record_duration; });
 }
 
 }  // namespace seizurekit::python

@@ -5,7 +5,7 @@
 #include <tuple>
 #include <vector>
 
-#include "edf/repair.hpp"
+#include "edf/repair/repair.hpp"
 #include "python/bindings.hpp"
 
 namespace py = pybind11;
@@ -27,7 +27,7 @@ std::vector<Fields> repair(const std::filesystem::path& source, const std::files
 
 void register_edf_repair(py::module_& module) {
   module.def("repair", &repair, py::arg("source"), py::arg("destination"), py::call_guard<py::gil_scoped_release>(),
-             "Writes a corrected copy; returns byte offset, field, found and written of each difference.");
+             "Writes a repaired copy. Returns byte offset, field, found and written text of each repair.");
 }
 
 }  // namespace seizurekit::python

@@ -13,27 +13,29 @@ class SeizurekitError(Exception):
 
 
 class EdfError(SeizurekitError, ValueError):
-    """An EDF or BDF file that cannot be read, and where in it the cause lies.
+    """An EDF or BDF file that cannot be read.
 
     Attributes:
         file: path of the file.
-        byte_offset: where the field starts in the file, or None if the fault has no place.
-        field: the field's name in the EDF specification, e.g. ``"number of signals"``.
-        found: the value found.
-        wanted: what would have been accepted.
+        byte_offset: where the field starts in the file; None if the error has no position.
+        field: name of the field in the EDF specification, e.g. ``"number of signals"``.
+        found: value of the field; empty if the field is missing.
+        expected: values that are accepted.
     """
 
-    def __init__(self, file: str | PathLike[str], byte_offset: int | None, field: str, found: str, wanted: str) -> None:
+    def __init__(
+        self, file: str | PathLike[str], byte_offset: int | None, field: str, found: str, expected: str
+    ) -> None:
         self.file = fspath(file)
         self.byte_offset = byte_offset
         self.field = field
         self.found = found
-        self.wanted = wanted
-        place = "" if byte_offset is None else f" at byte {byte_offset}"
-        super().__init__(f"{self.file}: {field}{place}: found {found}, wanted {wanted}")
+        self.expected = expected
+        position = "" if byte_offset is None else f"byte {byte_offset}: "
+        super().__init__(f"{self.file}: {position}{field} is {found or 'missing'}, expected {expected}")
 
     def __reduce__(self) -> tuple[type[EdfError], tuple[str, int | None, str, str, str]]:
-        return type(self), (self.file, self.byte_offset, self.field, self.found, self.wanted)
+        return type(self), (self.file, self.byte_offset, self.field, self.found, self.expected)
 
 
 class AnnotationError(SeizurekitError, ValueError):

@@ -73,7 +73,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     read_file(File(memory.path()));
   } catch (const Error& error) {
-    require(is_utf8(error.fault().found) && is_utf8(error.fault().wanted));
+    require(is_utf8(error.fault().found) && is_utf8(error.fault().expected));
   }
   return 0;
 }

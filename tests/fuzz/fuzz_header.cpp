@@ -48,8 +48,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto file_size = static_cast<std::int64_t>(size);
   const auto result = parse_header(bytes, file_size);
   if (const auto* fault = std::get_if<Fault>(&result)) {
-    require(!fault->field.empty() && !fault->wanted.empty());
-    require(is_utf8(fault->found) && is_utf8(fault->wanted));
+    require(!fault->field.empty() && !fault->expected.empty());
+    require(is_utf8(fault->found) && is_utf8(fault->expected));
     return 0;
   }
   const auto& parsed = std::get<ParsedHeader>(result);

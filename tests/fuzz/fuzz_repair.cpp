@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "edf/file.hpp"
-#include "edf/repair.hpp"
+#include "edf/repair/repair.hpp"
 #include "memory_file.hpp"
 #include "require.hpp"
 

@@ -91,7 +91,7 @@ class EdfIssue:
     used: str
 
     def __str__(self) -> str:
-        return f"byte {self.byte_offset}: {self.field}: found {self.found}, used {self.used}"
+        return f"byte {self.byte_offset}: {self.field} is {self.found}; read as {self.used}"
 
 
 class EdfFile:

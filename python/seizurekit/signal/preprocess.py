@@ -177,7 +177,7 @@ def _length(edf: EdfFile, channel: int, rate: Fraction) -> int:
     gaps = samples - edf.samples(channel, gaps="join")
     if gaps > MAX_GAP_SECONDS * rate:
         found = f"{float(gaps / rate) / 3600:.1f} h"
-        raise EdfError(edf.path, None, "gaps between data records", found, f"at most {MAX_GAP_SECONDS // 3600} h")
+        raise EdfError(edf.path, None, "duration of the gaps", found, f"at most {MAX_GAP_SECONDS // 3600} h")
     return samples
 
 

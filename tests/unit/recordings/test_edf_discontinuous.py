@@ -53,7 +53,7 @@ def test_joined_gaps_leave_what_is_stored(recording: Recording, edf: EdfFile) ->
 
 @pytest.mark.parametrize(("start", "stop"), [(0.0, None), (1.5, 2.25), (1.0, 10.5), (5.0, 6.0), (11.5, 21.0)])
 def test_a_range_with_a_gap_is_refused_with_its_place(edf: EdfFile, start: float, stop: float | None) -> None:
-    with pytest.raises(sk.EdfError, match=r"no samples from .* s to .* s"):
+    with pytest.raises(sk.EdfError, match=r"onset of data record \d+ is .* s, after a gap from .* s"):
         edf.read([0], start, stop)
 
 
@@ -104,16 +104,19 @@ def test_onsets_rounded_to_the_millisecond_make_no_gaps(opened: Open) -> None:
     assert edf.read([0]).shape == (1, 25000)
 
 
-@pytest.mark.parametrize("onsets", [(0, 1, 5, 3, 4), (0, 1, 1.5, 2.5, 3.5), (4, 3, 2, 1, 0), (0, 0, 0, 0, 0)])
-def test_records_that_overlap_or_go_back_in_time_are_read_joined_alone(
-    recording: Recording, opened: Open, onsets: tuple[float, ...]
+@pytest.mark.parametrize(
+    ("onsets", "overlapping"),
+    [((0, 1, 5, 3, 4), 4), ((0, 1, 1.5, 2.5, 3.5), 3), ((4, 3, 2, 1, 0), 2), ((0, 0, 0, 0, 0), 2)],
+)
+def test_records_that_overlap_or_go_back_in_time_are_read_only_with_gaps_join(
+    recording: Recording, opened: Open, onsets: tuple[float, ...], overlapping: int
 ) -> None:
     edf = opened(with_onsets(recording, onsets))
     assert edf.is_discontinuous
     assert edf.duration == 5.0
-    assert [issue.field for issue in edf.issues] == ["time-keeping annotations"]
+    assert [issue.field for issue in edf.issues] == [f"onset of data record {overlapping}"]
     for gaps in ("error", "nan"):
-        with pytest.raises(sk.EdfError, match="starting before its predecessor ends"):
+        with pytest.raises(sk.EdfError, match="before the end of the previous data record"):
             edf.read([0], gaps=gaps)
     assert np.array_equal(edf.read([0], dtype="int32", gaps="join")[0], recording.digital[0].reshape(-1))
 
@@ -135,7 +138,7 @@ def test_onsets_that_stand_still_in_a_continuous_file_are_listed_and_left_aside(
 
 
 def test_a_discontinuous_file_without_annotation_signals_is_refused(recording: Recording, opened: Open) -> None:
-    with pytest.raises(sk.EdfError, match=r"reserved at byte 192: .*annotation signal"):
+    with pytest.raises(sk.EdfError, match=r"byte 192: reserved is .*annotation signal"):
         opened(recording.plain().with_fields(reserved=f"{recording.format}+D"))
 
 

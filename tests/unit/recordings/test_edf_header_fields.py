@@ -74,7 +74,7 @@ def test_the_tusz_date_with_colons_is_the_first_of_january_1985(opened: Open) ->
     assert edf.start_time == datetime(1985, 1, 1, 9, 1, 17)
     (issue,) = edf.issues
     assert (issue.byte_offset, issue.found, issue.used) == (168, "'01:01:85'", "1985-01-01")
-    assert str(issue) == "byte 168: startdate of recording: found '01:01:85', used 1985-01-01"
+    assert str(issue) == "byte 168: startdate of recording is '01:01:85'; read as 1985-01-01"
 
 
 @pytest.mark.parametrize("date", ["00.00.00", "31.02.02", "32.01.02", "XX.XX.XX", "", "\0\0\0\0\0\0\0\0", "20020302"])

@@ -22,7 +22,7 @@ def refused(opened: Open, content: EdfBytes | bytes) -> sk.EdfError:
         opened(content)
     error = caught.value
     assert "\n" not in str(error)
-    for part in (error.file, error.field, error.found, error.wanted):
+    for part in (error.file, error.field, error.found, error.expected):
         assert part
         assert part in str(error)
     return error
@@ -49,7 +49,7 @@ def test_a_cut_last_record_leaves_the_whole_ones_and_says_how_many_bytes_are_lef
     edf = opened(recording.plain().to_bytes()[:-4])
     left = record_bytes(recording) - 4
     assert edf.duration == 4.0
-    assert [issue.field for issue in edf.issues] == ["number of data records", "data records"]
+    assert [issue.field for issue in edf.issues] == ["number of data records", "size of the last data record"]
     assert edf.issues[1].byte_offset == 256 * 4 + 4 * record_bytes(recording)
     assert f"{left} bytes" in edf.issues[1].found
     assert np.array_equal(edf.read([0], dtype="int32"), recording.digital[0][:4].reshape(1, -1))
@@ -248,13 +248,13 @@ def test_a_file_shorter_than_a_header_is_refused(recording: Recording, opened: O
 
 def test_a_header_alone_is_refused(recording: Recording, opened: Open) -> None:
     error = refused(opened, recording.plain().with_fields(records="0").header())
-    assert (error.field, error.found) == ("data records", "0 bytes after the header")
-    assert str(record_bytes(recording)) in error.wanted
+    assert (error.field, error.found) == ("size of the data records", "0 bytes")
+    assert str(record_bytes(recording)) in error.expected
 
 
 def test_less_than_one_data_record_is_refused(recording: Recording, opened: Open) -> None:
     content = recording.plain().to_bytes()
-    assert refused(opened, content[: 256 * 4 + record_bytes(recording) - 1]).field == "data records"
+    assert refused(opened, content[: 256 * 4 + record_bytes(recording) - 1]).field == "size of the data records"
 
 
 def test_a_header_that_is_cut_is_refused(recording: Recording, opened: Open) -> None:

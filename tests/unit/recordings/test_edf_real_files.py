@@ -100,4 +100,4 @@ def test_every_file_opens_with_issues_that_can_be_read(shared_data: Path) -> Non
         assert edf.channels
         assert edf.duration > 0
         for issue in edf.issues:
-            assert str(issue).startswith(f"byte {issue.byte_offset}: {issue.field}: found ")
+            assert str(issue).startswith(f"byte {issue.byte_offset}: {issue.field} is ")

@@ -1,14 +1,15 @@
-// Physical and digital limits of a corrected header.
+#include "edf/repair/limits.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "edf/field.hpp"
-#include "edf/header_corrector.hpp"
 #include "edf/layout.hpp"
 
 namespace seizurekit::edf {
@@ -23,12 +24,7 @@ struct Limits {
   std::int64_t digital_max;
 };
 
-std::pair<std::int64_t, std::int64_t> widest(Format format) {
-  return format == Format::bdf ? std::pair<std::int64_t, std::int64_t>{-8388608, 8388607}
-                               : std::pair<std::int64_t, std::int64_t>{-32768, 32767};
-}
-
-// `value` in the eight characters of a field, as exactly as they can say it.
+// `value` in at most eight characters, with as many digits as possible.
 std::optional<std::string> in_eight_characters(double value) {
   for (int digits = 17; digits > 0; --digits) {
     std::array<char, 40> buffer{};
@@ -41,9 +37,9 @@ std::optional<std::string> in_eight_characters(double value) {
   return std::nullopt;
 }
 
-// Limits under which physical values are the digital ones.
-Limits identity(Format format, std::int64_t digital_min, std::int64_t digital_max) {
-  const auto [lowest, highest] = widest(format);
+// Limits for which physical values equal digital ones.
+Limits identity_limits(Format format, std::int64_t digital_min, std::int64_t digital_max) {
+  const auto [lowest, highest] = digital_range(format);
   auto [from, to] = std::minmax(std::clamp(digital_min, lowest, highest), std::clamp(digital_max, lowest, highest));
   if (from == to) {
     return {std::to_string(lowest), std::to_string(highest), lowest, highest};
@@ -51,7 +47,7 @@ Limits identity(Format format, std::int64_t digital_min, std::int64_t digital_ma
   return {std::to_string(from), std::to_string(to), from, to};
 }
 
-// The physical limit at `digital` on the signal's line, if eight characters say it to float precision.
+// The physical value at `digital` on the signal's line, if eight characters hold it to float32 precision.
 std::optional<std::string> physical_at(const Signal& signal, std::int64_t digital) {
   const double exact = (static_cast<double>(digital) + signal.calibration.offset) * signal.calibration.gain;
   const auto text = in_eight_characters(exact);
@@ -60,9 +56,9 @@ std::optional<std::string> physical_at(const Signal& signal, std::int64_t digita
   return text && std::abs(read_number(*text).value - exact) <= tolerance ? text : std::nullopt;
 }
 
-// Digital limits within what the samples' bytes hold, on the same line.
-std::optional<Limits> within_format(const Signal& signal, Format format, Limits limits) {
-  const auto [lowest, highest] = widest(format);
+// Digital limits within the range of samples, on the same line.
+std::optional<Limits> limits_in_range(const Signal& signal, Format format, Limits limits) {
+  const auto [lowest, highest] = digital_range(format);
   for (const bool at_min : {true, false}) {
     std::int64_t& digital = at_min ? limits.digital_min : limits.digital_max;
     if (digital >= lowest && digital <= highest) {
@@ -81,53 +77,52 @@ std::optional<Limits> within_format(const Signal& signal, Format format, Limits 
   return limits;
 }
 
-std::optional<Limits> limits_of(const HeaderCorrector& corrector, const Signal& signal) {
-  const auto field = [&](const SignalField& wanted) { return corrector.field(wanted, signal.position); };
+std::optional<Limits> limits_of(const HeaderRepair& repair, const Signal& signal) {
+  const auto field = [&](const SignalField& which) { return repair.field(which, signal.position); };
   const Number low = read_number(field(physical_min).bytes);
   const Number high = read_number(field(physical_max).bytes);
   const Integer from = read_integer(field(digital_min).bytes);
   const Integer to = read_integer(field(digital_max).bytes);
-  const Format format = corrector.header().format;
-  if (!from.readable() || !to.readable()) {
-    return identity(format, 0, 0);
+  const Format format = repair.header().format;
+  if (!from.is_valid() || !to.is_valid()) {
+    return identity_limits(format, 0, 0);
   }
-  if (!low.readable() || !high.readable() || low.value == high.value || from.value == to.value) {
-    return identity(format, from.value, to.value);
+  if (!low.is_valid() || !high.is_valid() || low.value == high.value || from.value == to.value) {
+    return identity_limits(format, from.value, to.value);
   }
-  Limits limits{plain_number(field(physical_min)), plain_number(field(physical_max)), from.value, to.value};
+  Limits limits{standard_number(field(physical_min)), standard_number(field(physical_max)), from.value, to.value};
   if (limits.digital_min > limits.digital_max) {
     std::swap(limits.digital_min, limits.digital_max);
     std::swap(limits.physical_min, limits.physical_max);
   }
-  return within_format(signal, format, std::move(limits));
+  return limits_in_range(signal, format, std::move(limits));
 }
 
-// A field that says the number already, as the specification wants it, stays as it is.
-void write_number(HeaderCorrector& corrector, const Field& field, const std::string& text) {
+// Keeps a field that already has this number in standard form.
+void write_number(HeaderRepair& repair, const Field& field, const std::string& text) {
   const Number found = read_number(field.bytes);
-  if (found.state != NumberState::good || found.value != read_number(text).value) {
-    corrector.write(field, text);
+  if (found.state != NumberState::standard || found.value != read_number(text).value) {
+    repair.write(field, text);
   }
 }
 
 }  // namespace
 
-void correct_limits(HeaderCorrector& corrector) {
-  for (const Signal& signal : corrector.header().signals) {
-    const std::array fields{
-        corrector.field(physical_min, signal.position), corrector.field(physical_max, signal.position),
-        corrector.field(digital_min, signal.position), corrector.field(digital_max, signal.position)};
-    if (std::none_of(fields.begin(), fields.end(), [&](const Field& field) { return corrector.mended(field); })) {
+void repair_limits(HeaderRepair& repair) {
+  for (const Signal& signal : repair.header().signals) {
+    const std::array fields{repair.field(physical_min, signal.position), repair.field(physical_max, signal.position),
+                            repair.field(digital_min, signal.position), repair.field(digital_max, signal.position)};
+    if (std::none_of(fields.begin(), fields.end(), [&](const Field& field) { return repair.has_issue(field); })) {
       continue;
     }
-    const auto limits = limits_of(corrector, signal);
+    const auto limits = limits_of(repair, signal);
     if (!limits) {
       continue;
     }
-    write_number(corrector, fields[0], limits->physical_min);
-    write_number(corrector, fields[1], limits->physical_max);
-    write_number(corrector, fields[2], std::to_string(limits->digital_min));
-    write_number(corrector, fields[3], std::to_string(limits->digital_max));
+    write_number(repair, fields[0], limits->physical_min);
+    write_number(repair, fields[1], limits->physical_max);
+    write_number(repair, fields[2], std::to_string(limits->digital_min));
+    write_number(repair, fields[3], std::to_string(limits->digital_max));
   }
 }
 

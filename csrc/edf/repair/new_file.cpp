@@ -1,10 +1,11 @@
-#include "edf/new_file.hpp"
+#include "edf/repair/new_file.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <random>
+#include <span>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -25,47 +26,32 @@ NewFile::NewFile(std::filesystem::path path) : path_(std::move(path)) {
     fail(EISDIR);
   }
   std::random_device random;
-  for (int attempt = 0; attempt < attempts && descriptor_ < 0; ++attempt) {
+  for (int attempt = 0; attempt < attempts && !file_.is_open(); ++attempt) {
     temporary_ = temporary_name(path_, random());
-    descriptor_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (descriptor_ < 0 && errno != EEXIST) {
+    file_ = FileDescriptor(::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!file_.is_open() && errno != EEXIST) {
       break;
     }
   }
-  if (descriptor_ < 0) {
+  if (!file_.is_open()) {
     fail(errno);
   }
 }
 
 NewFile::~NewFile() {
-  if (descriptor_ >= 0) {
-    ::close(descriptor_);
-  }
   if (!temporary_.empty()) {
     ::unlink(temporary_.c_str());
   }
 }
 
 void NewFile::write(std::int64_t offset, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto count = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count <= 0) {
-      fail(count < 0 ? errno : ENOSPC);
-    }
-    offset += count;
-    bytes.remove_prefix(static_cast<std::size_t>(count));
+  if (!write_at(file_, offset, std::as_bytes(std::span(bytes)))) {
+    fail(errno);
   }
 }
 
-void NewFile::put_in_place() {
-  if (::fsync(descriptor_) != 0) {
-    fail(errno);
-  }
-  const int closing = std::exchange(descriptor_, -1);
-  if (::close(closing) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
+void NewFile::rename() {
+  if (::fsync(file_.get()) != 0 || !file_.close() || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
     fail(errno);
   }
   temporary_.clear();
