@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from bench.servers.s3 import S3Server, serve_folder
 
 # A slow machine is no failure: timings are never asserted.
 hypothesis.settings.register_profile("seizurekit", deadline=None)
@@ -58,7 +59,7 @@ def small_store(small_corpus: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[Callable[[str], str]]:
-    """A local S3 server, and the variables that lead to it; gives the URL of a prefix."""
+    """URL of a prefix on moto's S3 server, for tests that write; sets the variables by which clients find it."""
     import boto3
     from moto.server import ThreadedMotoServer
 
@@ -93,6 +94,15 @@ def upload() -> Callable[[Path, str], str]:
 
 
 @pytest.fixture(scope="session")
-def remote_store(small_store: Path, s3: Callable[[str], str], upload: Callable[[Path, str], str]) -> str:
-    """`small_store` in an object store."""
-    return upload(small_store, s3("small/cache"))
+def store_server(small_store: Path) -> Iterator[S3Server]:
+    """A read-only S3 server whose bucket has `small_store`."""
+    with serve_folder(small_store.parent) as server:
+        yield server
+
+
+@pytest.fixture
+def remote_store(small_store: Path, store_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of `small_store` in an object store, to read."""
+    for name, value in store_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return store_server.url(small_store.name)

@@ -25,13 +25,19 @@ def content(place: str | Path) -> dict[str, bytes]:
     return {name: folder.read(name) for name in folder.files()}
 
 
+@pytest.fixture(scope="module")
+def uploaded_store(small_store: Path, s3: Callable[[str], str], upload: Callable[[Path, str], str]) -> str:
+    """`small_store` on the server that takes writes."""
+    return upload(small_store, s3("small/cache"))
+
+
 @pytest.fixture(params=["local to local", "local to s3", "s3 to local", "s3 to s3"])
 def places(
-    request: pytest.FixtureRequest, small_store: Path, remote_store: str, s3: Callable[[str], str], tmp_path: Path
+    request: pytest.FixtureRequest, small_store: Path, uploaded_store: str, s3: Callable[[str], str], tmp_path: Path
 ) -> tuple[str, str]:
     source, _, destination = request.param.partition(" to ")
     return (
-        str(small_store) if source == "local" else remote_store,
+        str(small_store) if source == "local" else uploaded_store,
         str(tmp_path / "copy") if destination == "local" else s3(f"copies/{request.node.name.replace(' ', '-')}"),
     )
 
