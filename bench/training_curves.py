@@ -1,8 +1,8 @@
-"""The curves of a run, read back from where it told them: TensorBoard's files, by TensorBoard's own reader, and W&B's.
+"""Training curves of a run, read back from TensorBoard's files, by its own reader, and from W&B's offline files.
 
     python -m bench.training_curves RUN_DIR [--out PNG] [--title TEXT]
 
-Where both are there they must have the same values at the same steps, as float32 has them; else it ends with an error.
+If a run has both, they must have the same values at the same steps, in float32; otherwise the command fails.
 """
 
 from __future__ import annotations
@@ -14,49 +14,54 @@ from typing import Any
 
 import numpy as np
 
-from bench.wandb_file import history, offline_runs, records
+from bench.wandb_file import history_rows, offline_runs, read_records
 
 PANELS = {
     "seizures found at 10 false alarms in 24 h": ("val/sensitivity_at_10_fa",),
     "AUROC of samples": ("val/auroc",),
     "loss": ("val/loss", "train/epoch_loss"),
 }
-"""What is drawn, and of which figures; all are of whole epochs."""
+"""Titles of the panels, and the metrics in each; all are per epoch."""
 NAMES = tuple(name for names in PANELS.values() for name in names)
 _COLOURS = {"val": "#1f6f8b", "train": "#b8863b"}
 Curves = dict[str, dict[int, float]]
+"""Values by metric and step."""
 
 
-def of_tensorboard(run_dir: Path) -> Curves:
-    """Each figure's values by step; empty where there is none."""
+def read_tensorboard(run_dir: Path) -> Curves:
+    """Curves in TensorBoard's files; empty without any."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    found: Any = EventAccumulator(str(run_dir / "tb"), size_guidance={"scalars": 0}).Reload()
-    there = found.Tags()["scalars"]
-    return {name: {event.step: event.value for event in found.Scalars(name)} for name in NAMES if name in there}
+    if not (run_dir / "tb").is_dir():
+        return {}
+    events: Any = EventAccumulator(str(run_dir / "tb"), size_guidance={"scalars": 0}).Reload()
+    available = events.Tags()["scalars"]
+    return {name: {event.step: event.value for event in events.Scalars(name)} for name in NAMES if name in available}
 
 
-def of_wandb(run_dir: Path) -> Curves:
-    """Each figure's values by step, of all offline runs in the folder, the newest's where several have a step."""
+def read_wandb(run_dir: Path) -> Curves:
+    """Curves of all offline runs in the folder; where several have a step, the newest one's value counts."""
     curves: Curves = {}
     for folder in offline_runs(run_dir):
-        for row in history(records(folder)):
+        for row in history_rows(read_records(folder)):
             for name in set(NAMES) & row.keys():
                 curves.setdefault(name, {})[row["step"]] = row[name]
     return curves
 
 
 def assert_equal(one: Curves, other: Curves) -> None:
-    """Raises AssertionError, naming the figure, unless both have the same steps and values."""
-    assert one.keys() == other.keys(), f"found the figures {sorted(one)} and {sorted(other)}"
+    """Raises AssertionError, with the metric's name, unless both have the same steps and values."""
+    assert one.keys() == other.keys(), f"metrics are {sorted(one)} and {sorted(other)}, expected the same"
     for name, curve in one.items():
-        assert curve.keys() == other[name].keys(), f"{name}: found the steps {[*curve]} and {[*other[name]]}"
-        told, again = (np.array([some[step] for step in curve], np.float32) for some in (curve, other[name]))
-        assert np.array_equal(told, again, equal_nan=True), f"{name}: found {told} and {again}"
+        steps, other_steps = [*curve], [*other[name]]
+        assert curve.keys() == other[name].keys(), f"{name}: steps are {steps} and {other_steps}, expected the same"
+        values, other_values = (np.array([each[step] for step in curve], np.float32) for each in (curve, other[name]))
+        are_equal = np.array_equal(values, other_values, equal_nan=True)
+        assert are_equal, f"{name}: values are {values} and {other_values}, expected the same"
 
 
 def draw(path: Path, title: str, sources: Mapping[str, Curves]) -> None:
-    """A row of panels for each source."""
+    """Draws a row of panels for each source."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -82,23 +87,28 @@ def draw(path: Path, title: str, sources: Mapping[str, Curves]) -> None:
     plt.close(figure)
 
 
-def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="such as runs/demo")
-    options.add_argument("--out", type=Path, metavar="PNG", help="training.png in RUN_DIR unless said")
-    options.add_argument("--title", help="the run's name unless said")
-    wanted = options.parse_args()
-    tensorboard, wandb = of_tensorboard(wanted.run_dir), of_wandb(wanted.run_dir)
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.training_curves",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run, such as runs/demo")
+    parser.add_argument("--out", type=Path, metavar="PNG", help="default: training.png in RUN_DIR")
+    parser.add_argument("--title", help="default: the name of the run")
+    options = parser.parse_args(arguments)
+    tensorboard, wandb = read_tensorboard(options.run_dir), read_wandb(options.run_dir)
     if not tensorboard:
-        options.error(f"{wanted.run_dir / 'tb'}: found no figures of a validation")
+        parser.error(f"{options.run_dir / 'tb'}: validation metrics are missing")
     sources = {"TensorBoard's files": tensorboard}
     if wandb:
         assert_equal(tensorboard, wandb)
         sources["W&B's offline file"] = wandb
-    out = wanted.out or wanted.run_dir / "training.png"
-    draw(out, wanted.title or f"{wanted.run_dir.name}: the split dev after each epoch", sources)
-    values = sum(map(len, tensorboard.values()))
-    print(f"{out}: {values} values of {', '.join(sources)}{', the same in both' if wandb else ''}")
+    out = options.out or options.run_dir / "training.png"
+    draw(out, options.title or f"{options.run_dir.name}: split dev after each epoch", sources)
+    count = sum(map(len, tensorboard.values()))
+    print(f"{out}: {count} values from {', '.join(sources)}{', the same in both' if wandb else ''}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""The curves of a real run as TensorBoard's own reader and W&B's offline file give them back, and their picture."""
+"""Curves of a short training, read back from TensorBoard's and W&B's files, and their picture."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from bench.training_curves import NAMES, assert_equal, main, of_tensorboard, of_wandb
+import wandb
+from bench.training_curves import NAMES, assert_equal, main, read_tensorboard, read_wandb
+
+from commands import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 OVERRIDES = (
@@ -25,38 +26,43 @@ OVERRIDES = (
 
 @pytest.fixture(scope="module")
 def run_dir(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run of two epochs, written to TensorBoard and, offline, to W&B."""
+    """Folder of a run of two epochs, logged to TensorBoard and, offline, to W&B."""
     folder = tmp_path_factory.mktemp("curves")
-    own = {f"WANDB_{name}_DIR": str(folder / "own") for name in ("CONFIG", "CACHE", "DATA")}
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    environment |= {**own, "WANDB_ERROR_REPORTING": "false"}
-    config = ROOT / "configs" / "demo.yaml"
-    command = [sys.executable, "-m", "seizurekit", "train", config, *OVERRIDES, f"cache.dir={small_store}"]
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    with pytest.MonkeyPatch.context() as patched:
+        for name in [name for name in os.environ if name.startswith("WANDB_")]:
+            patched.delenv(name)
+        for name in ("CONFIG", "CACHE", "DATA"):
+            patched.setenv(f"WANDB_{name}_DIR", str(folder / "own"))
+        patched.setenv("WANDB_ERROR_REPORTING", "false")
+        wandb.teardown()
+        config = ROOT / "configs" / "demo.yaml"
+        result = run_command("train", config, *OVERRIDES, f"cache.dir={small_store}", cwd=folder)
+        wandb.teardown()  # waits for the process that writes W&B's file
     assert result.returncode == 0, result.stderr
     return folder / "runs" / "tiny"
 
 
-@pytest.mark.slow
-def test_tensorboard_and_wandb_have_the_figures_of_metrics_jsonl(run_dir: Path) -> None:
-    tensorboard, wandb = of_tensorboard(run_dir), of_wandb(run_dir)
-    assert set(tensorboard) == set(NAMES)
-    assert_equal(tensorboard, wandb)
+def test_tensorboard_and_wandb_have_the_metrics_of_metrics_jsonl(run_dir: Path) -> None:
+    curves, wandb_curves = read_tensorboard(run_dir), read_wandb(run_dir)
+    assert set(curves) == set(NAMES)
+    assert_equal(curves, wandb_curves)
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
-    told = {row["step"]: row["val/auroc"] for row in rows if row["kind"] == "val"}
-    assert len(told) >= 1
-    assert wandb["val/auroc"] == told
+    logged = {row["step"]: row["val/auroc"] for row in rows if row["kind"] == "val"}
+    assert len(logged) >= 1
+    assert wandb_curves["val/auroc"] == logged
 
 
-@pytest.mark.slow
-def test_the_picture_is_drawn_of_both(
-    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_both_are_drawn_in_one_picture(run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "curves.png"
-    monkeypatch.setattr("sys.argv", ["training_curves", str(run_dir), "--out", str(out)])
-    main()
+    main([str(run_dir), "--out", str(out)])
     assert out.read_bytes().startswith(b"\x89PNG")
     assert "the same in both" in capsys.readouterr().out
+
+
+def test_a_run_without_curves_is_a_usage_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path)])
+    assert f"{tmp_path / 'tb'}: validation metrics are missing" in capsys.readouterr().err
 
 
 def test_values_that_differ_are_an_error() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import wandb
-from bench.wandb_file import history, offline_runs, records_of_an_ended_run
+from bench.wandb_file import history_rows, offline_runs, wait_for_records
 
 from seizurekit.config import Config
 from seizurekit.training.telemetry.records import Ended, Started, Trained, Validated
@@ -27,7 +27,7 @@ def trained(step: int, loss: float = 0.5) -> Trained:
 
 def written(run_dir: Path) -> tuple[Path, list[Any]]:
     newest = offline_runs(run_dir)[-1]
-    return newest, records_of_an_ended_run(newest)
+    return newest, wait_for_records(newest)
 
 
 def test_an_offline_run_is_read_back_with_the_values_that_were_told(
@@ -41,7 +41,7 @@ def test_an_offline_run_is_read_back_with_the_values_that_were_told(
         run.emit(Ended(20, "finished"))
         assert run.url is None
     folder, found = written(tmp_path)
-    rows = history(found)
+    rows = history_rows(found)
     assert [(row["step"], row.get("train/loss"), row.get("val/auroc")) for row in rows] == [
         (10, 0.5, None),
         (20, 0.25, None),
@@ -66,7 +66,7 @@ def test_a_resumed_run_goes_on_in_the_same_run(config: Config, own_wandb: None, 
     with Telemetry.opened(tmp_path, config, 40, resumed=state, wandb=OFFLINE) as run:
         run.emit(trained(20))
         assert run.state()["wandb_run"] == state["wandb_run"]
-    assert [row["step"] for row in history(written(tmp_path)[1])] == [20]
+    assert [row["step"] for row in history_rows(written(tmp_path)[1])] == [20]
 
 
 class FakeRun:
@@ -182,7 +182,7 @@ def test_a_server_that_goes_away_between_check_and_start_makes_the_run_an_offlin
         "W&B: Run initialization has timed out; the run is written offline, and how to send it is said at the end"
     )
     assert "wandb sync" in said[-1]
-    assert [row["step"] for row in history(written(tmp_path)[1])] == [10]
+    assert [row["step"] for row in history_rows(written(tmp_path)[1])] == [10]
 
 
 def test_a_wandb_that_cannot_begin_at_all_is_done_without(
