@@ -91,11 +91,6 @@ def wandb_api_key() -> str | None:
     return os.environ.get("WANDB_API_KEY") or None
 
 
-def netrc_file() -> Path:
-    """`NETRC`, or ``~/.netrc``: the file in which `wandb login` stores a key."""
-    return Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
-
-
 @dataclass(frozen=True)
 class Torchrun:
     """Position of a process that torchrun started: its rank, the number of processes, its rank on this machine."""

@@ -1,4 +1,4 @@
-"""A configuration, records, and a stand-in for W&B's server."""
+"""A configuration, and a stand-in for W&B's server."""
 
 from __future__ import annotations
 
@@ -28,10 +28,7 @@ def config() -> Config:
 
 @dataclass
 class FakeWandb:
-    """What the server answers to the next request, and what it was asked.
-
-    `bodies` are the requests' bodies, `credentials` their keys.
-    """
+    """The server's next answer, and the requests that it received: `bodies`, and the `credentials` sent with them."""
 
     status: int = 200
     answer: bytes = b""
@@ -40,16 +37,17 @@ class FakeWandb:
     bodies: list[Any] = field(default_factory=list)
     credentials: list[str] = field(default_factory=list)
 
-    def knows(self, user: str, teams: tuple[str, ...] = (), entity: str | None = None) -> None:
-        """The key is of this user, a member of these teams."""
+    def add_user(self, user: str, teams: tuple[str, ...] = (), entity: str | None = None) -> None:
+        """Makes the key that of a user, a member of these teams."""
+        account = {"id": "1", "name": user, "email": "", "admin": False, "flags": "{}", "deletedAt": None}
         edges = [{"node": {"name": team}} for team in teams]
-        viewer = {"username": user, "entity": entity or user, "teams": {"edges": edges}}
-        self.answer = json.dumps({"data": {"viewer": viewer}}).encode()
+        viewer = {**account, "username": user, "entity": entity or user, "teams": {"edges": edges}}
+        self.answer = json.dumps({"data": {"viewer": {**viewer, "apiKeys": {"edges": []}}}}).encode()
 
 
 @pytest.fixture
 def own_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """W&B without the settings, keys and network of whoever runs the tests."""
+    """W&B without the settings, keys and network of the user who runs the tests."""
     import wandb
 
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
@@ -60,14 +58,14 @@ def own_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    wandb.teardown()
+    wandb.teardown()  # forgets the settings of an earlier test
     yield
     wandb.teardown()
 
 
 @pytest.fixture
 def server(own_wandb: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeWandb]:
-    """A server that answers W&B's question who the key is of; there is a key."""
+    """A server that answers W&B's question about the owner of a key; there is a key."""
     fake = FakeWandb()
 
     class Handler(BaseHTTPRequestHandler):
