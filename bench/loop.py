@@ -28,11 +28,15 @@ from seizurekit.cache.store import open_cache
 from seizurekit.config import Config
 from seizurekit.loading.dataset import EEGWindowDataset
 from seizurekit.training.data import Data, make_loader
-from seizurekit.training.learner import Pending
-from seizurekit.training.loop import Run, total_steps
+from seizurekit.training.epoch import EpochRunner
+from seizurekit.training.loop import TrainingLoop, make_schedule
+from seizurekit.training.meter import Meter
 from seizurekit.training.ranks import Ranks
+from seizurekit.training.run.checkpointer import Checkpointer
+from seizurekit.training.run.compatibility import current_origin
 from seizurekit.training.run.folder import RunFolder
 from seizurekit.training.run.progress import Progress
+from seizurekit.training.step import PendingOutcome
 from seizurekit.training.stop import StopRequest
 from seizurekit.training.telemetry.telemetry import Telemetry
 
@@ -48,16 +52,17 @@ class IdleLearner:
         self._step_s = step_s
         self._windows = 0
 
-    def add(self, x_BCT: Tensor, y_BT: Tensor, indices: npt.NDArray[np.int64], *place: Any) -> None:
+    def accumulate(self, x_BCT: Tensor, y_BT: Tensor, indices: npt.NDArray[np.int64], **_: Any) -> None:
         """Accepts the batch and ignores its content."""
         self._windows += len(x_BCT)
 
-    def update(self, lr: float, stop: bool = False) -> Pending:
+    def update(self, lr: float, stop: bool = False) -> PendingOutcome:
         """Waits without using a processor, as while a GPU works."""
         if self._step_s:
             time.sleep(self._step_s)
         windows, self._windows = self._windows, 0
-        return Pending(torch.tensor([0.5 * windows, windows, 0.0, 0.0, float(stop), 1.0], dtype=torch.float64))
+        values = [0.5 * windows, windows, 0.0, 0.0, float(stop), 1.0]
+        return PendingOutcome(torch.tensor(values, dtype=torch.float64))
 
     def tensors(self) -> dict[str, Tensor]:
         """A state of almost no size to save."""
@@ -119,8 +124,21 @@ def measure(location: str, folder: Path, options: argparse.Namespace) -> Result:
     data = Data(windows, open_cache(location, split=SPLIT), pos_weight=1.0)
     alone, within = (make_loader(data, config, torch.device("cpu"), Ranks()) for _ in range(2))
     learner: Any = IdleLearner(options.step_ms / 1e3)
-    with Telemetry.opened(folder, config, total_steps(config, within)) as telemetry, StopRequest() as stop:
-        run = Run(config, RunFolder(folder), data, learner, within, Ranks(), stop, telemetry, Progress())
+    schedule = make_schedule(config, data, batches=len(within), ranks=Ranks())
+    with Telemetry.opened(folder, config, schedule.steps) as telemetry, StopRequest() as stop:
+        origin = current_origin(data.stores)
+        run = TrainingLoop(
+            config=config,
+            data=data,
+            learner=learner,
+            runner=EpochRunner(learner, within, schedule, config, stop),
+            meter=Meter(config, within, learner.device, telemetry, schedule.steps),
+            checkpointer=Checkpointer(RunFolder(folder), config, origin, telemetry, is_rank_0=True),
+            telemetry=telemetry,
+            ranks=Ranks(),
+            stop=stop,
+            progress=Progress(),
+        )
         loader_s, loop_s, waited_s = [], [], 0.0
         for epoch in range(options.epochs + 1):
             alone.set_epoch(epoch)

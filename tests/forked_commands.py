@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 FORKING = """
-import importlib, json, os, signal, sys, time
+import contextlib, importlib, json, os, signal, sys, time, traceback
 from seizurekit.cli.app import main
-for name in sys.argv[1:]:
+warm_up, *names = json.loads(sys.argv[1])
+for name in names:
     importlib.import_module(name)
 
 os.fsync = lambda handle: None  # needed after a power cut only; what a killed process wrote persists
@@ -27,6 +28,11 @@ def kill_before(operation):
                 os.kill(os.getpid(), signal.SIGKILL)
     sys.addaudithook(count)
 
+if warm_up:
+    sys.argv = ["seizurekit", *warm_up]
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(SystemExit):
+        main()
+
 print("ready", flush=True)
 for line in sys.stdin:
     arguments, kill, after, operation = json.loads(line)
@@ -36,7 +42,15 @@ for line in sys.stdin:
         sys.argv = ["seizurekit", *arguments]
         if operation:
             kill_before(operation)
-        main()
+        code = 1
+        try:
+            main()
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        except BaseException:
+            traceback.print_exc()
+        sys.stdout.flush()
+        os._exit(code)  # at once: with torch imported, the interpreter takes a second to exit
     if kill:
         time.sleep(after)
         os.kill(child, kill)
@@ -46,7 +60,7 @@ Start = Callable[..., int]
 
 
 @contextmanager
-def forked_commands(folder: Path, *imported: str) -> Iterator[Start]:
+def forked_commands(folder: Path, *imported: str, warm_up: Sequence[object] = ()) -> Iterator[Start]:
     """A function that runs a command in `folder` and returns its exit code, negative for a signal.
 
     `start(*arguments, kill=SIGTERM, after=0.5)` sends the signal after so many seconds.
@@ -56,12 +70,13 @@ def forked_commands(folder: Path, *imported: str) -> Iterator[Start]:
     Args:
         folder: created; the file `output` in it receives what the commands print.
         imported: modules that the commands need, imported once.
+        warm_up: a command to run before the first fork, for what is slow only once per process.
     """
     folder.mkdir()
     with (
         (folder / "output").open("w") as output,
         subprocess.Popen(
-            [sys.executable, "-c", FORKING, *imported],
+            [sys.executable, "-c", FORKING, json.dumps([[str(word) for word in warm_up], *imported])],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What `train` does about a manifest that is not as it should be, and about data without seizures."""
+"""`train` with a manifest that is missing, damaged or stale, and with a store without seizures."""
 
 from __future__ import annotations
 
@@ -12,19 +12,9 @@ from pathlib import Path
 import pytest
 
 import seizurekit as sk
-from seizurekit.cli.app import main
+from commands import Result, run_command
 from seizurekit.recordings.annotations import SEIZURE_LABELS
-
-DEMO = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
-TINY = (
-    "name=tiny",
-    "cache.window=20",
-    "training.epochs=1",
-    "training.device=cpu",
-    "loader.batch_size=8",
-    "model={widths: [8, 8, 16], layers: 1, headdim: 4, d_state: 4}",
-    "detection.threshold=0.4",
-)
+from tiny import DEMO, tiny_overrides
 
 
 def remove(path: Path) -> None:
@@ -44,80 +34,76 @@ def make_stale(path: Path) -> None:
 
 
 @pytest.fixture
-def store(small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
+def store(small_store: Path, tmp_path: Path) -> Path:
     return shutil.copytree(small_store, tmp_path / "cache")
 
 
-def train(store: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> int:
-    monkeypatch.setattr("sys.argv", ["seizurekit", "train", str(DEMO), *TINY, f"cache.dir={store}", *overrides])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
+def train(store: Path, *overrides: str, **environment: str) -> Result:
+    arguments = tiny_overrides(store, "training.max_steps=1", *overrides)
+    return run_command("train", DEMO, *arguments, cwd=store.parent, **environment)
 
 
 @pytest.mark.parametrize("spoil", [remove, empty, damage, make_stale])
-def test_train_counts_a_manifest_that_does_not_fit_anew_and_says_so_once(
-    store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None]
-) -> None:
+def test_train_rebuilds_an_unusable_manifest_and_reports_it_once(store: Path, spoil: Callable[[Path], None]) -> None:
     path = store / "train" / "manifest.json"
-    good = path.read_bytes()
+    original = path.read_bytes()
     spoil(path)
-    assert train(store, monkeypatch) == 0
-    assert caplog.text.count("counted anew") == 1
-    assert path.read_bytes() == good
+    result = train(store)
+    assert result.returncode == 0, result.stderr
+    assert sum("manifest" in line for line in result.stderr.splitlines()) == 1
+    assert path.read_bytes() == original
 
 
-def test_train_counts_anew_where_that_is_asked_for(
-    store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_train_rebuilds_a_manifest_on_request(store: Path) -> None:
     path = store / "train" / "manifest.json"
-    good = path.read_bytes()
-    path.write_text(json.dumps({**json.loads(good), "partial": 0}))  # wrong, and its hash does not tell
-    monkeypatch.setenv("BGB_FORCE_MANIFEST_REBUILD", "1")
-    assert train(store, monkeypatch) == 0
-    assert "BGB_FORCE_MANIFEST_REBUILD" in caplog.text
-    assert path.read_bytes() == good
+    original = path.read_bytes()
+    path.write_text(json.dumps({**json.loads(original), "partial": 0}))  # wrong, but the hash still matches
+    result = train(store, BGB_FORCE_MANIFEST_REBUILD="1")
+    assert result.returncode == 0, result.stderr
+    assert "BGB_FORCE_MANIFEST_REBUILD" in result.stderr
+    assert path.read_bytes() == original
 
 
-def test_a_store_that_cannot_be_written_is_trained_on_all_the_same(
-    store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_works_with_a_store_that_cannot_be_written(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seizures = sk.open_cache(store).manifest.seizures
     (store / "train" / "manifest.json").unlink()
 
-    def read_only(folder: object, name: str, content: bytes) -> None:
+    def write(folder: object, name: str, content: bytes) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), name)
 
-    monkeypatch.setattr("seizurekit.storage.local.LocalFolder.write", read_only)
-    assert train(store, monkeypatch) == 0
-    assert f"{seizures} seizures" in capsys.readouterr().err
+    monkeypatch.setattr("seizurekit.storage.local.LocalFolder.write", write)
+    result = train(store)
+    assert result.returncode == 0, result.stderr
+    assert f"{seizures} seizures" in result.stderr
     assert not (store / "train" / "manifest.json").exists()
 
 
-@pytest.mark.parametrize("kind", ["threads", "torch"])
-@pytest.mark.parametrize("annotated", [True, False])
-def test_training_on_no_seizure_is_refused_with_what_to_check(
-    small_corpus: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    annotated: bool,
-    kind: str,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    corpus = shutil.copytree(small_corpus, tmp_path / "edf")
-    for path in (*(corpus / "train").rglob("*.csv_bi"), *(corpus / "train").rglob("*.csv")):
-        if annotated:
+@pytest.fixture(scope="module")
+def stores_without_seizures(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A store whose training recordings have no annotations, and one whose annotations have no seizures."""
+    stores = {}
+    for name in ("no annotations", "no seizures"):
+        folder = tmp_path_factory.mktemp("without")
+        corpus = shutil.copytree(small_corpus, folder / "edf")
+        for path in (*(corpus / "train").rglob("*.csv_bi"), *(corpus / "train").rglob("*.csv")):
+            if name == "no annotations":
+                path.unlink()
+                continue
             lines = path.read_text().splitlines()
             kept = [line for line in lines if not any(f",{label}," in line for label in SEIZURE_LABELS)]
             path.write_text("\n".join(kept) + "\n")
-        else:
-            path.unlink()
-    sk.build_cache(corpus, tmp_path / "cache")
-    capsys.readouterr()
-    assert train(tmp_path / "cache", monkeypatch, f"loader.kind={kind}") == 1
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    for word in ("split train", "no window with a seizure", ".csv_bi", "label"):
-        assert word in line
-    assert not (tmp_path / "runs").exists()
+        sk.build_cache(corpus, folder / "cache")
+        stores[name] = folder / "cache"
+    return stores
+
+
+@pytest.mark.parametrize("kind", ["threads", "torch"])
+@pytest.mark.parametrize("name", ["no annotations", "no seizures"])
+def test_training_without_seizures_is_refused_with_a_list_of_things_to_check(
+    stores_without_seizures: dict[str, Path], name: str, kind: str
+) -> None:
+    store = stores_without_seizures[name]
+    line = train(store, f"loader.kind={kind}").error_line(1)
+    for words in ("split train", "has a seizure", ".csv_bi", "label"):
+        assert words in line
+    assert not (store.parent / "runs").exists()

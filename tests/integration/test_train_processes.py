@@ -1,78 +1,83 @@
-"""Several processes that train one model, by torchrun, do what one process does."""
+"""Several processes that train one model under torchrun compute the same as one process."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-DEMO = Path(__file__).resolve().parents[2] / "configs" / "demo.yaml"
-OVERRIDES = (
-    "name=run",
-    "cache.window=20",
-    "training.epochs=2",
-    "training.device=cpu",
-    "training.accumulate=2",
-    "telemetry={every: 1, tensorboard: false}",
-    "model={widths: [8, 8, 16], layers: 1, headdim: 4, d_state: 4, dropout: 0.0}",
-)
+from commands import run_command
+from tiny import DEMO, tiny_overrides
 
+OVERRIDES = ("training={epochs: 2, device: cpu, accumulate: 2}", "model.dropout=0")
 BATCH = 6
-"""Of all processes together. What is left at an epoch's end is more than one, so that two processes share it as one."""
+"""Windows of a batch, over all processes. The last batch of an epoch has two or more, so two processes can share it."""
 
 
-def train(store: Path, folder: Path, processes: int, batch_size: int, *more: str) -> str:
+def train(store: Path, folder: Path, *more: str) -> str:
+    """Trains in this process; returns the log."""
     folder.mkdir(exist_ok=True)
-    start = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes > 1 else []
-    arguments = ["-m", "seizurekit", "train", str(DEMO), *OVERRIDES, f"cache.dir={store}", *more]
-    command = [sys.executable, *start, *arguments, f"loader.batch_size={batch_size}"]
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    result = run_command(
+        "train", DEMO, *tiny_overrides(store, *OVERRIDES, f"loader.batch_size={BATCH}"), *more, cwd=folder
+    )
     assert result.returncode == 0, result.stderr
     return result.stderr
 
 
-def figures(folder: Path, kind: str) -> list[dict[str, float]]:
-    lines = (folder / "runs" / "run" / "metrics.jsonl").read_text().splitlines()
-    return [line for line in map(json.loads, lines) if line["kind"] == kind]
+def records(folder: Path, kind: str) -> list[dict[str, float]]:
+    lines = (folder / "runs" / "tiny" / "metrics.jsonl").read_text().splitlines()
+    return [record for record in map(json.loads, lines) if record["kind"] == kind]
 
 
 @pytest.fixture(scope="module")
 def alone(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which one process has trained."""
     folder = tmp_path_factory.mktemp("alone")
-    train(small_store, folder, 1, BATCH)
+    train(small_store, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def together(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which two processes have trained with the same global batch, and saved a state after every step."""
+    folder = tmp_path_factory.mktemp("together")
+    overrides = tiny_overrides(
+        small_store, *OVERRIDES, f"loader.batch_size={BATCH // 2}", "checkpoints={minutes: 0.0001, keep: 1000}"
+    )
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*torchrun, "-m", "seizurekit", "train", str(DEMO), *overrides]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("sampling:") == 1  # only rank 0 logs
     return folder
 
 
 def assert_alike(one: Path, other: Path) -> None:
-    losses = [[(line["step"], line["train/loss"]) for line in figures(folder, "train")] for folder in (one, other)]
+    losses = [
+        [(record["step"], record["train/loss"]) for record in records(folder, "train")] for folder in (one, other)
+    ]
     assert [step for step, _ in losses[0]] == [step for step, _ in losses[1]]
     assert [loss for _, loss in losses[0]] == pytest.approx([loss for _, loss in losses[1]], rel=2e-4)
-    for before, after in zip(figures(one, "val"), figures(other, "val"), strict=True):
+    for before, after in zip(records(one, "val"), records(other, "val"), strict=True):
         for name in ("val/loss", "val/loss_unweighted", "val/auroc", "val/brier"):
             assert before[name] == pytest.approx(after[name], rel=2e-3)
 
 
 @pytest.mark.slow
-def test_two_processes_that_add_up_gradients_have_the_loss_curve_of_one_with_the_same_global_batch(
-    small_store: Path, alone: Path, tmp_path: Path
-) -> None:
-    said = train(small_store, tmp_path / "two", 2, BATCH // 2)
-    assert said.count("sampling:") == 1  # one speaks
-    assert_alike(alone, tmp_path / "two")
+def test_two_processes_have_the_loss_curve_of_one_with_the_same_global_batch(alone: Path, together: Path) -> None:
+    assert_alike(alone, together)
 
 
 @pytest.mark.slow
-def test_one_process_goes_on_where_two_stopped(small_store: Path, alone: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "both"
-    every_step = "checkpoints={minutes: 0.0001, keep: 1000}"
-    train(small_store, folder, 2, BATCH // 2, every_step)
-    states = sorted((folder / "runs" / "run" / "checkpoints").iterdir())
+def test_one_process_resumes_a_run_of_two(small_store: Path, alone: Path, together: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(together, tmp_path / "resumed")
+    states = sorted((folder / "runs" / "tiny" / "checkpoints").iterdir())
     for path in states[len(states) // 2 :]:
         path.unlink()
-    said = train(small_store, folder, 1, BATCH, "--resume")
-    assert "going on after step" in said
+    log = train(small_store, folder, "--resume")
+    assert "after step" in log
     assert_alike(alone, folder)

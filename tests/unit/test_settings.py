@@ -10,7 +10,7 @@ import pytest
 from commands import run_command
 from seizurekit import settings
 from seizurekit.config import Config
-from seizurekit.training.smoke import RECORDINGS, STEPS, shortened_for_smoke
+from seizurekit.training.loop import SMOKE_RECORDINGS, SMOKE_STEPS, shorten_for_smoke_test
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "configs" / "demo.yaml"
@@ -35,12 +35,12 @@ def test_the_interval_of_training_states_is_read_in_minutes(
 def test_a_smoke_test_is_short_and_has_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config.model_validate({"name": "big", "cache": {"dir": "store"}, "training": {"max_steps": 7}})
     monkeypatch.setenv("BGB_SMOKE_TEST", "0")
-    assert shortened_for_smoke(config) is config
+    assert shorten_for_smoke_test(config) is config
     monkeypatch.setenv("BGB_SMOKE_TEST", "1")
-    short = shortened_for_smoke(config)
-    assert (short.name, short.training.max_steps, short.validation.max_recordings) == ("big-smoke", 7, RECORDINGS)
+    short = shorten_for_smoke_test(config)
+    assert (short.name, short.training.max_steps, short.validation.max_recordings) == ("big-smoke", 7, SMOKE_RECORDINGS)
     whole = config.model_copy(update={"training": config.training.model_copy(update={"max_steps": None})})
-    assert shortened_for_smoke(whole).training.max_steps == STEPS
+    assert shorten_for_smoke_test(whole).training.max_steps == SMOKE_STEPS
 
 
 def test_a_process_not_started_by_torchrun_has_no_position(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def validate(config: ConfigFile, overrides: Overrides = None) -> None:
     data = open_data(loaded)
     plan = check_wandb(loaded.wandb)
     typer.echo(f"{config}: OK")
-    for line in data.described(loaded):
+    for line in data.describe(loaded):
         typer.echo(line)
     typer.echo(f"dev: {len(data.dev.recordings['id'])} recordings, {len(data.dev.events['start'])} seizures")
     typer.echo(f"device: {device}")
@@ -93,7 +93,7 @@ def train(
         ("AUROC of samples on dev", f"{result.metrics['auroc']:.3f}"),
         ("threshold", f"{result.threshold:.3f}"),
         ("minutes", f"{result.seconds / 60:.1f}"),
-        ("detector", str(result.checkpoint)),
+        ("detector", str(result.detector)),
         ("metrics", str(result.log)),
     )
 
@@ -115,10 +115,10 @@ def evaluate(
     """
     if (cache_dir is None) == (data_dir is None):
         raise typer.BadParameter("expected either --cache-dir or --data-dir", param_hint="--cache-dir")
-    from seizurekit.evaluation.detector_file import load_checkpoint
+    from seizurekit.evaluation.detector_file import load_detector
     from seizurekit.evaluation.evaluate import evaluate_cache, evaluate_corpus
 
-    loaded = load_checkpoint(detector)
+    loaded = load_detector(detector)
     folder = out or detector.parent / f"evaluate-{split}"
     if cache_dir is not None:
         evaluation = evaluate_cache(loaded, cache_dir, split, folder)
@@ -173,10 +173,10 @@ def detect(
     if report is not None and report.suffix.lower() != ".png":
         raise typer.BadParameter(f"{report}: suffix is {report.suffix!r}, expected .png", param_hint="--report")
     from seizurekit.evaluation.detect import check_output_path, detect_recording
-    from seizurekit.evaluation.detector_file import load_checkpoint
+    from seizurekit.evaluation.detector_file import load_detector
 
     check_output_path(recording, out)
-    detection, page = detect_recording(load_checkpoint(detector), recording)
+    detection, page = detect_recording(load_detector(detector), recording)
     write_detection(out, detection)
     for event in detection.events:
         typer.echo(f"{event.start:10.2f} s to {event.stop:10.2f} s   confidence {event.confidence:.3f}")

@@ -2,6 +2,7 @@
 
 from seizurekit.config.load import load_config as load_config
 from seizurekit.config.sections import CacheConfig as CacheConfig
+from seizurekit.config.sections import ChangesOnResume as ChangesOnResume
 from seizurekit.config.sections import CheckpointsConfig as CheckpointsConfig
 from seizurekit.config.sections import Config as Config
 from seizurekit.config.sections import DetectionConfig as DetectionConfig

@@ -17,6 +17,15 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Features = Annotated[int, Field(ge=1, le=1024)]
 
+
+class ChangesOnResume:
+    """Marks a key, or a whole section, that may have another value when a run is resumed.
+
+    These keys decide where, how fast and for how long a run is computed, and what it logs; every other key decides the
+    numbers.
+    """
+
+
 LOWER_IS_BETTER = ("loss", "loss_unweighted", "brier", "calibration_error")
 """Validation metrics for which a lower value is better; for all others higher is better."""
 
@@ -43,9 +52,9 @@ class CacheConfig(Section):
         stride: distance between the starts of consecutive training windows, in seconds.
     """
 
-    dir: Annotated[str, Field(min_length=1)]
-    local_dir: Annotated[str, Field(min_length=1)] | None = None
-    local_dir_gb: Positive = 100.0
+    dir: Annotated[str, Field(min_length=1), ChangesOnResume]  # a resumed run compares the fingerprint of the store
+    local_dir: Annotated[Annotated[str, Field(min_length=1)] | None, ChangesOnResume] = None
+    local_dir_gb: Annotated[Positive, ChangesOnResume] = 100.0
     window: Annotated[float, Field(ge=1, le=600)] = 60.0
     stride: Annotated[float, Field(ge=0.1, le=600)] = 10.0
 
@@ -71,16 +80,16 @@ class LoaderConfig(Section):
     """
 
     balanced: bool = True
-    kind: Literal["threads", "torch"] = "threads"
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
-    prefetch: Annotated[int, Field(ge=1, le=256)] = 4
+    kind: Annotated[Literal["threads", "torch"], ChangesOnResume] = "threads"
+    batch_size: Annotated[int, Field(ge=1, le=4096), ChangesOnResume] = 32
+    prefetch: Annotated[int, Field(ge=1, le=256), ChangesOnResume] = 4
     shuffle: Literal["window", "block"] = "window"
-    on_error: Literal["raise", "skip"] = "raise"
-    num_workers: Annotated[int, Field(ge=0, le=256)] = 4
-    pin_memory: bool = True
-    persistent_workers: bool = True
-    prefetch_factor: Annotated[int, Field(ge=1, le=64)] = 2
-    timeout_s: Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX)] = 120.0
+    on_error: Annotated[Literal["raise", "skip"], ChangesOnResume] = "raise"
+    num_workers: Annotated[int, Field(ge=0, le=256), ChangesOnResume] = 4
+    pin_memory: Annotated[bool, ChangesOnResume] = True
+    persistent_workers: Annotated[bool, ChangesOnResume] = True
+    prefetch_factor: Annotated[int, Field(ge=1, le=64), ChangesOnResume] = 2
+    timeout_s: Annotated[float, Field(gt=0, le=threading.TIMEOUT_MAX), ChangesOnResume] = 120.0
 
     @model_validator(mode="after")
     def _check_keys_of_threads(self) -> LoaderConfig:
@@ -116,7 +125,7 @@ class ModelConfig(Section):
     d_state: Annotated[int, Field(ge=1, le=256)] | None = None
     d_conv: int = 4
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    require_kernels: bool | Annotated[tuple[str, ...], Field(strict=False)] = False
+    require_kernels: Annotated[bool | Annotated[tuple[str, ...], Field(strict=False)], ChangesOnResume] = False
 
     @field_validator("d_conv")
     @classmethod
@@ -156,9 +165,9 @@ class TrainingConfig(Section):
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, …
     """
 
-    epochs: Count = 10
-    max_steps: Count | None = None
-    accumulate: Annotated[int, Field(ge=1, le=4096)] = 1
+    epochs: Annotated[Count, ChangesOnResume] = 10
+    max_steps: Annotated[Count | None, ChangesOnResume] = None
+    accumulate: Annotated[int, Field(ge=1, le=4096), ChangesOnResume] = 1
     lr: Positive = 2e-3
     weight_decay: NotNegative = 0.01
     warmup: Share = 0.1
@@ -169,11 +178,11 @@ class TrainingConfig(Section):
     pos_weight: Positive | None = None
     augment: bool = True
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    compile: bool = False
-    activation_checkpointing: bool = False
-    deterministic: bool = False
-    stop_after_nonfinite: Count = 10
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")] = "auto"
+    compile: Annotated[bool, ChangesOnResume] = False
+    activation_checkpointing: Annotated[bool, ChangesOnResume] = False
+    deterministic: Annotated[bool, ChangesOnResume] = False
+    stop_after_nonfinite: Annotated[Count, ChangesOnResume] = 10
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$"), ChangesOnResume] = "auto"
 
 
 class ValidationConfig(Section):
@@ -189,7 +198,7 @@ class ValidationConfig(Section):
 
     false_alarm_rates: Annotated[tuple[Positive, ...], Field(min_length=1, strict=False)] = (10.0, 5.0, 2.5, 1.0)
     metric: str = "sensitivity_at_10_fa"
-    patience: Count | None = None
+    patience: Annotated[Count | None, ChangesOnResume] = None
     max_recordings: Count | None = None
 
     @property
@@ -276,16 +285,16 @@ class DetectionConfig(Section):
 class Config(Section):
     """The complete configuration. `name` also names the folder ``runs/<name>``; `seed` seeds all random numbers."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100), ChangesOnResume]
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     cache: CacheConfig
     loader: LoaderConfig = LoaderConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     validation: ValidationConfig = ValidationConfig()
-    checkpoints: CheckpointsConfig = CheckpointsConfig()
-    telemetry: TelemetryConfig = TelemetryConfig()
-    wandb: WandbConfig = WandbConfig()
+    checkpoints: Annotated[CheckpointsConfig, ChangesOnResume] = CheckpointsConfig()
+    telemetry: Annotated[TelemetryConfig, ChangesOnResume] = TelemetryConfig()
+    wandb: Annotated[WandbConfig, ChangesOnResume] = WandbConfig()
     detection: DetectionConfig = DetectionConfig()
 
     @model_validator(mode="after")

@@ -1,1 +1,1 @@
-"""From a trained detector to events and scores."""
+"""Use and evaluation of a trained detector."""

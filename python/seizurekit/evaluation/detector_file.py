@@ -1,43 +1,53 @@
-"""Checkpoints: one safetensors file each, its weights and, as JSON in its header, everything needed to use them."""
+"""Detector files: a trained detector in one file, with all that is needed to use it."""
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import safetensors
-import safetensors.torch
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, Field
 
-from seizurekit.atomic import write_whole
 from seizurekit.config import Config
-from seizurekit.errors import CheckpointError
+from seizurekit.errors import CheckpointError, ConfigError
+from seizurekit.evaluation.tensor_file import FileKind, parse_header, read_tensor_file, write_tensor_file, written_by
 from seizurekit.models import build
 from seizurekit.signal.chain import Chain
 from seizurekit.version import __version__
 
-FORMAT = "seizurekit-checkpoint"
-FORMAT_VERSION = 1
-_HEADER = "seizurekit"
+# The name on disk is older than the name in the documentation.
+DETECTOR_FILE = FileKind("detector file", format="seizurekit-checkpoint", version=1)
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Origin:
+    """The data and the code that weights come from.
+
+    Attributes:
+        stores: fingerprint of the store of each split.
+        versions: of seizurekit and torch.
+        git: commit of the code; None where it is unknown.
+    """
+
+    stores: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    git: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainedDetector:
     """A trained detector.
 
     Attributes:
-        model: the network, in evaluation mode, on the CPU when loaded.
-        config: what it was trained with.
+        model: the network; in evaluation mode and on the CPU when it was loaded from a file.
+        config: configuration of its training.
         seizure_ratio: share of seizure samples in its training windows.
-        threshold: of the smoothed probability, at which it is to be run.
-        epoch: after which it was saved, from 1.
-        metrics: its scores on ``dev`` at that time.
-        origin: fingerprints of the stores it was trained on, versions, and the commit of the code; empty if unknown.
+        threshold: threshold of the smoothed probability for events.
+        epoch: epoch after which it was saved, from 1.
+        metrics: its scores on ``dev`` after that epoch.
+        origin: the data and the code of its training.
     """
 
     model: torch.nn.Module
@@ -46,94 +56,92 @@ class Checkpoint:
     threshold: float
     epoch: int
     metrics: dict[str, float]
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: Origin = field(default_factory=Origin)
 
 
-def save_checkpoint(path: str | PathLike[str], checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint; the file appears whole or not at all, and what was there before stays until then."""
-    chain = Chain()
+class _Header(BaseModel):
+    """Header of a detector file.
+
+    Attributes:
+        version: version of seizurekit that wrote the file.
+        chain: the preprocessing chain, and its hash.
+    """
+
+    version: str
+    config: Config
+    chain: dict[str, Any]
+    seizure_ratio: Annotated[float, Field(gt=0, lt=1)]
+    threshold: float
+    epoch: int
+    metrics: dict[str, float]
+    origin: Origin = Origin()
+
+
+def save_detector(path: str | PathLike[str], detector: TrainedDetector) -> None:
+    """Writes a detector file; it replaces an older one completely or not at all."""
     header = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        **DETECTOR_FILE.header,
         "version": __version__,
-        "config": checkpoint.config.model_dump(mode="json"),
-        "chain": {"hash": chain.hash, **chain.to_dict()},
-        "seizure_ratio": checkpoint.seizure_ratio,
-        "threshold": checkpoint.threshold,
-        "epoch": checkpoint.epoch,
-        "metrics": checkpoint.metrics,
-        "origin": checkpoint.origin,
+        "config": detector.config.model_dump(mode="json"),
+        "chain": _chain_header(),
+        "seizure_ratio": detector.seizure_ratio,
+        "threshold": detector.threshold,
+        "epoch": detector.epoch,
+        "metrics": detector.metrics,
+        "origin": asdict(detector.origin),
     }
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.model.state_dict().items()}
-    write_whole(Path(path), safetensors.torch.save(weights, {_HEADER: json.dumps(header)}))
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in detector.model.state_dict().items()}
+    write_tensor_file(Path(path), weights, header)
 
 
-def load_checkpoint(path: str | PathLike[str]) -> Checkpoint:
-    """Reads a checkpoint.
+def load_detector(path: str | PathLike[str]) -> TrainedDetector:
+    """Reads a detector file.
 
     Raises:
-        CheckpointError: no such file, one that is no checkpoint or a damaged one, or one of another model or chain than
-            this version has; the message names both.
+        CheckpointError: the file is missing, damaged or no detector file, or its model or preprocessing chain does not
+            exist in this version; the message names the difference.
     """
     path = Path(path)
-    header, weights = _read(path)
-    _check(path, header)
-    try:
-        config = Config.model_validate_json(json.dumps(header["config"]))
-        model = build(config, float(header["seizure_ratio"]))
-        metrics = {str(name): float(value) for name, value in header["metrics"].items()}
-        threshold, epoch = float(header["threshold"]), int(header["epoch"])
-    except ValidationError as error:
-        fault = error.errors()[0]
-        key, found = ".".join(map(str, fault["loc"])), f"{fault['input']!r:.80}"
-        raise CheckpointError(
-            f"{path}: a checkpoint of another model: {key}: found {found}; in this version: {fault['msg']}"
-        ) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path}: damaged header: {error!r}, wanted that of a checkpoint") from None
-    _load_weights(path, model, weights)
-    ratio, origin = float(header["seizure_ratio"]), dict(header.get("origin", {}))
-    return Checkpoint(model.eval(), config, ratio, threshold, epoch, metrics, origin)
-
-
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     if path.is_dir():
-        raise CheckpointError(f"{path}: found a folder, wanted a checkpoint file such as {path / 'best.safetensors'}")
+        raise CheckpointError(f"{path}: is a folder, expected a detector file such as {path / 'best.safetensors'}")
     if not path.exists():
-        raise CheckpointError(f"{path}: found no such file, wanted a checkpoint")
+        raise CheckpointError(f"{path}: no such file, expected a detector file")
+    weights, values = read_tensor_file(path, DETECTOR_FILE)
+    header = parse_header(_Header, values, path)
+    _check_chain(values, path)
     try:
-        with safetensors.safe_open(os.fspath(path), framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        header = json.loads(metadata.get(_HEADER, "null"))
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: found no whole safetensors file ({error}), wanted a checkpoint") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: found a safetensors file of something else, wanted a seizurekit checkpoint")
-    return header, weights
+        model = build(header.config, header.seizure_ratio)
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: header: {error}") from None
+    _load_weights(model, weights, path)
+    return TrainedDetector(
+        model.eval(), header.config, header.seizure_ratio, header.threshold, header.epoch, header.metrics, header.origin
+    )
 
 
-def _check(path: Path, header: dict[str, Any]) -> None:
-    """Refuses what another version of the format or another chain would give a wrong meaning."""
+def _chain_header() -> dict[str, Any]:
     chain = Chain()
-    wanted = {"format_version": FORMAT_VERSION, "chain": {"hash": chain.hash, **chain.to_dict()}}
-    for key, value in wanted.items():
-        found = header.get(key)
-        if isinstance(found, dict) and isinstance(value, dict):
-            differing = [name for name in value if found.get(name) != value[name]]
-            key, found, value = "another chain", *({name: d.get(name) for name in differing} for d in (found, value))
-        if found != value:
-            by = f"written by version {header.get('version')}"
-            raise CheckpointError(f"{path}: {key}: found {found!r:.200} ({by}), wanted {value!r:.200}")
+    return {"hash": chain.hash, **chain.to_dict()}
 
 
-def _load_weights(path: Path, model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+def _check_chain(header: dict[str, Any], path: Path) -> None:
+    found = header["chain"]
+    differences = [
+        f"{name} is {found.get(name)!r:.200}, expected {value!r:.200}"
+        for name, value in _chain_header().items()
+        if found.get(name) != value
+    ]
+    if differences:
+        raise CheckpointError(f"{path}: another preprocessing chain{written_by(header)}: {'; '.join(differences)}")
+
+
+def _load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
             raise CheckpointError(
-                f"{path}: weights of another model than its configuration says: {name}: found "
-                f"{found.get(name, 'nothing')}, wanted {wanted.get(name, 'nothing')}"
+                f"{path}: weights of another model than that of the header: shape of {name} is "
+                f"{found.get(name, 'missing')}, expected {expected.get(name, 'no such tensor')}"
             )
     model.load_state_dict(weights)

@@ -1,4 +1,4 @@
-"""Scoring a trained detector on whole recordings of a split, and what is written about it."""
+"""Evaluation of a trained detector on the whole recordings of a split, and the files with its results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seizurekit.detection.events import detect_events
 from seizurekit.detection.export import Detection, write_detection
 from seizurekit.detection.report import ReportPage, write_report
 from seizurekit.errors import CacheError, CorpusError
-from seizurekit.evaluation.detector_file import Checkpoint
+from seizurekit.evaluation.detector_file import TrainedDetector
 from seizurekit.evaluation.recordings import Recording, bounds, cached_recordings, corpus_recordings, probability_of
 from seizurekit.json_files import without_nan
 from seizurekit.recordings.annotations import Event
@@ -32,7 +32,7 @@ CURVE_RATES = (1.0, 5.0, 10.0, 24.0)
 
 @dataclass(frozen=True)
 class RecordingResult:
-    """One recording's length in seconds, its detected events, and its score; None where nobody annotated it."""
+    """Result of one recording: its duration in seconds, detected events and score; None if it has no annotations."""
 
     id: str
     duration: float
@@ -42,14 +42,14 @@ class RecordingResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found and wrote.
+    """Result of an evaluation.
 
     Attributes:
-        results: one a recording.
-        score: of the annotated recordings together, at the checkpoint's threshold; None where none is annotated.
-        curve: of the same over all thresholds; None likewise.
-        failed: recordings that could not be read, each with the reason.
-        files: what was written: metrics, events, report, and the curve if there is one.
+        results: one for each recording.
+        score: score of all annotated recordings together, at the threshold of the detector; None if there are none.
+        curve: their scores over all thresholds; None if there are none.
+        failed: the recordings that could not be read, each with the reason.
+        files: output files: metrics, events, report, and the curve if there is one.
     """
 
     results: tuple[RecordingResult, ...]
@@ -59,102 +59,103 @@ class Evaluation:
     files: tuple[Path, ...]
 
 
-def evaluate_cache(checkpoint: Checkpoint, cache_dir: str, split: str, out: Path) -> Evaluation:
-    """Evaluates on a split of a store and writes the results into the folder `out`.
+def evaluate_cache(detector: TrainedDetector, cache_dir: str, split: str, out: Path) -> Evaluation:
+    """Evaluates a detector on a split of a store and writes the results into the folder `out`.
 
     Raises:
-        CacheError: no such store or split, one of another chain, or one without recordings.
+        CacheError: the store or split is missing, has no recordings, or was built with another chain.
     """
     recordings = cached_recordings(open_cache(cache_dir, split=split, chain=Chain()))
-    results, curve, page = _evaluated(checkpoint, recordings)
-    if page is None:
-        raise CacheError(f"{cache_dir}: split {split}: found no recording with a signal, wanted one or more")
-    return _written(checkpoint, split, out, results, curve, page, ())
+    scored = _score_recordings(detector, recordings)
+    if scored.page is None:
+        raise CacheError(f"{cache_dir}: split {split}: no recording has a signal, expected one or more")
+    return _write_results(detector, split, out, scored, scored.page, ())
 
 
-def evaluate_corpus(checkpoint: Checkpoint, data_dir: str, split: str, out: Path) -> Evaluation:
-    """Evaluates on a split of a folder of EDF files, preprocessed one by one; else as `evaluate_cache`.
+def evaluate_corpus(detector: TrainedDetector, data_dir: str, split: str, out: Path) -> Evaluation:
+    """Evaluates a detector on a split of a folder of EDF files; the rest is as in `evaluate_cache`.
 
     Raises:
-        CorpusError: no such folder or split, or none of its recordings can be read.
+        CorpusError: the folder or split is missing, or none of its recordings can be read.
     """
     failed: list[str] = []
     files = find_recordings(data_dir, split).recordings
     recordings = corpus_recordings(files, lambda file, error: failed.append(f"{file.id}: {error}"))
-    results, curve, page = _evaluated(checkpoint, recordings)
-    if page is None:
+    scored = _score_recordings(detector, recordings)
+    if scored.page is None:
         raise CorpusError(
-            f"{data_dir}: split {split}: none of {len(files)} recordings can be read; the first: {failed[0]}"
+            f"{data_dir}: split {split}: none of the {len(files)} recordings can be read; first error: {failed[0]}"
         )
-    return _written(checkpoint, split, out, results, curve, page, failed)
+    return _write_results(detector, split, out, scored, scored.page, failed)
 
 
-def _evaluated(
-    checkpoint: Checkpoint, recordings: Iterable[Recording]
-) -> tuple[list[RecordingResult], Curve | None, ReportPage | None]:
-    """The results, the curve over those annotated, and the recording most worth a page; one is held at a time."""
-    rate, config, threshold = Chain().sampling_rate, checkpoint.config, checkpoint.threshold
+@dataclass(frozen=True)
+class _Scored:
+    """The results, the curve over the annotated recordings, and a report page of the most interesting recording."""
+
+    results: list[RecordingResult]
+    curve: Curve | None
+    page: ReportPage | None
+
+
+def _score_recordings(detector: TrainedDetector, recordings: Iterable[Recording]) -> _Scored:
+    """Scores recordings; no more than two of them are in memory at a time."""
+    rate, config, threshold = Chain().sampling_rate, detector.config, detector.threshold
     results: list[RecordingResult] = []
     curve = CurveBuilder(config.detection)
-    page, interest = None, -1
+    page, best_interest = None, -1
     for recording in recordings:
-        probability = probability_of(checkpoint.model, recording, config)
+        probability = probability_of(detector.model, recording, config)
         events = detect_events(probability, rate, threshold, config.detection)
         duration, score = len(probability) / rate, None
         if recording.annotated is not None:
             curve.add(probability, bounds(recording.annotated), rate)
             score = score_by_overlap(bounds(recording.annotated), bounds(events), duration)
         results.append(RecordingResult(recording.id, duration, events, score))
-        if _interest(score, events) > interest:
-            interest = _interest(score, events)
+        if (interest := _interest(score, events)) > best_interest:
+            best_interest = interest
             page = ReportPage(recording.id, recording.signal, rate, probability, threshold, recording.annotated, events)
     annotated = any(result.score is not None for result in results)
-    return results, curve.curve() if annotated else None, page
+    return _Scored(results, curve.curve() if annotated else None, page)
 
 
 def _interest(score: Score | None, events: Sequence[Event]) -> int:
-    """Found seizures are most worth showing, then those missed, then whatever was detected."""
+    """How much a recording is worth a report page: found seizures first, then missed ones, then other detections."""
     if score is not None and score.tp + score.fn:
         return 3 if score.tp else 2
     return 1 if events else 0
 
 
-def _written(
-    checkpoint: Checkpoint,
-    split: str,
-    out: Path,
-    results: Sequence[RecordingResult],
-    curve: Curve | None,
-    page: ReportPage,
-    failed: Sequence[str],
+def _write_results(
+    detector: TrainedDetector, split: str, out: Path, scored: _Scored, page: ReportPage, failed: Sequence[str]
 ) -> Evaluation:
-    scores = [result.score for result in results if result.score is not None]
+    scores = [result.score for result in scored.results if result.score is not None]
     score = sum(scores, Score()) if scores else None
-    for result in results:
-        events = Detection(result.id, result.duration, None, checkpoint.threshold, result.events)
+    for result in scored.results:
+        events = Detection(result.id, result.duration, None, detector.threshold, result.events)
         write_detection(out / "events" / f"{result.id}.csv_bi", events)
     files = [out / "metrics.json", out / "events", out / "report.png"]
     write_report(out / "report.png", page)
-    if curve is not None and score is not None:
-        write_curve(
-            out / "curve.png", curve, (score.sensitivity, score.fa_per_24h), f"{checkpoint.config.name}, {split}"
-        )
+    if scored.curve is not None and score is not None:
+        operating_point = (score.sensitivity, score.fa_per_24h)
+        write_curve(out / "curve.png", scored.curve, operating_point, f"{detector.config.name}, {split}")
         files.append(out / "curve.png")
-    evaluation = Evaluation(tuple(results), score, curve, tuple(failed), tuple(files))
-    metrics = json.dumps(without_nan(_metrics(checkpoint, split, evaluation)), indent=2, allow_nan=False)
+    evaluation = Evaluation(tuple(scored.results), score, scored.curve, tuple(failed), tuple(files))
+    metrics = json.dumps(without_nan(_metrics(detector, split, evaluation)), indent=2, allow_nan=False)
     write_whole(out / "metrics.json", (metrics + "\n").encode())
     return evaluation
 
 
-def _metrics(checkpoint: Checkpoint, split: str, evaluation: Evaluation) -> dict[str, Any]:
+def _metrics(detector: TrainedDetector, split: str, evaluation: Evaluation) -> dict[str, Any]:
+    """Content of metrics.json."""
     curve = evaluation.curve
     return {
         "scorer": SCORER,
-        "name": checkpoint.config.name,
-        "epoch": checkpoint.epoch,
+        "name": detector.config.name,
+        "epoch": detector.epoch,
         "split": split,
         "hours": sum(result.duration for result in evaluation.results) / 3600.0,
-        "threshold": checkpoint.threshold,
+        "threshold": detector.threshold,
         "score": _score_values(evaluation.score),
         "auroc": curve.auroc if curve else None,
         "sensitivity_at_fa_per_24h": {f"{fa:g}": curve.sensitivity_at(fa) for fa in CURVE_RATES} if curve else None,
@@ -178,7 +179,7 @@ def _metrics(checkpoint: Checkpoint, split: str, evaluation: Evaluation) -> dict
 
 
 def _score_values(score: Score | None) -> dict[str, Any] | None:
-    """None, and not a number, where there were no annotations to score against."""
+    """A score in JSON; null, not zeros, if there are no annotations to score against."""
     if score is None:
         return None
     return {

@@ -1,4 +1,4 @@
-"""The recordings that a detector is scored on, one at a time, from a store or from a folder of EDF files."""
+"""Preprocessed recordings for evaluation, one at a time, from a store or from EDF files."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Recording:
 
     Attributes:
         id: its name in the corpus.
-        signal: float32 [19, sample] at the chain's rate.
-        annotated: its seizures in order of time; None where nobody annotated it.
+        signal: float32 [19, sample] at the sampling rate of the chain.
+        annotated: its seizures in order of time; None if it has no annotations.
     """
 
     id: str
@@ -39,48 +39,50 @@ class Recording:
 
 
 def cached_recordings(cache: Cache) -> Iterator[Recording]:
-    """The recordings of a split of a store that could be read."""
+    """The readable recordings of a split of a store, in order."""
     columns = cache.recordings
-    for number in np.flatnonzero((columns["status"] != FAILED) & (columns["samples"] > 0)):
-        yield cached_recording(cache, int(number))
+    for index in np.flatnonzero((columns["status"] != FAILED) & (columns["samples"] > 0)):
+        yield cached_recording(cache, int(index))
 
 
-def cached_recording(cache: Cache, number: int) -> Recording:
-    """The recording with that number in a split of a store.
+def cached_recording(cache: Cache, index: int) -> Recording:
+    """One recording of a split of a store, by its index in the split.
 
     Raises:
         CacheError: a chunk is damaged; the message names recording, shard, chunk and bytes.
         StorageError: the object store cannot be reached.
     """
     events, columns = cache.events, cache.recordings
-    own = np.flatnonzero(events["recording"] == number)
+    own = np.flatnonzero(events["recording"] == index)
     seizures = (Event(float(events["start"][i]), float(events["stop"][i]), str(events["label"][i])) for i in own)
-    annotated = None if columns["status"][number] == UNLABELLED else tuple(seizures)
-    return Recording(str(columns["id"][number]), cache.read(number), annotated)
+    annotated = None if columns["status"][index] == UNLABELLED else tuple(seizures)
+    return Recording(str(columns["id"][index]), cache.read(index), annotated)
 
 
 def corpus_recordings(
-    files: Iterable[RecordingFile], failed: Callable[[RecordingFile, Exception], None]
+    files: Iterable[RecordingFile], on_failure: Callable[[RecordingFile, Exception], None]
 ) -> Iterator[Recording]:
-    """The recordings of EDF files, preprocessed; `failed` is told of those that cannot be read, which are left out."""
+    """The recordings of EDF files, preprocessed; a recording that cannot be read goes to `on_failure` instead."""
+    chain = Chain()
     for file in files:
         try:
             with open_edf(file.edf) as edf:
-                signal = preprocess(edf, Chain())
+                signal = preprocess(edf, chain)
             annotated = None
             if file.annotations is not None:
-                annotated = read_annotations(file.annotations).clip(signal.shape[1] / Chain().sampling_rate).seizures()
+                duration = signal.shape[1] / chain.sampling_rate
+                annotated = read_annotations(file.annotations).clip(duration).seizures()
         except (SeizurekitError, OSError) as error:
-            failed(file, error)
+            on_failure(file, error)
             continue
         yield Recording(file.id, signal, annotated)
 
 
 def bounds(events: Iterable[Event]) -> npt.NDArray[np.float64]:
-    """Starts and stops in seconds, float64 [event, 2]."""
+    """Starts and stops of events in seconds, float64 [event, 2]."""
     return np.array([(event.start, event.stop) for event in events], np.float64).reshape(-1, 2)
 
 
 def probability_of(model: torch.nn.Module, recording: Recording, config: Config) -> Float32:
-    """Probability of a seizure at every sample, float32 [sample], by windows as long as those of the training."""
+    """Probability of a seizure at every sample, float32 [sample], from windows of the length used in training."""
     return seizure_probability(model, recording.signal, int(config.cache.window * Chain().sampling_rate))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
 import torch
 
 from seizurekit.errors import ConfigError
@@ -24,3 +27,12 @@ def pick_device(name: str, field: str) -> torch.device:
     if (device.index or 0) >= there:
         raise ConfigError(f"{field}: found {name}, which this machine does not have; wanted auto or cpu")
     return device
+
+
+def autocast(
+    device: torch.device, precision: Literal["float32", "bfloat16", "float16"]
+) -> AbstractContextManager[object]:
+    """Context of a forward pass in a precision: autocast to bfloat16 or float16, no change for float32."""
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, getattr(torch, precision))

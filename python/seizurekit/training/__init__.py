@@ -1,1 +1,1 @@
-"""Training a detector, its checkpoints, and its evaluation over whole recordings."""
+"""Training of a detector."""

@@ -1,4 +1,4 @@
-"""What a training runs on: the windows of ``train``, the recordings of ``dev``, and the loader, all checked."""
+"""The data of a training run: the windows of ``train``, the recordings of ``dev``, and the loader."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from seizurekit.training.ranks import Ranks
 
 @dataclass(frozen=True)
 class Data:
-    """What a training runs on.
+    """The data of a run.
 
     Attributes:
-        dataset: the windows of ``train`` that are trained on.
+        dataset: the windows of ``train``: the balanced set, or every window.
         dev: the store of ``dev``.
         pos_weight: weight of a seizure sample in the loss.
     """
@@ -38,72 +38,72 @@ class Data:
 
     @property
     def train(self) -> WindowSet:
-        """The windows of ``train`` that are trained on: the balanced set, or every window."""
+        """The windows of `dataset`."""
         return self.dataset.window_set
 
     @property
     def stores(self) -> dict[str, str]:
-        """The fingerprint of each split's store, and how much of it is trained on."""
+        """The fingerprint of the store of each split, with the number of recordings in use if that is limited."""
         limit = settings.limit_files()
-        few = "" if limit is None else f", the first {limit} recordings"
-        return {"train": f"{self.train.cache.fingerprint}{few}", "dev": self.dev.fingerprint}
+        suffix = "" if limit is None else f", the first {limit} recordings"
+        return {"train": f"{self.train.cache.fingerprint}{suffix}", "dev": self.dev.fingerprint}
 
-    def described(self, config: Config) -> list[str]:
-        """Lines that tell what is trained on, and how it is sampled."""
+    def describe(self, config: Config) -> list[str]:
+        """Lines for the log about the windows of the training and their sampling."""
         manifest = self.train.cache.manifest
         limit = settings.limit_files()
-        few = "" if limit is None else f" (of the first {limit} recordings alone: BGB_LIMIT_FILES)"
+        limited = "" if limit is None else f" (only the first {limit} recordings: BGB_LIMIT_FILES)"
         sampling = (
             "the balanced set (every partial window, 0.3 times as many full ones, 2.5 times as many without seizure)"
             if config.loader.balanced
             else "every window of the split"
         )
         return [
-            f"{config.cache.dir}: train: {manifest.hours:.1f} h, {manifest.seizures} seizures{few}",
+            f"{config.cache.dir}: train: {manifest.hours:.1f} h, {manifest.seizures} seizures{limited}",
             f"{config.name}: {len(self.train)} of {len(self.train.windows)} windows of {config.cache.window:g} s, "
-            f"{self.train.seizure_ratio:.1%} of them seizure, so a seizure sample weighs {self.pos_weight:.3f}",
-            f"sampling: {sampling}, each once an epoch in random order; dev is scored whole",
+            f"{self.train.seizure_ratio:.1%} seizure; weight of a seizure sample {self.pos_weight:.3f}",
+            f"sampling: {sampling}, each once an epoch in random order; dev is scored completely",
         ]
 
 
 def open_data(config: Config) -> Data:
-    """Opens the splits, after everything about them that must not wait for an epoch.
+    """Opens the splits ``train`` and ``dev`` and checks them.
 
     Raises:
-        CacheError: no store, one of another chain, or one without seizures in ``train`` or ``dev``.
+        CacheError: a store is missing, was built with another chain, or has no seizures.
         CorpusError: a patient is in both splits.
     """
-    cache, chain, limit = config.cache, Chain(), settings.limit_files()
-    kept: dict[str, Any] = {"local_dir": cache.local_dir, "local_dir_gb": cache.local_dir_gb}
-    dev = open_cache(cache.dir, split="dev", chain=chain, **kept)
-    cut: dict[str, Any] = {"window": cache.window, "stride": cache.stride, "limit_recordings": limit}
+    cache, chain = config.cache, Chain()
+    options: dict[str, Any] = {"chain": chain, "local_dir": cache.local_dir, "local_dir_gb": cache.local_dir_gb}
+    dev = open_cache(cache.dir, split="dev", **options)
+    options |= {"window": cache.window, "stride": cache.stride, "limit_recordings": settings.limit_files()}
     dataset = (
-        BalancedSeizureDataset(cache.dir, chain=chain, seed=config.seed, **cut, **kept)
+        BalancedSeizureDataset(cache.dir, seed=config.seed, **options)
         if config.loader.balanced
-        else EEGWindowDataset(cache.dir, chain=chain, **cut, **kept)
+        else EEGWindowDataset(cache.dir, **options)
     )
     check_patients({"train": dataset.windows.cache.recordings["patient"], "dev": dev.recordings["patient"]})
     if len(dev.events["start"]) == 0:
-        raise CacheError(f"{cache.dir}: split dev: found no seizure, wanted some to choose the best epoch by")
+        raise CacheError(f"{cache.dir}: split dev has no seizures, expected some to choose the best epoch by")
     return Data(dataset, dev, config.training.pos_weight or positive_weight(dataset.seizure_ratio))
 
 
 def make_loader(data: Data, config: Config, device: torch.device, ranks: Ranks) -> Loader:
-    """Batches (x float32 [B, 19, T], y uint8 [B, T]) of this rank.
+    """The loader of this rank's batches (x float32 [B, 19, T], y uint8 [B, T]).
 
     Raises:
-        ConfigError: a batch of one window cannot be shared out evenly among several ranks.
+        ConfigError: batches of one window cannot be divided evenly among several ranks.
     """
     loader = config.loader
     if ranks.world > 1 and loader.batch_size == 1:
-        raise ConfigError(f"loader.batch_size: found 1 with {ranks.world} processes, wanted 2 or more")
-    place: dict[str, Any] = {"rank": ranks.rank, "world_size": ranks.world}
+        raise ConfigError(f"loader.batch_size is 1, expected 2 or more with {ranks.world} processes")
+    options: dict[str, Any] = {"rank": ranks.rank, "world_size": ranks.world}
     if loader.kind == "torch":
         return TorchLoader(
             data.dataset,
             loader.batch_size,
             config.seed,
-            **place,
+            **options,
             num_workers=loader.num_workers,
             pin_memory=loader.pin_memory and device.type == "cuda",
             persistent_workers=loader.persistent_workers,
@@ -114,7 +114,7 @@ def make_loader(data: Data, config: Config, device: torch.device, ranks: Ranks) 
         data.train,
         loader.batch_size,
         config.seed,
-        **place,
+        **options,
         prefetch=loader.prefetch,
         shuffle=loader.shuffle,
         on_error=loader.on_error,

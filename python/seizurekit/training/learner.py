@@ -1,14 +1,12 @@
-"""A detector and all that changes with it in a step of the optimiser.
+"""A detector under training, and everything that an optimiser step changes.
 
-Shapes: B windows, C channels, T samples; N is the number of windows in a step on all ranks together.
+Shapes: B windows, C channels, T samples.
 """
 
 from __future__ import annotations
 
 import inspect
-import math
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,163 +19,114 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from seizurekit.config import Config
 from seizurekit.errors import CheckpointError
 from seizurekit.models.detector import Detector
+from seizurekit.models.device import autocast
 from seizurekit.training.augment import augment
 from seizurekit.training.loss import seizure_loss
 from seizurekit.training.optimizer import make_optimizer
-from seizurekit.training.precision import autocast
 from seizurekit.training.ranks import Ranks
 from seizurekit.training.run.state import TrainingState
-from seizurekit.training.sync_norm import synchronised
+from seizurekit.training.seeding import seed_batch
+from seizurekit.training.step import PendingOutcome
+from seizurekit.training.sync_norm import synchronise_batch_norms
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 _SYNC_BUFFERS = next(
     name
-    for name in ("forward_sync_buffers", "broadcast_buffers")  # its name since torch 2.13, and before
+    for name in ("forward_sync_buffers", "broadcast_buffers")  # the new name since torch 2.13, and the old one
     if name in inspect.signature(DistributedDataParallel.__init__).parameters
 )
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a step came to, over all ranks, once it has been read.
-
-    Attributes:
-        loss: sum over the windows of their mean loss.
-        windows: number of them.
-        seizure: their samples that are seizure.
-        found: of these, the ones with a probability above one half.
-        norm: of the gradient, before it was clipped.
-        stop: whether any rank was told to stop.
-    """
-
-    loss: float
-    windows: float
-    seizure: float
-    found: float
-    stop: bool
-    norm: float
-
-    @property
-    def finite(self) -> bool:
-        """Whether the step was taken, and not left out."""
-        return math.isfinite(self.loss) and math.isfinite(self.norm)
-
-    @property
-    def mean_loss(self) -> float:
-        """Of a window."""
-        return self.loss / self.windows if self.windows else math.nan
-
-
-class Pending:
-    """A step's outcome on its way from the device, so that the device need not be waited for at every step."""
-
-    def __init__(self, values: Tensor) -> None:
-        self._arrived: torch.cuda.Event | None = None
-        if values.is_cuda:
-            self._values = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
-            self._values.copy_(values, non_blocking=True)
-            self._arrived = torch.cuda.Event()
-            self._arrived.record()
-        else:
-            self._values = values.cpu()
-
-    @property
-    def done(self) -> bool:
-        """Whether the device has ended the step."""
-        return self._arrived is None or self._arrived.query()
-
-    def read(self) -> Outcome:
-        """Waits for the step's end."""
-        if self._arrived is not None:
-            self._arrived.synchronize()
-        loss, windows, seizure, found, stop, norm = self._values.tolist()
-        return Outcome(loss, windows, seizure, found, stop > 0, norm)
-
-
 class Learner:
-    """A detector, its optimiser, and where they are wanted its loss scaler and its averaged weights.
-
-    Args:
-        model: with fresh parameters, on its device.
-        config: of the run.
-        pos_weight: weight of a seizure sample.
-        ranks: that train it together; its batch norms are then those of the global batch.
+    """A detector with its optimiser and, if configured, its loss scaler and averaged weights.
 
     Attributes:
-        model: the network itself, whatever wraps it while it trains.
-        device: where it is.
+        model: the network itself, without the wrappers that it is trained in.
+        device: device of the network.
     """
 
     def __init__(self, model: Detector, config: Config, pos_weight: float, ranks: Ranks) -> None:
+        """Prepares the training of a model.
+
+        Args:
+            model: the network with fresh parameters, on its device.
+            config: configuration of the run.
+            pos_weight: weight of a seizure sample in the loss.
+            ranks: the ranks that train the model together; batch norms use the statistics of the global batch.
+        """
         self._config, self._pos_weight, self._ranks = config, pos_weight, ranks
         self.device = next(model.parameters()).device
-        self.model: nn.Module = synchronised(model) if ranks.world > 1 else model
+        self.model: nn.Module = synchronise_batch_norms(model) if ranks.world > 1 else model
         model.checkpoint_activations = config.training.activation_checkpointing
         self._optimizer = make_optimizer(self.model, config.training)
         self._fused = bool(self._optimizer.defaults["fused"])
-        self._scaler = _loss_scaler(self.device, config.training.precision == "float16")
-        self._average = _average_of(self.model, config.training.ema)
-        self._run = self._wrapped()
-        self._sums = self._no_sums()
+        self._scaler = torch.amp.GradScaler(self.device.type) if config.training.precision == "float16" else None
+        self._average = _averaged(self.model, config.training.ema)
+        self._wrapped_model = self._wrap()
+        self._sums = self._new_sums()
         self._statistics = [buffer.clone() for buffer in self.model.buffers()]
 
-    def _wrapped(self) -> nn.Module:
-        run = self.model
+    def _wrap(self) -> nn.Module:
+        """The model in the wrappers that it is trained in."""
+        wrapped = self.model
         if self._ranks.world > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None
-            # The batch norms' buffers are the same on all ranks as it is.
+            # The buffers of synchronised batch norms are equal on all ranks without being sent.
             options: dict[str, Any] = {_SYNC_BUFFERS: False, "gradient_as_bucket_view": True}
-            run = DistributedDataParallel(run, ids, **options)
+            wrapped = DistributedDataParallel(wrapped, ids, **options)
         if self._config.training.compile:
-            run.compile()
-        return run
+            wrapped.compile()
+        return wrapped
 
-    def add(
+    def accumulate(
         self,
         x_BCT: Tensor,
         y_BT: Tensor,
-        numbers: npt.NDArray[np.int64],
-        place: tuple[int, int],
-        windows: int,
-        last: bool,
+        indices: npt.NDArray[np.int64],
+        *,
+        epoch: int,
+        before: int,
+        step_windows: int,
+        is_last: bool,
     ) -> None:
-        """Adds the gradient of a batch to that of its step.
+        """Adds the gradient of a batch to the gradient of its step.
 
         Args:
             x_BCT: windows float32 [B, 19, T].
             y_BT: 1 where there is a seizure, uint8 [B, T].
-            numbers: of the windows, int64 [B].
-            place: epoch, and windows of it that come before this batch on all ranks: they fix what is random.
-            windows: N of the step.
-            last: whether it is the last batch of its step; only then do ranks add up their gradients.
+            indices: indices of the windows, int64 [B].
+            epoch: epoch, from 0; with `before` it determines all random numbers.
+            before: windows of the epoch before this batch, on all ranks together.
+            step_windows: windows of the whole step, on all ranks together.
+            is_last: whether this is the last batch of the step; only then are gradients exchanged between ranks.
         """
         training = self._config.training
-        seed_batch(self._config.seed, *place, self._ranks.rank)
+        seed_batch(self._config.seed, epoch, before, self._ranks.rank)
         x_BCT, y_BT = x_BCT.to(self.device), y_BT.to(self.device)
         if training.augment:
-            x_BCT = augment(x_BCT, numbers, self._config.seed, place[0])
-        waits = nullcontext() if last or self._ranks.world == 1 else self._run.no_sync()  # type: ignore[operator]
-        with waits:
+            x_BCT = augment(x_BCT, indices, self._config.seed, epoch)
+        exchange = is_last or self._ranks.world == 1
+        with nullcontext() if exchange else self._wrapped_model.no_sync():  # type: ignore[operator]  # DDP's method
             with autocast(self.device, training.precision):
-                logits_BT = self._run(x_BCT)
+                logits_BT = self._wrapped_model(x_BCT)
             gamma = training.focal_gamma if training.loss == "focal" else None
             loss_B = seizure_loss(logits_BT, y_BT, self._pos_weight, gamma, per_window=True)
-            loss = loss_B.sum() * (self._ranks.world / windows)  # DDP takes the mean over ranks
+            loss = loss_B.sum() * (self._ranks.world / step_windows)  # DDP takes the mean over ranks
             (self._scaler.scale(loss) if self._scaler else loss).backward()
         with torch.no_grad():
             seizure_BT = y_BT > 0
             found = (seizure_BT & (logits_BT > 0)).sum()
-            told = (loss_B.sum(), loss_B.new_full((), len(x_BCT)), seizure_BT.sum(), found)
-            self._sums[:4] += torch.stack([value.to(self._sums.dtype) for value in told])
+            counts = (loss_B.sum(), loss_B.new_full((), len(x_BCT)), seizure_BT.sum(), found)
+            self._sums[:4] += torch.stack([count.to(self._sums.dtype) for count in counts])
 
-    def update(self, lr: float, stop: bool = False) -> Pending:
-        """Takes the step, unless its loss or gradient is not finite.
+    def update(self, lr: float, stop: bool = False) -> PendingOutcome:
+        """Takes the optimiser step, or skips it if its loss or gradient is not finite.
 
         Args:
             lr: learning rate.
-            stop: whether this rank was told to stop, for all to hear.
+            stop: whether this rank has received a signal to stop; the outcome passes it to all ranks.
         """
-        sums, self._sums = self._sums, self._no_sums()
+        sums, self._sums = self._sums, self._new_sums()
         sums[4] = float(stop)
         if self._ranks.world > 1:
             distributed.all_reduce(sums)
@@ -186,65 +135,66 @@ class Learner:
         if self._scaler:
             self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._config.training.grad_clip)
-        finite = torch.isfinite(norm) & torch.isfinite(sums[0])
-        self._take_step(finite)
-        self._keep_statistics(finite)
+        is_finite = torch.isfinite(norm) & torch.isfinite(sums[0])
+        self._step_optimizer(is_finite)
+        self._restore_statistics(is_finite)
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
             self._average.update_parameters(self.model)
         sums[5] = norm
-        return Pending(sums)
+        return PendingOutcome(sums)
 
-    def _take_step(self, finite: Tensor) -> None:
+    def _step_optimizer(self, is_finite: Tensor) -> None:
         if self._scaler:
-            self._scaler.step(self._optimizer)  # by its own look at the gradient
+            self._scaler.step(self._optimizer)  # the scaler checks the gradient itself
             self._scaler.update()
         elif self._fused:
-            # The kernel itself leaves out a step with this set, so that the device need not be waited for.
-            self._optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+            # The fused kernel skips the step if this is set, so the host does not wait for the device.
+            self._optimizer.found_inf = (~is_finite).float()  # type: ignore[attr-defined]  # as GradScaler sets it
             self._optimizer.step()
-        elif finite.item():
+        elif is_finite.item():
             self._optimizer.step()
 
-    def _keep_statistics(self, finite: Tensor) -> None:
-        """Running statistics of batch norms, which the forward pass has spoilt where something was not finite."""
+    def _restore_statistics(self, is_finite: Tensor) -> None:
+        """Restores the running statistics of batch norms if the forward pass was not finite."""
         for buffer, before in zip(self.model.buffers(), self._statistics, strict=True):
-            before.copy_(torch.where(finite, buffer, before))
+            before.copy_(torch.where(is_finite, buffer, before))
             buffer.copy_(before)
 
-    def _no_sums(self) -> Tensor:
-        exact = torch.float32 if self.device.type == "mps" else torch.float64
-        return torch.zeros(6, dtype=exact, device=self.device)
+    def _new_sums(self) -> Tensor:
+        """Zeros for the fields of an `Outcome`, [6], float64 where the device has it."""
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        return torch.zeros(6, dtype=dtype, device=self.device)
 
     @property
     def detector(self) -> nn.Module:
-        """What is validated and saved: the averaged weights where there are any, else the weights."""
+        """The network that is validated and saved: the averaged weights if configured, else the weights."""
         return self.model if self._average is None else self._average.module
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor that the next step depends on, by name."""
-        found = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        """All tensors that the next step depends on, by name."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         if self._average is not None:
-            found |= {f"average.{name}": tensor for name, tensor in self._average.state_dict().items()}
+            tensors |= {f"average.{name}": tensor for name, tensor in self._average.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             state = self._optimizer.state.get(parameter, {})
-            found |= {f"{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}
-        return found
+            tensors |= {f"{moment}.{name}": state[moment] for moment in _MOMENTS if moment in state}
+        return tensors
 
     def scaler_state(self) -> dict[str, Any]:
-        """Of the loss scaler, plain numbers; empty where there is none."""
+        """State of the loss scaler as plain numbers; empty without one."""
         return self._scaler.state_dict() if self._scaler else {}
 
     def load(self, state: TrainingState) -> None:
-        """Goes on from a state.
+        """Restores all tensors from a training state.
 
         Raises:
-            CheckpointError: its tensors are of another model.
+            CheckpointError: the state is of another model.
         """
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in state.tensors.items():
-            part, _, own = name.partition(".")
-            parts.setdefault(part, {})[own] = tensor
+            part, _, name_in_part = name.partition(".")
+            parts.setdefault(part, {})[name_in_part] = tensor
         try:
             self.model.load_state_dict(parts["model"])
             if self._average is not None:
@@ -255,23 +205,14 @@ class Learner:
         for name, parameter in self.model.named_parameters():
             for moment in _MOMENTS:
                 if name in parts.get(moment, {}):
-                    on = self.device if moment != "step" or self._fused else torch.device("cpu")
-                    self._optimizer.state[parameter][moment] = parts[moment][name].to(on)
+                    device = self.device if moment != "step" or self._fused else torch.device("cpu")
+                    self._optimizer.state[parameter][moment] = parts[moment][name].to(device)
         if self._scaler:
-            self._scaler.load_state_dict(state.header["scaler"])
+            self._scaler.load_state_dict(state.header.scaler)
 
 
-def seed_batch(seed: int, epoch: int, before: int, rank: int) -> None:
-    """Seeds torch for one batch of one rank, so that nothing random depends on what came before it."""
-    words = np.random.SeedSequence((seed, epoch, before, rank)).generate_state(1, np.uint64)
-    torch.manual_seed(int(words[0]) >> 1)
-
-
-def _average_of(model: nn.Module, decay: float | None) -> AveragedModel | None:
+def _averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
+    """An exponential moving average of the weights and buffers; None without a decay."""
     if decay is None:
         return None
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-
-
-def _loss_scaler(device: torch.device, wanted: bool) -> torch.amp.GradScaler | None:
-    return torch.amp.GradScaler(device.type) if wanted else None

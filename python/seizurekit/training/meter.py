@@ -1,4 +1,4 @@
-"""What the loop's steps took and came to: a record every so many batches, and a word where data comes too slowly."""
+"""Rates and means over the steps of training, logged every few batches, and a warning when training waits for data."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from seizurekit.config import Config
 from seizurekit.loading.protocol import Loader
 from seizurekit.loading.torch_loader import TorchLoader
-from seizurekit.training.learner import Outcome
+from seizurekit.training.step import StepResult
 from seizurekit.training.telemetry.gpu import GpuMeter
 from seizurekit.training.telemetry.records import Trained
 from seizurekit.training.telemetry.telemetry import Telemetry
@@ -20,33 +20,28 @@ from seizurekit.training.telemetry.waiting import LoaderFacts, Waiting
 
 
 class Meter:
-    """Adds up the steps of an epoch, and hands their means to the telemetry; a context manager.
-
-    Args:
-        config: of the run.
-        loader: that the batches come from.
-        device: that they are computed on.
-        telemetry: that is told.
-        steps: of the whole run, for the heartbeat.
+    """Sums up steps and logs their means; a context manager.
 
     Attributes:
-        epoch_waited_s: seconds for which data was waited for since `begin`.
+        epoch_waited_s: seconds the device was idle for want of data since `start_epoch`.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        loader: Loader,
-        device: torch.device,
-        telemetry: Telemetry,
-        steps: int,
-    ) -> None:
+    def __init__(self, config: Config, loader: Loader, device: torch.device, telemetry: Telemetry, steps: int) -> None:
+        """Prepares a meter.
+
+        Args:
+            config: configuration of the run.
+            loader: the loader of the batches.
+            device: the device of the model.
+            telemetry: receives the records.
+            steps: steps of the whole run, for the heartbeat.
+        """
         self._every = max(1, round(config.telemetry.every / config.training.accumulate))
-        self._batches = config.training.accumulate
+        self._batches_per_step = config.training.accumulate
         self._telemetry, self._steps = telemetry, steps
         self._gpu = GpuMeter.of(device)
-        self._waiting = Waiting(_facts(config, loader), telemetry.warn)
-        self.begin()
+        self._waiting = Waiting(_loader_facts(config, loader), telemetry.warn)
+        self.start_epoch()
 
     def __enter__(self) -> Self:
         self._gpu.__enter__()
@@ -57,56 +52,56 @@ class Meter:
     ) -> None:
         self._gpu.__exit__(kind, error, trace)
 
-    def begin(self) -> None:
-        """Steps begin, after something else."""
+    def start_epoch(self) -> None:
+        """Starts the clock; the time since the last step, such as that of a validation, does not count."""
         self.epoch_waited_s = 0.0
-        self._restart()
+        self._last_step = time.perf_counter()
+        self._reset_sums()
 
-    def _restart(self) -> None:
-        self._taken, self._waited_s = 0, 0.0
-        self._loss = self._windows = self._norm = 0.0
-        self._began = self._looked = time.perf_counter()
-        self._looked_waited_s = 0.0
+    def _reset_sums(self) -> None:
+        self._count = 0
+        self._waited_s = self._loss = self._windows = self._norm = 0.0
+        self._began = time.perf_counter()
 
-    def waited(self, seconds: float) -> None:
-        """The device had nothing to do for so long, since the next batch was not there."""
-        self._waited_s += seconds
-        self.epoch_waited_s += seconds
+    def log(self, step: StepResult, skipped: int) -> None:
+        """Adds a step, and logs the means since the last record if it is time.
 
-    def step(self, number: int, epoch: int, outcome: Outcome, lr: float, skipped: int) -> None:
-        """A step is over; `number` counts from 1 over the whole run, `epoch` from 1."""
-        self._telemetry.alive(f"training, step {number} of {self._steps}")
+        Args:
+            step: the step.
+            skipped: skipped steps of the run so far.
+        """
+        self._telemetry.alive(f"training, step {step.step} of {self._steps}")
         now = time.perf_counter()
-        waited = self._waited_s - self._looked_waited_s
-        self._waiting.add(waited, max(now - self._looked - waited, 0.0))
-        self._looked, self._looked_waited_s = now, self._waited_s
-        self._taken += 1
-        self._loss, self._windows = self._loss + outcome.loss, self._windows + outcome.windows
-        self._norm += outcome.norm
-        if number % self._every == 0:
-            self._tell(number, epoch, lr, skipped)
+        self._waiting.add(step.waited_s, max(now - self._last_step - step.waited_s, 0.0))
+        self._last_step = now
+        self._count += 1
+        self._waited_s += step.waited_s
+        self.epoch_waited_s += step.waited_s
+        self._loss += step.outcome.loss
+        self._windows += step.outcome.windows
+        self._norm += step.outcome.norm
+        if step.step % self._every == 0:
+            self._telemetry.emit(self._record(step, skipped))
+            self._reset_sums()
 
-    def _tell(self, number: int, epoch: int, lr: float, skipped: int) -> None:
-        now = time.perf_counter()
-        seconds, batches = now - self._began, self._taken * self._batches
-        record = Trained(
-            step=number,
-            epoch=epoch,
+    def _record(self, step: StepResult, skipped: int) -> Trained:
+        seconds, batches = time.perf_counter() - self._began, self._count * self._batches_per_step
+        return Trained(
+            step=step.step,
+            epoch=step.epoch,
             loss=self._loss / self._windows,
-            lr=lr,
-            grad_norm=self._norm / self._taken,
+            lr=step.lr,
+            grad_norm=self._norm / self._count,
             samples_per_s=self._windows / seconds,
             wait_ms=1e3 * self._waited_s / batches,
             compute_ms=1e3 * (seconds - self._waited_s) / batches,
             skipped=skipped,
             gpu=self._gpu.load(),
         )
-        self._telemetry.emit(record)
-        self._restart()
 
 
-def _facts(config: Config, loader: Loader) -> LoaderFacts:
-    """What a loader that is too slow may be explained by."""
+def _loader_facts(config: Config, loader: Loader) -> LoaderFacts:
+    """The properties of a loader that may explain why it is slow."""
     workers = config.loader.num_workers
     return LoaderFacts(
         remote="://" in config.cache.dir,

@@ -1,4 +1,4 @@
-"""The processes that train one model together, as torchrun starts them; one alone is the plain case."""
+"""The processes that train one model together, as torchrun starts them; without torchrun there is one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train together.
+    """The rank of this process, and communication with the other ranks.
 
     Attributes:
-        rank: of this process; rank 0 is the one that writes and speaks.
+        rank: rank of this process; only rank 0 writes files and logs.
         world: number of processes.
-        local: rank among those on the same machine, which is the number of its GPU.
+        local: rank among the processes of this machine, which is the index of its GPU.
     """
 
     rank: int = 0
@@ -33,48 +33,48 @@ class Ranks:
     local: int = 0
 
     @property
-    def first(self) -> bool:
-        """Whether this process is the one that writes and speaks."""
+    def is_rank_0(self) -> bool:
+        """Whether this process is rank 0, the one that writes files and logs."""
         return self.rank == 0
 
     def sum(self, values: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The sum over all ranks, float64, the same on each; every rank must ask, with as many values."""
+        """The sum over all ranks, float64; every rank must call this with the same shape, and gets the same sum."""
         array = np.array(values, np.float64)
         if self.world > 1:
             distributed.all_reduce(torch.from_numpy(array))
         return array
 
-    def any(self, wanted: bool) -> bool:
-        """Whether any rank wants it; every rank must ask."""
-        return bool(self.sum(float(wanted)) > 0)
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set on any rank; every rank must call this."""
+        return bool(self.sum(float(flag)) > 0)
 
-    def first_only(self, work: Callable[[], T]) -> T | None:
-        """What the first rank's work gives; None on the others.
+    def on_rank_0(self, work: Callable[[], T]) -> T | None:
+        """Result of `work`, which runs on rank 0 while the others wait; None on the other ranks.
 
         Raises:
-            SeizurekitError: on every rank, where the first one's work raises anything: none is left waiting for it.
+            SeizurekitError: on every rank if `work` raised an exception, so that no rank waits forever.
         """
         result: T | None = None
         failure: BaseException | None = None
-        if self.first:
+        if self.is_rank_0:
             try:
                 result = work()
-            except BaseException as error:  # raised again below, when the others know
+            except BaseException as error:  # raised again below, once the other ranks know
                 failure = error
         failed = self.any(failure is not None)
         if failure is not None:
             raise failure
         if failed:
-            raise SeizurekitError(f"process {self.rank} of {self.world}: the first could not begin, and says why")
+            raise SeizurekitError(f"rank {self.rank} of {self.world}: rank 0 failed to start; see its error message")
         return result
 
 
 @contextmanager
-def joined(device: str) -> Iterator[tuple[Ranks, str]]:
-    """The ranks that torchrun started, able to talk to one another, and the device that this one is to use.
+def process_group(device: str) -> Iterator[tuple[Ranks, str]]:
+    """The ranks that torchrun started, connected to one another, and the device of this rank.
 
     Args:
-        device: as ``training.device`` says; with several ranks ``auto`` and ``cuda`` become each rank's own GPU.
+        device: ``training.device`` of the configuration; under torchrun ``auto`` and ``cuda`` mean this rank's GPU.
     """
     started: Torchrun | None = torchrun()
     if started is None:
@@ -84,11 +84,10 @@ def joined(device: str) -> Iterator[tuple[Ranks, str]]:
     if device in ("auto", "cuda") and torch.cuda.is_available():
         device = f"cuda:{ranks.local}"
         torch.cuda.set_device(ranks.local)
-    on_gpu = device.startswith("cuda")
     if ranks.world == 1:
         yield ranks, device
         return
-    distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device.startswith("cuda") else "gloo")
     try:
         yield ranks, device
     finally:

@@ -1,7 +1,7 @@
-"""How good a detector is on whole recordings of ``dev``: by events, by samples, and by the loss of its training.
+"""Scores of a detector on whole recordings of ``dev``: by events, by samples, and by the loss of the training.
 
-Each recording is stitched from overlapping windows to its last sample and scored by itself, so that nothing is counted
-twice or joined across recordings; counts and sums are then pooled.
+Each recording is stitched from overlapping windows to its last sample and scored on its own, so that nothing is counted
+twice or joined across recordings. Counts and sums are then pooled.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from seizurekit.config import Config
 from seizurekit.config.sections import sensitivity_at
 from seizurekit.errors import CacheError, SeizurekitError
 from seizurekit.evaluation.recordings import Recording, bounds, cached_recording, probability_of
+from seizurekit.models.device import autocast
 from seizurekit.recordings.annotations import Event
 from seizurekit.scoring.calibration import BINS, calibration_error, calibration_sums, squared_error
 from seizurekit.scoring.curves import CurveBuilder
 from seizurekit.signal.chain import Chain
 from seizurekit.training.loss import seizure_loss
-from seizurekit.training.precision import autocast
 from seizurekit.training.ranks import Ranks
 
 Float32 = npt.NDArray[np.float32]
 UInt8 = npt.NDArray[np.uint8]
 
-ALONE = Ranks()
+ONE_PROCESS = Ranks()
 
-SUREST = 2.0**-24
-"""What float32 can tell of a probability near 1, and so the nearest to 0 or 1 that the loss takes one to be."""
+SMALLEST_PROBABILITY = 2.0**-24
+"""The loss clamps probabilities to this distance from 0 and 1, which is the resolution of float32 near 1."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """A detector's scores.
+    """Result of a validation.
 
     Attributes:
-        metrics: by the names of ``config.validation.metrics``; NaN where one is not defined.
-        threshold: ``detection.threshold``, or where that is null the one that keeps to ``detection.max_fa_per_24h``.
-        recordings: that were scored, on all ranks together.
-        seconds: that it took this rank, waiting for the others included.
+        metrics: scores by the names in ``config.validation.metrics``; NaN if one is not defined.
+        threshold: ``detection.threshold``, or if that is null the threshold that keeps to ``detection.max_fa_per_24h``.
+        recordings: number of scored recordings, on all ranks together.
+        seconds: duration on this rank, including the wait for other ranks.
     """
 
     metrics: dict[str, float]
@@ -60,73 +60,73 @@ def validate(
     dev: Cache,
     config: Config,
     pos_weight: float,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = ONE_PROCESS,
     *,
     alive: Callable[[str], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Validation | None:
     """Scores a detector on the annotated recordings of a split.
 
-    Every rank must ask, each reads and computes its share of the recordings, and all end with the same numbers, which
-    are those of one process: counts are exact, and sums over samples are added in the store's order.
+    Every rank must call this. Each rank reads and computes its share of the recordings, and all get the same result,
+    which equals that of one process: counts are exact, and sums over samples are added in the order of the store.
 
-    ``loss`` is that of the training (``training.loss``, weighted) and ``loss_unweighted`` the plain binary
-    cross-entropy, both the mean over the samples of the stitched output.
+    ``loss`` is the loss of the training (``training.loss``, weighted) and ``loss_unweighted`` the plain binary
+    cross-entropy, both as means over the samples of the stitched output.
 
     Args:
-        model: windows float32 [B, 19, T] to logits [B, T]; run where its parameters are, in evaluation mode and the
-            precision of ``training.precision``, and given back in its mode. Not wrapped for several devices.
+        model: windows float32 [B, 19, T] to logits [B, T]. It runs on the device of its parameters, in evaluation mode
+            and in ``training.precision``; its mode is restored. Not wrapped for several devices.
         dev: the split.
-        config: which metrics, how events are made, which recordings.
+        config: the metrics, the rules for events, and the number of recordings.
         pos_weight: weight of a seizure sample in ``loss``.
-        ranks: those that share the work.
-        alive: is told at each recording which one it is.
-        stop: is asked before each recording whether to give up.
+        ranks: the ranks that share the work.
+        alive: called for each recording with a line about it, for the heartbeat.
+        stop: asked before each recording whether to stop.
 
     Returns:
-        None on every rank if any was told to stop.
+        The scores; None on every rank if `stop` was true on any of them.
 
     Raises:
         CacheError: a recording cannot be read, here or on another rank; this rank's message names it.
         StorageError: the object store cannot be reached.
     """
     began = time.monotonic()
-    chosen = chosen_recordings(dev, config.validation.max_recordings)
-    own = shares(dev.recordings["samples"][chosen], ranks.world)[ranks.rank]
-    totals = _Totals(config, len(chosen))
+    chosen = choose_recordings(dev, config.validation.max_recordings)
+    rows = divide_by_length(dev.recordings["samples"][chosen], ranks.world)[ranks.rank]
+    totals = _Totals(config, pos_weight, len(chosen))
     of_rank = f" of rank {ranks.rank}" if ranks.world > 1 else ""
-    stopped, failed = not own and stop(), None
+    stopped, failure = not rows and stop(), None
     was_training = model.training
     model.eval()
-    recordings = read_ahead(dev, [int(chosen[i]) for i in own])
+    recordings = read_ahead(dev, [int(chosen[row]) for row in rows])
     scorer = ThreadPoolExecutor(1, thread_name_prefix="scoring")
     scored: Future[None] | None = None
     try:
-        for done, i in enumerate(own, 1):
+        for count, row in enumerate(rows, 1):
             if stopped := stop():
                 break
-            alive(f"validating, recording {done} of {len(own)}{of_rank}")
+            alive(f"validating, recording {count} of {len(rows)}{of_rank}")
             recording = next(recordings)
-            probability = stitched(model, recording, config)
+            probability = predict(model, recording, config)
             if scored is not None:
                 scored.result()
-            # One recording behind the model, so that an accelerator need not wait for it.
-            mask = dev.mask(int(chosen[i]))
-            scored = scorer.submit(totals.add, i, probability, mask, recording.annotated or (), pos_weight)
+            # Scores one recording while the model runs on the next, so that a GPU does not wait.
+            mask = dev.mask(int(chosen[row]))
+            scored = scorer.submit(totals.add, row, probability, mask, recording.annotated or ())
         if scored is not None:
             scored.result()
     except SeizurekitError as error:
-        failed = error  # raised once the other ranks know, which would else wait for this one's sums
+        failure = error  # raised below, once the other ranks know; they would wait for this rank's sums
     finally:
         recordings.close()
         scorer.shutdown()
         model.train(was_training)
 
-    any_stopped, any_failed = ranks.sum([stopped, failed is not None]) > 0
-    if failed is not None:
-        raise failed
+    any_stopped, any_failed = ranks.sum([stopped, failure is not None]) > 0
+    if failure is not None:
+        raise failure
     if any_failed:
-        raise CacheError("validation: a recording could not be read on another rank, whose message names it")
+        raise CacheError("validation: a recording could not be read on another rank; see its error message")
     if any_stopped:
         return None
     metrics, threshold = totals.scores(ranks)
@@ -134,22 +134,22 @@ def validate(
 
 
 class _Totals:
-    """What the metrics are made of, of the recordings that this rank scored.
+    """Counts and sums of the recordings that this rank scored, from which the metrics are computed.
 
-    Sums over samples have a row a recording: to add the ranks' then adds nothing but zeros to a row, and rows are added
-    in the store's order, so that the last bit does not depend on how recordings were divided.
+    Sums over samples have one row per recording. The sum over ranks then adds only zeros to a row, and rows are added
+    in the order of the store, so the last bit does not depend on the division into ranks.
     """
 
-    def __init__(self, config: Config, recordings: int) -> None:
-        self._config = config
+    def __init__(self, config: Config, pos_weight: float, recordings: int) -> None:
+        self._config, self._pos_weight = config, pos_weight
         self._curve = CurveBuilder(config.detection)
-        self._sums = np.zeros((recordings, 4))  # of loss, plain loss, squared error, samples
+        self._sums = np.zeros((recordings, 4))  # loss, plain loss, squared error, samples
         self._calibrations = np.zeros((recordings, 3, BINS))
 
-    def add(self, row: int, probability: Float32, mask: UInt8, annotated: Sequence[Event], pos_weight: float) -> None:
-        """Adds a recording; from one thread at a time."""
+    def add(self, row: int, probability: Float32, mask: UInt8, annotated: Sequence[Event]) -> None:
+        """Adds a recording; not from two threads at the same time."""
         self._curve.add(probability, bounds(annotated), Chain().sampling_rate)
-        losses = loss_sums(probability, mask, self._config, pos_weight)
+        losses = loss_sums(probability, mask, self._config, self._pos_weight)
         self._sums[row] = (*losses, squared_error(probability, mask), len(mask))
         self._calibrations[row] = calibration_sums(probability, mask)
 
@@ -170,56 +170,56 @@ class _Totals:
         return metrics, config.detection.threshold or curve.threshold_at(config.detection.max_fa_per_24h)
 
 
-def chosen_recordings(dev: Cache, most: int | None) -> npt.NDArray[np.int64]:
-    """Numbers of the recordings that are scored, ascending: those that could be read and that somebody annotated.
+def choose_recordings(dev: Cache, limit: int | None) -> npt.NDArray[np.int64]:
+    """Indices of the recordings to score, ascending: those that are readable and annotated.
 
-    With `most` the first so many, half of them, or one more, with seizures; where there are too few of one kind, more
-    of the other.
+    With a limit, half of them, rounded up, are the first recordings with seizures, and the rest are the first without;
+    if there are too few of one kind, more of the other are taken.
     """
-    numbers = np.flatnonzero(dev.usable & (dev.recordings["samples"] > 0))
-    if most is None or len(numbers) <= most:
-        return numbers
-    has_seizures = np.isin(numbers, dev.events["recording"])
-    with_seizures, without = numbers[has_seizures], numbers[~has_seizures]
-    half = max(min(len(with_seizures), (most + 1) // 2), most - len(without))
-    return np.sort(np.concatenate([with_seizures[:half], without[: most - half]]))
+    indices = np.flatnonzero(dev.usable & (dev.recordings["samples"] > 0))
+    if limit is None or len(indices) <= limit:
+        return indices
+    has_seizures = np.isin(indices, dev.events["recording"])
+    with_seizures, without = indices[has_seizures], indices[~has_seizures]
+    half = max(min(len(with_seizures), (limit + 1) // 2), limit - len(without))
+    return np.sort(np.concatenate([with_seizures[:half], without[: limit - half]]))
 
 
-def shares(lengths: npt.ArrayLike, world: int) -> list[list[int]]:
-    """Which recordings each rank takes, by position, ascending: the longest first, to whoever has least so far."""
+def divide_by_length(lengths: npt.ArrayLike, world: int) -> list[list[int]]:
+    """Positions of each rank's recordings, ascending; each, longest first, goes to the rank with the least so far."""
     samples = np.asarray(lengths, np.int64)
-    taken: list[list[int]] = [[] for _ in range(world)]
+    shares: list[list[int]] = [[] for _ in range(world)]
     load = np.zeros(world, np.int64)
     for i in np.argsort(-samples, kind="stable"):
         rank = int(load.argmin())
-        taken[rank].append(int(i))
+        shares[rank].append(int(i))
         load[rank] += samples[i]
-    return [sorted(each) for each in taken]
+    return [sorted(share) for share in shares]
 
 
-def read_ahead(dev: Cache, numbers: Sequence[int]) -> Generator[Recording, None, None]:
-    """The recordings with those numbers; while one is used, a thread reads the next."""
+def read_ahead(dev: Cache, indices: Sequence[int]) -> Generator[Recording, None, None]:
+    """The recordings with these indices; a thread reads the next one while one is in use."""
     with ThreadPoolExecutor(1, thread_name_prefix="validation") as pool:
         ahead: Future[Recording] | None = None
-        for number in numbers:
-            read, ahead = ahead, pool.submit(cached_recording, dev, number)
-            if read is not None:
-                yield read.result()
+        for index in indices:
+            current, ahead = ahead, pool.submit(cached_recording, dev, index)
+            if current is not None:
+                yield current.result()
         if ahead is not None:
             yield ahead.result()
 
 
-def stitched(model: nn.Module, recording: Recording, config: Config) -> Float32:
-    """Probability of a seizure at every sample, float32 [sample], in the training's precision."""
+def predict(model: nn.Module, recording: Recording, config: Config) -> Float32:
+    """Probability of a seizure at every sample, float32 [sample], in the precision of the training."""
     device = next(model.parameters()).device
     with autocast(device, config.training.precision):
         return probability_of(model, recording, config)
 
 
 def loss_sums(probability: Float32, mask: UInt8, config: Config, pos_weight: float) -> tuple[float, float]:
-    """The loss as it is trained with, and the plain cross-entropy, each summed over a recording's samples."""
-    p = torch.from_numpy(probability).double().clamp(SUREST, 1.0 - SUREST)
+    """The loss of the training and the plain cross-entropy, each summed over the samples of a recording."""
+    p = torch.from_numpy(probability).double().clamp(SMALLEST_PROBABILITY, 1.0 - SMALLEST_PROBABILITY)
     logits_BT, mask_BT = torch.logit(p)[None], torch.from_numpy(mask)[None]
     gamma = config.training.focal_gamma if config.training.loss == "focal" else None
-    trained, plain = seizure_loss(logits_BT, mask_BT, pos_weight, gamma), seizure_loss(logits_BT, mask_BT, 1.0)
-    return trained.item() * len(mask), plain.item() * len(mask)
+    loss, plain = seizure_loss(logits_BT, mask_BT, pos_weight, gamma), seizure_loss(logits_BT, mask_BT, 1.0)
+    return loss.item() * len(mask), plain.item() * len(mask)

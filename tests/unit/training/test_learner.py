@@ -1,4 +1,4 @@
-"""A step of the optimiser: gradients added up over batches, averaged weights, and what ranks tell one another."""
+"""An optimiser step: gradients accumulated over batches, averaged weights, and communication between ranks."""
 
 from __future__ import annotations
 
@@ -8,136 +8,138 @@ import numpy as np
 import pytest
 import torch
 
-from gloo_ranks import on_ranks
-from seizurekit.config import Config
+from rank_processes import run_on_ranks
 from seizurekit.models import build
-from seizurekit.training.learner import Learner, seed_batch
+from seizurekit.training.learner import Learner
 from seizurekit.training.ranks import Ranks
+from seizurekit.training.seeding import seed_batch
+from seizurekit.training.step import Outcome
+from tiny import tiny_config
 
 
-def config(**training: Any) -> Config:
-    return Config.model_validate(
-        {
-            "name": "tiny",
-            "cache": {"dir": "nowhere"},
-            "model": {"widths": [8, 8, 16], "layers": 1, "headdim": 4, "d_state": 4, "dropout": 0.0},
-            "training": {"device": "cpu", "augment": False, "lr": 1e-2, "warmup": 0.0, **training},
-        }
-    )
-
-
-def made(ranks: Ranks | None = None, **training: Any) -> Learner:
+def new_learner(ranks: Ranks | None = None, **training: Any) -> Learner:
     torch.manual_seed(0)
-    return Learner(build(config(**training)), config(**training), 2.0, ranks or Ranks())
+    config = tiny_config(
+        model={"dropout": 0.0}, training={"augment": False, "lr": 1e-2, "warmup": 0.0, "epochs": 10, **training}
+    )
+    return Learner(build(config), config, 2.0, ranks or Ranks())
 
 
-def batch(number: int, windows: int = 4) -> tuple[torch.Tensor, torch.Tensor, np.ndarray[Any, np.dtype[np.int64]]]:
-    generator = torch.Generator().manual_seed(number)
-    x = torch.randn(windows, 19, 256, generator=generator)
-    y = (torch.rand(windows, 256, generator=generator) < 0.3).to(torch.uint8)
-    return x, y, np.arange(windows)
+def batch(seed: int) -> tuple[torch.Tensor, torch.Tensor, np.ndarray[Any, np.dtype[np.int64]]]:
+    """Four windows of noise."""
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(4, 19, 256, generator=generator)
+    y = (torch.rand(4, 256, generator=generator) < 0.3).to(torch.uint8)
+    return x, y, np.arange(4)
+
+
+def take_step(learner: Learner, seed: int, lr: float = 1e-2) -> Outcome:
+    learner.accumulate(*batch(seed), epoch=0, before=seed, step_windows=4, is_last=True)
+    return learner.update(lr).read()
 
 
 def gradients(learner: Learner) -> list[torch.Tensor]:
     return [p.grad.clone() for p in learner.model.parameters() if p.grad is not None]
 
 
-def test_batches_that_are_added_up_have_the_gradient_of_one_that_holds_them_all() -> None:
-    (x, y, numbers), parts = batch(0), []
-    for pieces in ([slice(0, 4)], [slice(0, 1), slice(1, 4)]):
-        learner = made()
-        learner.model.eval()  # or batch norms would see other batches
-        for piece in pieces:
-            learner.add(x[piece], y[piece], numbers[piece], (0, 0), 4, piece.stop == 4)
-        parts.append((gradients(learner), learner.update(1e-3).read()))
-    for one, other in zip(parts[0][0], parts[1][0], strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
-    one, other = parts[0][1], parts[1][1]
+def test_accumulated_batches_have_the_gradient_of_one_batch_of_all_windows() -> None:
+    (x, y, indices), results = batch(0), []
+    for parts in ([slice(0, 4)], [slice(0, 1), slice(1, 4)]):
+        learner = new_learner()
+        learner.model.eval()  # batch norms would depend on the batch
+        for part in parts:
+            learner.accumulate(
+                x[part], y[part], indices[part], epoch=0, before=0, step_windows=4, is_last=part.stop == 4
+            )
+        results.append((gradients(learner), learner.update(1e-3).read()))
+    (one_gradients, one), (other_gradients, other) = results
+    for gradient, other_gradient in zip(one_gradients, other_gradients, strict=True):
+        torch.testing.assert_close(gradient, other_gradient, rtol=1e-4, atol=1e-6)
     assert one.mean_loss == pytest.approx(other.mean_loss, rel=1e-5)
     assert (one.windows, one.seizure) == (other.windows, other.seizure) == (4, int(y.sum()))
 
 
-def test_the_outcome_tells_of_seizure_samples_and_how_many_were_found() -> None:
-    learner = made()
-    x, y, numbers = batch(1)
+def test_the_outcome_counts_the_seizure_samples_that_were_found() -> None:
+    learner = new_learner()
+    _, y, _ = batch(1)
     head = learner.model.get_submodule("head")
     torch.nn.init.zeros_(head.get_parameter("weight"))
     for bias, found in ((3.0, int(y.sum())), (-3.0, 0)):
         torch.nn.init.constant_(head.get_parameter("bias"), bias)
-        learner.add(x, y, numbers, (0, 0), 4, True)
-        assert learner.update(0.0).read().found == found
+        assert take_step(learner, 1, lr=0.0).found == found
 
 
-def test_averaged_weights_follow_the_weights_and_are_what_is_saved() -> None:
-    learner = made(ema=0.75)
-    wanted: list[torch.Tensor] = []
-    for number in range(4):
-        learner.add(*batch(number), (0, number), 4, True)
-        learner.update(1e-2)
+def test_averaged_weights_follow_the_weights_and_are_the_detector() -> None:
+    learner = new_learner(ema=0.75)
+    averages: list[torch.Tensor] = []
+    for seed in range(4):
+        take_step(learner, seed)
         weights = [p.detach().clone() for p in learner.model.parameters()]
-        wanted = [0.75 * a + 0.25 * w for a, w in zip(wanted, weights, strict=True)] if wanted else weights
-    for average, expected in zip(learner.detector.parameters(), wanted, strict=True):
+        averages = [0.75 * a + 0.25 * w for a, w in zip(averages, weights, strict=True)] if averages else weights
+    for average, expected in zip(learner.detector.parameters(), averages, strict=True):
         torch.testing.assert_close(average.data, expected)
     assert any(
         not torch.equal(a, b) for a, b in zip(learner.detector.parameters(), learner.model.parameters(), strict=True)
     )
 
 
-def test_without_averages_the_weights_themselves_are_saved() -> None:
-    learner = made()
+def test_without_averages_the_weights_are_the_detector() -> None:
+    learner = new_learner()
     assert learner.detector is learner.model
 
 
 @pytest.mark.parametrize("poison", ["x", "loss"])
 def test_a_step_that_is_not_finite_changes_nothing(poison: str) -> None:
-    learner = made()
-    learner.add(*batch(0), (0, 0), 4, True)
-    learner.update(1e-2)
+    learner = new_learner()
+    take_step(learner, 0)
     before = {name: tensor.clone() for name, tensor in learner.tensors().items()}
-    x, y, numbers = batch(1)
+    x, y, indices = batch(1)
     if poison == "loss":
         learner._pos_weight = float("inf")
-    learner.add(x * float("nan") if poison == "x" else x, y, numbers, (0, 1), 4, True)
-    assert not learner.update(1e-2).read().finite
+    x = x * float("nan") if poison == "x" else x
+    learner.accumulate(x, y, indices, epoch=0, before=1, step_windows=4, is_last=True)
+    assert not learner.update(1e-2).read().is_finite
     after = learner.tensors()
     assert before.keys() == after.keys()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
 
 
-def test_randomness_follows_from_the_place_alone() -> None:
+def test_random_numbers_depend_on_seed_epoch_position_and_rank_only() -> None:
     drawn = {}
-    for place in ((0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 8, 0), (0, 0, 0, 1)):
-        seed_batch(*place)
-        drawn[place] = torch.rand(4).tolist()
+    for arguments in ((0, 0, 0, 0), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 8, 0), (0, 0, 0, 1)):
+        seed_batch(*arguments)
+        drawn[arguments] = torch.rand(4).tolist()
     seed_batch(0, 0, 0, 0)
     assert torch.rand(4).tolist() == drawn[0, 0, 0, 0]
     assert len({tuple(values) for values in drawn.values()}) == len(drawn)
 
 
-def reductions(ranks: Ranks) -> tuple[list[int], list[bool]]:
-    """How often gradients were exchanged for steps of one batch and of three; and who heard of rank 1's stop."""
-    learner = made(ranks)
+def count_exchanges(ranks: Ranks) -> tuple[list[int], list[bool]]:
+    """Exchanges of gradients in steps of one batch and of three, and whether the outcomes have rank 1's stop."""
+    learner = new_learner(ranks)
     count = 0
 
-    def counted(state, bucket):  # type: ignore[no-untyped-def]  # torch takes no annotations that are strings
+    def count_bucket(state, bucket):  # type: ignore[no-untyped-def]  # torch does not accept string annotations
         nonlocal count
         count += 1
-        shared = torch.distributed.all_reduce(bucket.buffer(), async_op=True).get_future()
-        return shared.then(lambda done: done.value()[0] / ranks.world)
+        summed = torch.distributed.all_reduce(bucket.buffer(), async_op=True).get_future()
+        return summed.then(lambda done: done.value()[0] / ranks.world)
 
-    run: Any = learner._run
-    run.register_comm_hook(None, counted)
+    wrapped: Any = learner._wrapped_model
+    wrapped.register_comm_hook(None, count_bucket)
     counts, stops = [], []
     for batches in (1, 3):
         count = 0
         for i in range(batches):
-            learner.add(*batch(ranks.rank), (0, i), 8 * batches, i + 1 == batches)
+            learner.accumulate(
+                *batch(ranks.rank), epoch=0, before=i, step_windows=8 * batches, is_last=i + 1 == batches
+            )
         stops.append(learner.update(1e-2, stop=ranks.rank == 1 and batches == 3).read().stop)
         counts.append(count)
     return counts, stops
 
 
-def test_gradients_are_exchanged_once_a_step_and_a_stop_is_heard_by_all() -> None:
-    for counts, stops in on_ranks(2, reductions):
+def test_gradients_are_exchanged_once_a_step_and_a_stop_reaches_all_ranks() -> None:
+    for counts, stops in run_on_ranks(2, count_exchanges):
         assert counts[0] == counts[1] > 0
         assert stops == [False, True]

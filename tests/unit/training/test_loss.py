@@ -1,4 +1,4 @@
-"""The loss: its weight and its value."""
+"""The loss and its weight."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from seizurekit.errors import CacheError
 from seizurekit.training.loss import positive_weight, seizure_loss
 
 
-def test_the_weight_is_the_root_of_the_odds_against_a_seizure_sample() -> None:
+def test_the_weight_is_the_square_root_of_the_odds_against_a_seizure_sample() -> None:
     assert positive_weight(0.2) == 2.0
     assert positive_weight(0.5) == 1.0
     assert positive_weight(0.342) == pytest.approx(1.387, abs=1e-3)
 
 
-@pytest.mark.parametrize(("ratio", "found"), [(0.0, "no sample"), (1.0, "every sample")])
-def test_windows_of_one_kind_of_sample_are_refused(ratio: float, found: str) -> None:
-    with pytest.raises(CacheError, match=found):
+@pytest.mark.parametrize(("ratio", "message"), [(0.0, "no sample"), (1.0, "every sample")])
+def test_windows_of_one_class_are_an_error(ratio: float, message: str) -> None:
+    with pytest.raises(CacheError, match=message):
         positive_weight(ratio)
 
 
@@ -26,34 +26,34 @@ def test_the_loss_is_the_weighted_cross_entropy_of_every_sample() -> None:
     rng = np.random.default_rng(0)
     logits, mask = rng.normal(size=(3, 50)) * 3, (rng.random((3, 50)) < 0.3).astype(np.uint8)
     p = 1 / (1 + np.exp(-logits))
-    wanted = -np.mean(2.5 * mask * np.log(p) + (1 - mask) * np.log(1 - p))
+    expected = -np.mean(2.5 * mask * np.log(p) + (1 - mask) * np.log(1 - p))
     found = seizure_loss(torch.from_numpy(logits).float(), torch.from_numpy(mask), 2.5)
-    assert found.item() == pytest.approx(wanted, rel=1e-5)
+    assert found.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_loss_of_half_precision_logits_is_computed_in_single() -> None:
+def test_the_loss_of_half_precision_logits_is_computed_in_single_precision() -> None:
     loss = seizure_loss(torch.full((1, 8), 20.0, dtype=torch.bfloat16), torch.zeros(1, 8, dtype=torch.uint8), 1.0)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(20.0)
 
 
-def some_logits() -> tuple[np.ndarray, np.ndarray]:
+def random_logits() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     return rng.normal(size=(4, 60)) * 3, (rng.random((4, 60)) < 0.3).astype(np.uint8)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0, 5.0])
-def test_the_focal_loss_is_the_papers_with_the_weight_on_seizure_samples(gamma: float) -> None:
-    logits, mask = some_logits()
+def test_the_focal_loss_is_that_of_the_paper_with_a_weight_on_seizure_samples(gamma: float) -> None:
+    logits, mask = random_logits()
     p = 1 / (1 + np.exp(-logits))
-    of_class, alpha = np.where(mask, p, 1 - p), np.where(mask, 2.5, 1.0)
-    wanted = -np.mean(alpha * (1 - of_class) ** gamma * np.log(of_class))
+    p_true, alpha = np.where(mask, p, 1 - p), np.where(mask, 2.5, 1.0)
+    expected = -np.mean(alpha * (1 - p_true) ** gamma * np.log(p_true))
     found = seizure_loss(torch.from_numpy(logits), torch.from_numpy(mask), 2.5, gamma)
-    assert found.item() == pytest.approx(wanted, rel=1e-12)
+    assert found.item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_at_gamma_0_the_focal_loss_is_the_cross_entropy_and_it_gets_there_without_a_jump() -> None:
-    logits, mask = map(torch.from_numpy, some_logits())
+def test_the_focal_loss_converges_to_the_cross_entropy_at_gamma_0() -> None:
+    logits, mask = map(torch.from_numpy, random_logits())
     plain = seizure_loss(logits, mask, 1.7)
     assert torch.equal(seizure_loss(logits, mask, 1.7, 0.0), plain)
     torch.testing.assert_close(seizure_loss(logits, mask, 1.7, 1e-9), plain, rtol=1e-6, atol=0.0)
@@ -73,14 +73,14 @@ def test_loss_and_gradient_are_finite_at_extreme_logits(gamma: float | None, dty
 
 @pytest.mark.parametrize("gamma", [None, 0.5, 2.0])
 @pytest.mark.parametrize("per_window", [False, True])
-def test_the_gradient_is_that_of_finite_differences(gamma: float | None, per_window: bool) -> None:
-    logits, mask = map(torch.from_numpy, some_logits())
+def test_the_gradient_matches_finite_differences(gamma: float | None, per_window: bool) -> None:
+    logits, mask = map(torch.from_numpy, random_logits())
     logits.requires_grad_()
     assert torch.autograd.gradcheck(lambda z: seizure_loss(z, mask, 2.5, gamma, per_window=per_window), logits)
 
 
-def test_means_of_windows_make_the_mean_of_the_batch_however_it_is_divided() -> None:
-    logits, mask = map(torch.from_numpy, some_logits())
+def test_means_of_windows_give_the_mean_of_the_batch_for_any_division() -> None:
+    logits, mask = map(torch.from_numpy, random_logits())
     whole = seizure_loss(logits, mask, 2.5, 2.0)
     parts = [seizure_loss(logits[part], mask[part], 2.5, 2.0, per_window=True) for part in (slice(1), slice(1, 4))]
     assert [len(part) for part in parts] == [1, 3]

@@ -1,4 +1,4 @@
-"""Signals: the first is noted, the second ends the process."""
+"""Signals: the first one is a request to stop, the second one ends the process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from seizurekit.training.stop import StopRequest
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_signal_is_noted_and_what_handled_it_before_comes_back(number: signal.Signals) -> None:
+def test_the_first_signal_is_recorded_and_the_handler_is_restored(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     with StopRequest() as stop:
-        assert not stop.wanted
+        assert not stop.is_requested
         os.kill(os.getpid(), number)
-        assert stop.wanted
+        assert stop.is_requested
         assert stop.signal == number
     assert signal.getsignal(number) == before
 
@@ -30,24 +30,24 @@ import os, signal, time
 from seizurekit.training.stop import StopRequest
 with StopRequest():
     os.kill(os.getpid(), signal.SIGTERM)
-    print("noted", flush=True)
+    print("recorded", flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
     print("still here")
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (result.stdout, result.returncode) == ("noted\n", -signal.SIGTERM)
+    assert (result.stdout, result.returncode) == ("recorded\n", -signal.SIGTERM)
 
 
-def test_in_another_thread_nothing_is_touched() -> None:
+def test_in_another_thread_handlers_do_not_change() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    wanted: list[bool] = []
+    requested: list[bool] = []
 
     def use() -> None:
         with StopRequest() as stop:
-            wanted.append(stop.wanted)
+            requested.append(stop.is_requested)
 
     thread = threading.Thread(target=use)
     thread.start()
     thread.join()
-    assert wanted == [False]
+    assert requested == [False]
     assert signal.getsignal(signal.SIGTERM) == before

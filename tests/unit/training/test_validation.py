@@ -1,4 +1,4 @@
-"""Validation: every figure against a plain computation of it, and the same from two processes as from one."""
+"""Validation: every metric against a plain computation, and two processes against one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import seizurekit as sk
-from gloo_ranks import on_ranks
+from rank_processes import run_on_ranks
 from seizurekit.cache.store import Cache, open_cache
 from seizurekit.config import Config
 from seizurekit.detection.events import detect_events
@@ -23,19 +23,18 @@ from seizurekit.recordings.synthetic import write_synthetic_corpus
 from seizurekit.scoring.curves import MAX_MATCH_RATIO, THRESHOLDS
 from seizurekit.scoring.overlap import Score, matched_seconds, score_by_overlap
 from seizurekit.training.ranks import Ranks
-from seizurekit.training.validation import Validation, chosen_recordings, shares, validate
+from seizurekit.training.validation import Validation, choose_recordings, divide_by_length, validate
+from tiny import tiny_config
 
 WEIGHT = 2.3
 
 
 def config(**sections: Any) -> Config:
-    model = {"widths": [8, 8, 16], "layers": 1, "headdim": 4, "d_state": 4}
-    cache = {"dir": "store", "window": 20.0}
-    return Config.model_validate({"name": "a", "cache": cache, "model": model, **sections})
+    return tiny_config(cache={"window": 20.0}, **sections)
 
 
 class Amplitude(nn.Module):
-    """The logit of a sample is how large the signal is around it: some seizures are found, and there are alarms."""
+    """Its logits rise with the amplitude of the signal: it finds some seizures, and has false alarms."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,12 +45,12 @@ class Amplitude(nn.Module):
         return self.scale * (power[:, 0] - 0.9) * 4.0
 
 
-def by_hand(dev: Cache, made: Config, weight: float) -> dict[str, float]:
-    """Every metric, from all samples at once and from events at one threshold after the other."""
+def plain_metrics(dev: Cache, settings: Config, weight: float) -> dict[str, float]:
+    """Every metric, computed from all samples at once, and from the events at one threshold after another."""
     recordings = []
-    for number in np.flatnonzero((dev.recordings["status"] == "ok") & (dev.recordings["samples"] > 0)):
-        probability = seizure_probability(Amplitude(), dev.read(int(number)), 20 * 256)
-        own = dev.events["recording"] == number
+    for index in np.flatnonzero((dev.recordings["status"] == "ok") & (dev.recordings["samples"] > 0)):
+        probability = seizure_probability(Amplitude(), dev.read(int(index)), 20 * 256)
+        own = dev.events["recording"] == index
         recordings.append((probability, np.stack([dev.events["start"][own], dev.events["stop"][own]], axis=1)))
     p = np.concatenate([probability for probability, _ in recordings]).astype(np.float64)
     y = np.zeros(0, bool)
@@ -59,11 +58,11 @@ def by_hand(dev: Cache, made: Config, weight: float) -> dict[str, float]:
         at = np.arange(len(probability))[:, None]
         y = np.append(y, ((at >= np.floor(events[:, 0] * 256)) & (at < np.floor(events[:, 1] * 256))).any(1))
 
-    sensitivity = dict.fromkeys(made.validation.false_alarm_rates, 0.0)
+    sensitivity = dict.fromkeys(settings.validation.false_alarm_rates, 0.0)
     for threshold in THRESHOLDS:
         score, matched = Score(), np.zeros(2)
         for probability, events in recordings:
-            found = detect_events(probability, 256.0, float(threshold), made.detection)
+            found = detect_events(probability, 256.0, float(threshold), settings.detection)
             bounds = [(event.start, event.stop) for event in found]
             score += score_by_overlap(events, bounds, len(probability) / 256)
             matched += matched_seconds(events, bounds)
@@ -74,7 +73,7 @@ def by_hand(dev: Cache, made: Config, weight: float) -> dict[str, float]:
     sorted_y = y[np.lexsort((y, p))]
     auroc = (ranked[sorted_y].sum() - y.sum() * (y.sum() + 1) / 2) / (y.sum() * (~y).sum())
     entropy = -np.where(y, np.log(p), np.log1p(-p))
-    gamma = made.training.focal_gamma if made.training.loss == "focal" else 0.0
+    gamma = settings.training.focal_gamma if settings.training.loss == "focal" else 0.0
     bins = np.ceil(p * 15)
     return {
         **{f"sensitivity_at_{fa:g}_fa": value for fa, value in sensitivity.items()},
@@ -88,16 +87,16 @@ def by_hand(dev: Cache, made: Config, weight: float) -> dict[str, float]:
     }
 
 
-def close(found: dict[str, float], wanted: dict[str, float]) -> None:
-    assert found.keys() == wanted.keys()
-    for name, value in wanted.items():
-        # the AUROC is of probabilities in 65,536 bins
+def assert_close(found: dict[str, float], expected: dict[str, float]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        # the AUROC is computed from 65,536 bins of probability
         assert found[name] == pytest.approx(value, rel=1e-9, abs=1e-4 if name == "auroc" else 0.0), name
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Six recordings of dev, of 102 to 250 s; three of them have seizures."""
+    """Six recordings of dev of 102 to 250 s, three of them with seizures."""
     folder = tmp_path_factory.mktemp("validation")
     write_synthetic_corpus(
         folder / "edf", seed=4, train_patients=1, dev_patients=6, eval_patients=1, minutes=3.0, workers=2
@@ -112,22 +111,22 @@ def dev(store: Path) -> Cache:
 
 
 @pytest.mark.parametrize("loss", ["bce", "focal"])
-def test_every_metric_is_what_a_plain_computation_gives(dev: Cache, loss: str) -> None:
+def test_every_metric_equals_a_plain_computation(dev: Cache, loss: str) -> None:
     rates = [500.0, 100.0, 10.0, 2.5]
-    made = config(
+    settings = config(
         validation={"false_alarm_rates": rates, "metric": "auroc"}, training={"loss": loss, "focal_gamma": 1.5}
     )
-    found = validate(Amplitude(), dev, made, WEIGHT)
+    found = validate(Amplitude(), dev, settings, WEIGHT)
     assert found is not None
-    assert tuple(found.metrics) == made.validation.metrics
-    close(found.metrics, by_hand(dev, made, WEIGHT))
+    assert tuple(found.metrics) == settings.validation.metrics
+    assert_close(found.metrics, plain_metrics(dev, settings, WEIGHT))
     assert found.metrics["sensitivity_at_500_fa"] > 0
     assert found.recordings == np.count_nonzero(dev.recordings["status"] == "ok")
     assert found.threshold in THRESHOLDS
     assert found.seconds > 0
 
 
-def test_a_threshold_in_the_configuration_is_kept(dev: Cache) -> None:
+def test_a_threshold_in_the_configuration_is_used(dev: Cache) -> None:
     found = validate(Amplitude(), dev, config(detection={"threshold": 0.321}), WEIGHT)
     assert found is not None
     assert found.threshold == 0.321
@@ -145,19 +144,19 @@ def test_the_model_runs_in_evaluation_mode_and_the_precision_of_the_training(dev
     assert model.norm.training is training
 
 
-def test_each_recording_is_told_of_and_a_stop_ends_it_between_two(dev: Cache) -> None:
-    told: list[str] = []
+def test_each_recording_is_reported_and_a_stop_ends_the_validation_between_two(dev: Cache) -> None:
+    reported: list[str] = []
     count = np.count_nonzero(dev.usable)
-    assert validate(Amplitude(), dev, config(), WEIGHT, alive=told.append) is not None
-    assert told == [f"validating, recording {i} of {count}" for i in range(1, count + 1)]
-    told.clear()
+    assert validate(Amplitude(), dev, config(), WEIGHT, alive=reported.append) is not None
+    assert reported == [f"validating, recording {i} of {count}" for i in range(1, count + 1)]
+    reported.clear()
     model = Amplitude()
-    assert validate(model, dev, config(), WEIGHT, alive=told.append, stop=lambda: len(told) == 2) is None
-    assert len(told) == 2
+    assert validate(model, dev, config(), WEIGHT, alive=reported.append, stop=lambda: len(reported) == 2) is None
+    assert len(reported) == 2
     assert model.training
 
 
-def test_recordings_that_nobody_annotated_are_not_scored(dev: Cache) -> None:
+def test_recordings_without_annotations_are_not_scored(dev: Cache) -> None:
     dev.recordings = {**dev.recordings, "status": dev.recordings["status"].copy()}
     dev.recordings["status"][0], dev.recordings["status"][1] = "unlabelled", "failed"
     found = validate(Amplitude(), dev, config(), WEIGHT)
@@ -170,10 +169,9 @@ def without_seizures(dev: Cache) -> Cache:
     return dev
 
 
-def test_what_is_not_defined_is_nan_and_nothing_crashes(dev: Cache) -> None:
-    nan = nn.Parameter(torch.tensor(math.nan))
+def test_an_undefined_metric_is_nan(dev: Cache) -> None:
     broken = Amplitude()
-    broken.scale = nan
+    broken.scale = nn.Parameter(torch.tensor(math.nan))
     found = validate(broken, dev, config(), WEIGHT)
     assert found is not None
     assert found.metrics["sensitivity_at_10_fa"] == 0.0
@@ -185,17 +183,17 @@ def test_what_is_not_defined_is_nan_and_nothing_crashes(dev: Cache) -> None:
     assert math.isfinite(found.metrics["loss"])
 
 
-def test_a_detector_that_is_surer_than_float32_has_a_finite_loss(dev: Cache) -> None:
-    sure = Amplitude()
-    sure.scale = nn.Parameter(torch.tensor(1e6))
-    found = validate(sure, dev, config(), WEIGHT)
+def test_probabilities_that_round_to_0_or_1_have_a_finite_loss(dev: Cache) -> None:
+    certain = Amplitude()
+    certain.scale = nn.Parameter(torch.tensor(1e6))
+    found = validate(certain, dev, config(), WEIGHT)
     assert found is not None
     assert 0 < found.metrics["loss_unweighted"] < 17
 
 
 @pytest.fixture
 def damaged(store: Path, tmp_path: Path) -> Path:
-    """The store with other bytes where its first recording begins."""
+    """The store with other bytes at the start of its first recording."""
     shutil.copytree(store, tmp_path / "cache")
     (shard,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.stat().st_size > 1e6)
     with shard.open("r+b") as file:
@@ -213,7 +211,7 @@ def test_a_recording_that_cannot_be_read_is_named(damaged: Path) -> None:
 
 
 class Listed:
-    """As much of a store as the choice of recordings looks at."""
+    """The parts of a store that `choose_recordings` reads."""
 
     def __init__(self, with_seizures: list[bool]) -> None:
         self.usable = np.ones(len(with_seizures), bool)
@@ -222,7 +220,7 @@ class Listed:
 
 
 @pytest.mark.parametrize(
-    ("with_seizures", "most", "wanted"),
+    ("with_seizures", "limit", "expected"),
     [
         ("nsnsnsns", None, [0, 1, 2, 3, 4, 5, 6, 7]),
         ("nsnsnsns", 99, [0, 1, 2, 3, 4, 5, 6, 7]),
@@ -235,62 +233,64 @@ class Listed:
         ("ssssssss", 3, [0, 1, 2]),
     ],
 )
-def test_of_fewer_recordings_half_have_seizures(with_seizures: str, most: int | None, wanted: list[int]) -> None:
+def test_half_of_a_limited_number_of_recordings_have_seizures(
+    with_seizures: str, limit: int | None, expected: list[int]
+) -> None:
     listed: Any = Listed([kind == "s" for kind in with_seizures])
-    assert chosen_recordings(listed, most).tolist() == wanted
+    assert choose_recordings(listed, limit).tolist() == expected
 
 
-def test_a_validation_can_be_of_fewer_recordings(dev: Cache) -> None:
+def test_the_number_of_recordings_can_be_limited(dev: Cache) -> None:
     found = validate(Amplitude(), dev, config(validation={"max_recordings": 2}), WEIGHT)
     assert found is not None
     assert found.recordings == 2
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 8, 40])
-def test_recordings_are_shared_evenly_by_length_each_to_one_rank(world: int) -> None:
+def test_recordings_are_divided_evenly_by_length_each_to_one_rank(world: int) -> None:
     lengths = np.random.default_rng(0).integers(1, 1000, 30)
-    made = shares(lengths, world)
-    assert len(made) == world
-    assert sorted(i for each in made for i in each) == list(range(30))
-    assert all(each == sorted(each) for each in made)
-    loads = [lengths[each].sum() for each in made]
+    shares = divide_by_length(lengths, world)
+    assert len(shares) == world
+    assert sorted(i for share in shares for i in share) == list(range(30))
+    assert all(share == sorted(share) for share in shares)
+    loads = [lengths[share].sum() for share in shares]
     assert max(loads) <= lengths.sum() / world + lengths.max()
-    assert made == shares(lengths.tolist(), world)
+    assert shares == divide_by_length(lengths.tolist(), world)
 
 
-def test_two_processes_give_the_numbers_of_one_and_stop_together(store: Path, damaged: Path) -> None:
-    alone = validated_on_ranks(Ranks(), str(store), str(damaged))
-    both = on_ranks(2, validated_on_ranks, str(store), str(damaged))
+def test_two_processes_have_the_scores_of_one_and_stop_together(store: Path, damaged: Path) -> None:
+    alone = run_validations(Ranks(), str(store), str(damaged))
+    both = run_on_ranks(2, run_validations, str(store), str(damaged))
     for found in both:
         assert found["all"] == alone["all"]
         assert found["one"] == alone["one"]
         assert found["stopped"] is None
         assert found["failed"] is not None
-    told = [found["told"] for found in both]
-    assert [each[0].startswith("validating, recording 1 of ") for each in told] == [True, True]
-    assert [each[0].endswith(f" of rank {rank}") for rank, each in enumerate(told)] == [True, True]
-    assert len(told[0]) + len(told[1]) == len(alone["told"])
+    lines = [found["reported"] for found in both]
+    assert [own[0].startswith("validating, recording 1 of ") for own in lines] == [True, True]
+    assert [own[0].endswith(f" of rank {rank}") for rank, own in enumerate(lines)] == [True, True]
+    assert len(lines[0]) + len(lines[1]) == len(alone["reported"])
     assert sum("another rank" in found["failed"] for found in both) == 1
 
 
-def validated_on_ranks(ranks: Ranks, store: str, damaged: str) -> dict[str, Any]:
-    """What one rank has of a whole validation, of one recording, of one that rank 1 stops, and of a damaged store."""
+def run_validations(ranks: Ranks, store: str, damaged: str) -> dict[str, Any]:
+    """This rank's results for all recordings, for one, with a stop on rank 1, and for a damaged store."""
     dev = open_cache(store, split="dev")
-    told: list[str] = []
+    reported: list[str] = []
 
     def scores(found: Validation | None) -> Any:
         return None if found is None else (found.metrics, found.threshold, found.recordings)
 
-    made = {
-        "all": scores(validate(Amplitude(), dev, config(), WEIGHT, ranks, alive=told.append)),
-        # one of the ranks has nothing to do
+    results = {
+        "all": scores(validate(Amplitude(), dev, config(), WEIGHT, ranks, alive=reported.append)),
+        # one of the ranks has no recording
         "one": scores(validate(Amplitude(), dev, config(validation={"max_recordings": 1}), WEIGHT, ranks)),
         "stopped": scores(validate(Amplitude(), dev, config(), WEIGHT, ranks, stop=lambda: ranks.rank == 1)),
-        "told": told,
+        "reported": reported,
         "failed": None,
     }
     try:
         validate(Amplitude(), open_cache(damaged, split="dev"), config(), WEIGHT, ranks)
     except CacheError as error:
-        made["failed"] = str(error)
-    return made
+        results["failed"] = str(error)
+    return results

@@ -1,1 +1,1 @@
-"""What a training run leaves behind, and how it resumes."""
+"""The folder of a training run: its output files, and how a run resumes from them."""

@@ -1,4 +1,4 @@
-"""The folder of a run: its files, and that only one training writes there."""
+"""The folder of a run: its files, and the lock that keeps a second training out."""
 
 from __future__ import annotations
 
@@ -12,58 +12,53 @@ from seizurekit.locks import LockedError, exclusive_lock
 from seizurekit.training.run.state import has_states, remove_states
 from seizurekit.training.telemetry.telemetry import METRICS
 
-BEST = "best.safetensors"
-STATES = "checkpoints"
-_LOCK = ".lock"
-
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run's files are."""
+    """The files of a run."""
 
     path: Path
 
     @property
     def best(self) -> Path:
-        """The best epoch's detector."""
-        return self.path / BEST
+        """The detector file of the best epoch."""
+        return self.path / "best.safetensors"
 
     @property
     def metrics(self) -> Path:
-        """Every record, a line each."""
+        """The log, one JSON record a line."""
         return self.path / METRICS
 
     @property
     def states(self) -> Path:
         """The folder of the training states."""
-        return self.path / STATES
+        return self.path / "checkpoints"
 
 
 @contextmanager
-def held(path: Path, *, resume: bool, overwrite: bool) -> Iterator[RunFolder]:
-    """Holds a run's folder; the kernel lets go of it when the process ends, however it ends.
+def lock_run_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """Creates and locks the folder of a run; the kernel releases the lock when the process ends, even if it is killed.
 
     Args:
-        path: the folder; it is made.
-        resume: the run there is to go on.
-        overwrite: what is there is replaced.
+        folder: the folder.
+        resume: the run in the folder will be resumed.
+        overwrite: the run in the folder is replaced: its states and its detector are removed.
 
     Raises:
-        ConfigError: another training holds it, or there is one that is neither to go on nor to be replaced.
+        ConfigError: another training runs in the folder, or there is a run that is neither resumed nor replaced.
     """
-    folder = RunFolder(path)
+    path = folder.path
     if has_states(folder.states) and not (resume or overwrite):
         raise ConfigError(
-            f"{path}: found a training that was begun before, wanted --resume to go on with it, --overwrite to replace "
-            "it, or another name="
+            f"{path}: contains a training run; --resume continues it, --overwrite replaces it, or choose another name="
         )
     path.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
-            stack.enter_context(exclusive_lock(path / _LOCK, "training"))
+            stack.enter_context(exclusive_lock(path / ".lock", "training"))
         except LockedError as error:
-            raise ConfigError(f"{path}: found a training running here, {error.holder}") from None
+            raise ConfigError(f"{path}: another training runs in this folder: {error.holder}") from None
         if overwrite and not resume:
             remove_states(folder.states)
             folder.best.unlink(missing_ok=True)
-        yield folder
+        yield

@@ -1,32 +1,38 @@
-"""How far a training is: everything but tensors that a resumed one must know."""
+"""The progress of a training run: what a resumed run must know besides tensors."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from seizurekit.config.sections import LOWER_IS_BETTER
+from seizurekit.training.step import Outcome, StepResult
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far, from 1, and what it scored on ``dev``."""
+    """The best epoch so far.
+
+    Attributes:
+        epoch: the epoch, from 1.
+        threshold: the threshold that was chosen for it on ``dev``.
+        metrics: its scores on ``dev``.
+    """
 
     epoch: int
     threshold: float
     metrics: dict[str, float]
 
 
-@dataclass
+@dataclass(frozen=True)
 class EpochSums:
-    """Sums over an epoch's steps whose loss and gradient were finite.
+    """Sums over the steps of an epoch, without skipped steps.
 
     Attributes:
         loss: sum over windows of their mean loss.
-        windows: number of them.
-        seizure: samples that are seizure.
-        found: of these, the ones whose probability was above one half.
+        windows: number of windows.
+        seizure: number of seizure samples.
+        found: number of seizure samples with a probability above one half.
     """
 
     loss: float = 0.0
@@ -34,32 +40,41 @@ class EpochSums:
     seizure: float = 0.0
     found: float = 0.0
 
+    def plus(self, outcome: Outcome) -> EpochSums:
+        """The sums with one more step."""
+        return EpochSums(
+            self.loss + outcome.loss,
+            self.windows + outcome.windows,
+            self.seizure + outcome.seizure,
+            self.found + outcome.found,
+        )
+
     @property
     def mean_loss(self) -> float:
-        """Of a window; NaN before the first."""
-        return self.loss / self.windows if self.windows else float("nan")
+        """Mean loss per window; NaN before the first step."""
+        return self.loss / self.windows if self.windows else math.nan
 
     @property
     def all_negative(self) -> bool:
-        """Whether, with a thousand seizure samples or more seen, not one in a thousand was found."""
+        """Whether there were a thousand seizure samples or more, and less than one in a thousand was found."""
         return self.seizure >= 1000 and self.found < 1e-3 * self.seizure
 
 
 @dataclass
 class Progress:
-    """Where a training stands.
+    """The progress of a run.
 
     Attributes:
-        step: steps of the optimiser, from 0.
-        epoch: epochs that are over, validated or not.
-        done: windows of the next epoch that were trained on, on all ranks together.
-        validated: epochs that were validated.
+        step: finished optimiser steps.
+        epoch: finished epochs, validated or not.
+        done: windows of the next epoch that were used already, on all ranks together.
+        validated: validated epochs.
         best: the best of them.
-        since_best: epochs validated since.
-        skipped: steps that were left out because loss or gradient was not finite.
-        skipped_in_a_row: of these the last ones.
-        sums: of the epoch that is begun, or that is over and not yet validated.
-        seconds: that the training took, all its runs together.
+        since_best: epochs validated since the best one.
+        skipped: steps that were skipped because loss or gradient was not finite.
+        skipped_in_a_row: how many of the last steps were skipped.
+        sums: sums over the current epoch, or over a finished epoch until it is validated.
+        seconds: duration of the run so far, over all its processes since the start.
     """
 
     step: int = 0
@@ -73,19 +88,36 @@ class Progress:
     sums: EpochSums = field(default_factory=EpochSums)
     seconds: float = 0.0
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self)
+    def count(self, step: StepResult) -> None:
+        """Counts a step."""
+        self.step, self.done = step.step, step.done
+        if step.outcome.is_finite:
+            self.skipped_in_a_row = 0
+            self.sums = self.sums.plus(step.outcome)
+        else:
+            self.skipped += 1
+            self.skipped_in_a_row += 1
 
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Progress:
-        """The progress that `to_dict` told of; raises what a dict without its keys raises."""
-        best = values["best"]
-        return cls(**{**values, "best": Best(**best) if best else None, "sums": EpochSums(**values["sums"])})
+    def finish_epoch(self) -> None:
+        """Counts a finished epoch."""
+        self.epoch, self.done = self.epoch + 1, 0
+
+    def count_validation(self, scores: Best, metric: str) -> bool:
+        """Counts the validation of the finished epoch and starts new sums; returns whether the epoch is the best."""
+        is_best = self.best is None or is_better(scores.metrics, self.best.metrics, metric)
+        self.since_best = 0 if is_best else self.since_best + 1
+        if is_best:
+            self.best = scores
+        self.validated, self.sums = self.epoch, EpochSums()
+        return is_best
 
 
-def rank(metrics: dict[str, float], metric: str) -> tuple[float, float]:
-    """What makes one epoch better than another: the metric, and of equal ones the AUROC; NaN is the worst."""
+def is_better(metrics: dict[str, float], others: dict[str, float], metric: str) -> bool:
+    """Whether scores are better than others: by the metric, and by the AUROC if that is equal; NaN is the worst."""
+    return _sort_key(metrics, metric) > _sort_key(others, metric)
+
+
+def _sort_key(metrics: dict[str, float], metric: str) -> tuple[float, float]:
     value = -metrics[metric] if metric in LOWER_IS_BETTER else metrics[metric]
     auroc = metrics["auroc"]
     return -math.inf if math.isnan(value) else value, -math.inf if math.isnan(auroc) else auroc

@@ -1,110 +1,125 @@
-"""Training states: what a run goes on from, one safetensors file each, loadable without running code from it.
+"""Training states: the checkpoints from which a run resumes, one safetensors file each.
 
-Tensors are named ``model.*``, ``average.*``, and by the optimiser's ``exp_avg.*``, ``exp_avg_sq.*`` and ``step.*``; the
-rest is JSON in the header, with a checksum over all of it. A file appears whole or not at all.
+Tensors are named ``model.*``, ``average.*``, and after the optimiser's state ``exp_avg.*``, ``exp_avg_sq.*`` and
+``step.*``. The rest is JSON in the header, with a checksum over all of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
-from seizurekit.atomic import remove_leftovers, write_whole
+from seizurekit.atomic import remove_leftovers
 from seizurekit.errors import CheckpointError
+from seizurekit.evaluation.tensor_file import FileKind, parse_header, read_tensor_file, write_tensor_file
+from seizurekit.training.run.progress import Progress
 
-FORMAT = "seizurekit-training-state"
-FORMAT_VERSION = 1
-_HEADER = "seizurekit"
+TRAINING_STATE = FileKind("training state", format="seizurekit-training-state", version=1)
 _NAME = "step-{:09d}.safetensors"
+
+
+class StateHeader(BaseModel):
+    """All of a training state but its tensors.
+
+    Attributes:
+        config: configuration of the run, as JSON.
+        chain: hash of the preprocessing chain.
+        stores: fingerprint of the store of each split.
+        versions: versions of seizurekit and torch.
+        git: commit of the code; None where it is unknown.
+        progress: steps, epochs, sums and the best epoch.
+        scaler: state of the loss scaler; empty without one.
+        telemetry: state of the telemetry.
+    """
+
+    config: dict[str, Any]
+    chain: str
+    stores: dict[str, str]
+    versions: dict[str, str]
+    git: str | None
+    progress: Progress
+    scaler: dict[str, int | float] = {}
+    telemetry: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """A state that was read whole.
+    """A training state that was read from a file.
 
     Attributes:
-        path: its file.
-        tensors: by name, on the CPU.
-        header: config, stores, progress, and what else was saved beside them.
+        path: the file.
+        tensors: its tensors by name, on the CPU.
+        header: all the rest.
     """
 
     path: Path
     tensors: dict[str, Tensor]
-    header: dict[str, Any]
+    header: StateHeader
 
 
-def save_state(folder: Path, step: int, tensors: Mapping[str, Tensor], header: Mapping[str, Any], keep: int) -> Path:
-    """Writes the state of a step and removes all but the newest `keep`; the newest is never the one removed."""
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    whole = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
-    whole["checksum"] = _checksum(whole, held)
-    path = folder / _NAME.format(step)
-    write_whole(path, safetensors.torch.save(held, {_HEADER: json.dumps(whole, allow_nan=True)}))
-    for old in _states(folder)[keep:]:
+def save_state(folder: Path, tensors: Mapping[str, Tensor], header: StateHeader, keep: int) -> Path:
+    """Writes a state, named after its step, and removes all but the newest `keep` states.
+
+    A file appears completely or not at all.
+    """
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    values = {**TRAINING_STATE.header, **header.model_dump()}
+    values["checksum"] = _checksum(values, on_cpu)
+    path = folder / _NAME.format(header.progress.step)
+    write_tensor_file(path, on_cpu, values)
+    for old in _state_files(folder)[keep:]:
         old.unlink(missing_ok=True)
     return path
 
 
 def newest_state(folder: Path, warn: Callable[[str], None]) -> TrainingState | None:
-    """The newest state that is whole; `warn` is told of each damaged one before it. None where there is none.
+    """The newest undamaged state; None if there are no states. Each damaged one that is newer goes to `warn`.
 
     Raises:
-        CheckpointError: there are states, and all of them are damaged; a run is not begun anew in silence.
+        CheckpointError: there are states, and all of them are damaged.
     """
     damaged = []
-    for path in _states(folder):
+    for path in _state_files(folder):
         try:
-            return _read(path)
+            return _read_state(path)
         except CheckpointError as error:
             damaged.append(str(error))
-            warn(f"{error}; the state before it is tried")
+            warn(f"{error}; trying the previous one")
     if damaged:
-        raise CheckpointError(f"{folder}: found {len(damaged)} training states, all of them damaged: {damaged[0]}")
+        raise CheckpointError(f"{folder}: all {len(damaged)} training states are damaged; the newest: {damaged[0]}")
     return None
 
 
 def has_states(folder: Path) -> bool:
-    """Whether there is a state, whole or not."""
-    return bool(_states(folder))
+    """Whether there is a state, damaged or not."""
+    return bool(_state_files(folder))
 
 
 def remove_states(folder: Path) -> None:
-    """Removes every state, and what killed runs left of theirs."""
-    for path in _states(folder):
+    """Removes all states, and the temporary files of killed runs."""
+    for path in _state_files(folder):
         path.unlink(missing_ok=True)
     remove_leftovers(folder)
 
 
-def _states(folder: Path) -> list[Path]:
-    """The files, the newest first."""
+def _state_files(folder: Path) -> list[Path]:
+    """The files, newest first."""
     return sorted(folder.glob("step-*.safetensors"), reverse=True)
 
 
-def _read(path: Path) -> TrainingState:
-    try:
-        with safetensors.safe_open(os.fspath(path), framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get(_HEADER, "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (safetensors.SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: damaged: found no whole safetensors file ({error})") from None
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: found a safetensors file of something else, wanted a training state")
-    if header.get("format_version") != FORMAT_VERSION:
-        found = f"{header.get('format_version')!r} (written by version {header.get('versions', {}).get('seizurekit')})"
-        raise CheckpointError(f"{path}: format_version: found {found}, wanted {FORMAT_VERSION}")
-    if header.pop("checksum", None) != _checksum(header, tensors):
-        raise CheckpointError(f"{path}: damaged: its content does not fit its checksum")
-    return TrainingState(path, tensors, header)
+def _read_state(path: Path) -> TrainingState:
+    tensors, values = read_tensor_file(path, TRAINING_STATE)
+    if values.pop("checksum", None) != _checksum(values, tensors):
+        raise CheckpointError(f"{path}: damaged: the content does not match the checksum")
+    return TrainingState(path, tensors, parse_header(StateHeader, values, path))
 
 
 def _checksum(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:

@@ -1,55 +1,57 @@
-"""The folder of a run: one training at a time, and none replaced unasked."""
+"""The folder of a run: one training at a time, and no run is replaced without --overwrite."""
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
-import subprocess
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
-import torch
 
 from seizurekit.errors import ConfigError
-from seizurekit.training.run.folder import held
-from seizurekit.training.run.state import has_states, save_state
-
-HOLD = """
-import sys
-from pathlib import Path
-from seizurekit.training.run.folder import held
-with held(Path(sys.argv[1]), resume=True, overwrite=False):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
+from seizurekit.training.run.folder import RunFolder, lock_run_folder
+from seizurekit.training.run.state import has_states
 
 
-def begun(folder: Path) -> None:
-    save_state(folder / "checkpoints", 1, {"model.w": torch.zeros(1)}, {}, keep=2)
-    (folder / "best.safetensors").write_bytes(b"best")
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path)
 
 
-def test_a_training_that_is_there_is_neither_replaced_nor_gone_on_with_unasked(tmp_path: Path) -> None:
-    begun(tmp_path)
-    with pytest.raises(ConfigError, match="--resume to go on with it, --overwrite to replace it"):
-        held(tmp_path, resume=False, overwrite=False).__enter__()
-    with held(tmp_path, resume=True, overwrite=False) as folder:
-        assert has_states(folder.states)
-        assert folder.best.exists()
-    with held(tmp_path, resume=False, overwrite=True) as folder:
-        assert not has_states(folder.states)
-        assert not folder.best.exists()
+def lock(folder: RunFolder, *, resume: bool = False, overwrite: bool = False) -> None:
+    with lock_run_folder(folder, resume=resume, overwrite=overwrite):
+        pass
 
 
-def test_a_second_training_is_told_who_holds_the_folder_and_a_killed_one_holds_it_no_more(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLD, tmp_path]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "held\n"
-        with pytest.raises(ConfigError, match=f"training running here, process {other.pid}"):
-            held(tmp_path, resume=True, overwrite=False).__enter__()
-        other.kill()
-        other.wait()
-        with held(tmp_path, resume=True, overwrite=False):
-            assert json.loads((tmp_path / ".lock").read_text())["pid"] == os.getpid()
+def test_a_run_is_neither_replaced_nor_resumed_without_a_flag(folder: RunFolder) -> None:
+    folder.states.mkdir()
+    (folder.states / "step-000000001.safetensors").write_bytes(b"state")
+    folder.best.write_bytes(b"best")
+    with pytest.raises(ConfigError, match="--resume continues it, --overwrite replaces it"):
+        lock(folder)
+    lock(folder, resume=True)
+    assert has_states(folder.states)
+    assert folder.best.exists()
+    lock(folder, overwrite=True)
+    assert not has_states(folder.states)
+    assert not folder.best.exists()
+
+
+def hold(folder: RunFolder, ready: Connection) -> None:
+    with lock_run_folder(folder, resume=True, overwrite=False):
+        ready.send("locked")
+        ready.recv()
+
+
+def test_a_second_training_is_refused_until_the_first_one_is_killed(folder: RunFolder) -> None:
+    here, there = multiprocessing.Pipe()
+    other = multiprocessing.get_context("fork").Process(target=hold, args=(folder, there))
+    other.start()
+    assert here.recv() == "locked"
+    with pytest.raises(ConfigError, match=f"another training runs in this folder: process {other.pid} "):
+        lock(folder, resume=True)
+    other.kill()
+    other.join()
+    with lock_run_folder(folder, resume=True, overwrite=False):
+        assert f'"pid": {os.getpid()},' in (folder.path / ".lock").read_text()
