@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.cache.build.build import build_planned
-from seizurekit.cache.build.fill import Filled, Work, in_threads
-from seizurekit.cache.build.plan import Plan, PlannedRecording, places
+from seizurekit.cache.build.build_cache import build_split
+from seizurekit.cache.build.fill import FilledRecording, UnitTask, thread_executor
+from seizurekit.cache.build.plan import Plan, PlannedRecording, allocate
 from seizurekit.cache.layout import CHUNK_SECONDS, OK, STEP
 from seizurekit.cache.store import open_cache
 from seizurekit.signal.chain import Chain
@@ -54,11 +54,13 @@ def noise(seed: int, samples: int) -> NDArray[np.float32]:
     return z_scored
 
 
-def _fill_with_noise(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16]]:
+def _fill_with_noise(
+    work: UnitTask, index: int, planned: PlannedRecording
+) -> tuple[FilledRecording, NDArray[np.int16]]:
     start = planned.samples / RATE / 4 + 7.3 * (index % 50)
     events = ((start, start + 80.0, "seiz", 1.0),) if index % 2 == 0 else ()
     zeros = tuple(0.0 for _ in work.chain.channels)
-    filled = Filled(index, OK, "", zeros, zeros, (), "", (), (), events)
+    filled = FilledRecording(index, OK, "", zeros, zeros, (), "", (), (), events)
     return filled, quantize(noise(index, planned.samples), work.step)
 
 
@@ -67,7 +69,7 @@ def make_plan(hours: float) -> Plan:
     minutes = min(MINUTES, hours * 60)
     count = max(1, round(hours * 60 / minutes))
     samples = [round(minutes * 60 * RATE)] * count
-    starts = places(samples, CHUNK_SECONDS * RATE)
+    starts = allocate(samples, CHUNK_SECONDS * RATE)
     recordings = tuple(
         PlannedRecording(
             f"noise{i:05d}_s001_t000", f"noise{i:05d}", "s001", "", "", "", 0, 256.0, start, length, OK, ""
@@ -81,7 +83,7 @@ def make_corpus(root: Path, hours: float, *, with_npz: bool) -> Corpus:
     """Generates the corpus below `root`, or reuses the one of an earlier run; `with_npz`: with the NPZ files."""
     root = root / f"v{_VERSION}-{hours:g}h"
     corpus = Corpus(root / "store", root / "memmap", root / "npz", hours)
-    build_planned(make_plan(hours), root, open_folder(corpus.store), in_threads(2), None, _fill_with_noise)
+    build_split(make_plan(hours), root, open_folder(corpus.store), thread_executor(2), None, _fill_with_noise)
     cache = open_cache(corpus.store)
     if not corpus.memmap.exists():
         _write_files(corpus.memmap, lambda folder, i: cache.read(i).tofile(folder / f"{i}.f32"), len(cache.usable))

@@ -14,8 +14,8 @@ import numpy as np
 import seizurekit as sk
 from bench.corpus import RATE
 from bench.report import Figure, Report, add_output_options, medians, milliseconds, this_machine
-from seizurekit.cache.build.fill import Filled
-from seizurekit.cache.build.plan import Plan, PlannedRecording, places
+from seizurekit.cache.build.fill import FilledRecording
+from seizurekit.cache.build.plan import Plan, PlannedRecording, allocate
 from seizurekit.cache.build.seal import seal
 from seizurekit.cache.layout import CHUNK_SECONDS, OK, STEP
 from seizurekit.loading.window_set import balanced_set
@@ -30,7 +30,7 @@ def make_store(folder: Path, recordings: int) -> None:
     rng = np.random.default_rng(0)
     samples = (rng.uniform(5, 31, recordings) * 60 * RATE).astype(int).tolist()
     planned, filled = [], {}
-    for i, (start, length) in enumerate(zip(places(samples, CHUNK_SECONDS * RATE), samples, strict=True)):
+    for i, (start, length) in enumerate(zip(allocate(samples, CHUNK_SECONDS * RATE), samples, strict=True)):
         name = f"{i // 12:08d}_s{i % 12:03d}_t000"
         source = f"train/{name[:8]}/s{i % 12:03d}_2012/01_tcp_ar/{name}.edf"
         planned.append(
@@ -38,7 +38,7 @@ def make_store(folder: Path, recordings: int) -> None:
         )
         events = tuple((60.0 + 120 * k, 100.0 + 130 * k, "seiz", 1.0) for k in range(i % 3))
         values = tuple(rng.normal(size=19).tolist())
-        filled[i] = Filled(i, OK, "", values, values, (), "AR", (), (), events)
+        filled[i] = FilledRecording(i, OK, "", values, values, (), "AR", (), (), events)
     seal(Plan("train", Chain(), STEP, tuple(planned)), filled, open_folder(folder).at("train"))
 
 

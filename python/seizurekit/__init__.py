@@ -14,7 +14,7 @@ from seizurekit.errors import install_hint
 if TYPE_CHECKING:
     from seizurekit import models as models
     from seizurekit import ops as ops
-    from seizurekit.cache.build.build import build_cache as build_cache
+    from seizurekit.cache.build.build_cache import build_cache as build_cache
     from seizurekit.cache.store import open_cache as open_cache
     from seizurekit.errors import EdfError as EdfError
     from seizurekit.errors import SeizurekitError as SeizurekitError
@@ -36,7 +36,7 @@ _MODULE_OF = {
     "SeizurekitError": "seizurekit.errors",
     "WindowLoader": "seizurekit.loading.loader",
     "__version__": "seizurekit.version",
-    "build_cache": "seizurekit.cache.build.build",
+    "build_cache": "seizurekit.cache.build.build_cache",
     "open_cache": "seizurekit.cache.store",
     "open_edf": "seizurekit.recordings.edf",
     "preprocess": "seizurekit.signal.preprocess",

@@ -19,7 +19,7 @@ from seizurekit.recordings.synthetic import write_synthetic_corpus
 KILLS = 20
 STEP = 20
 Files = Callable[[Path], dict[str, bytes]]
-USED = ("seizurekit.cache.build.build", "seizurekit.config", "scipy.signal", "zarr")
+USED = ("seizurekit.cache.build.build_cache", "seizurekit.config", "scipy.signal", "zarr")
 
 
 @contextmanager

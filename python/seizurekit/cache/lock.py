@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
-from seizurekit.cache.layout import BUILD_FOLDER, LOCK_FILE
+from seizurekit.cache.layout import BUILD_FOLDER, COPY_FILE, LOCK_FILE, PLAN_FILE
 from seizurekit.errors import CacheError, StorageError
 from seizurekit.locks import Holder, LockedError, exclusive_lock, parse_object, this_process
 from seizurekit.storage.folder import Folder
@@ -47,6 +47,18 @@ def lock_split(folder: Folder, what: str) -> Iterator[None]:
         else:
             stack.enter_context(_lease(folder, what))
         yield
+
+
+def remove_build_folder(folder: Folder) -> None:
+    """Removes the files of an unfinished build or copy at the end of it. Call it under the lock."""
+    build = folder.at(BUILD_FOLDER)
+    # The files that mark it as unfinished go last: if this is interrupted, the same command does the rest.
+    for name in sorted(build.files(), key=lambda name: name in (PLAN_FILE, COPY_FILE)):
+        if folder.is_local or name != LOCK_FILE:  # in an object store the holder still renews it
+            build.remove(name)
+    if isinstance(folder, LocalFolder):
+        with suppress(OSError):  # another build may have created its lock there
+            (folder.path / BUILD_FOLDER).rmdir()
 
 
 def _locked(folder: Folder, what: str, holder: Holder, note: str = "") -> CacheError:

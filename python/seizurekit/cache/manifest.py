@@ -1,4 +1,4 @@
-"""The manifest: a store's windows counted by kind. Derived from the store, and made anew whenever it does not fit."""
+"""The manifest: a split's windows counted by kind. It is derived from the columns, and rebuilt if it does not match."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import hashlib
 import json
 import logging
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
 
-from seizurekit import settings
 from seizurekit.cache.layout import MANIFEST_FILE
+from seizurekit.cache.split import Split
 from seizurekit.cache.windows import WindowKind, Windows
-
-if TYPE_CHECKING:
-    from seizurekit.cache.store import Cache
+from seizurekit.settings import force_manifest_rebuild
 
 WINDOW, STRIDE = 60.0, 10.0
 _log = logging.getLogger(__name__)
@@ -25,15 +22,15 @@ class Manifest:
 
     Attributes:
         counted_from: SHA-256 of the columns that the counts depend on.
-        recordings: rows in the store.
-        usable: those that could be read and are annotated.
-        hours: of signal of all recordings.
-        seizures: annotated seizures.
-        window: s.
-        stride: s.
-        none: windows without seizure.
-        partial: windows with some.
-        full: windows of which at least 99 % are seizure.
+        recordings: number of recordings.
+        usable: number of recordings that were read and have annotations.
+        hours: hours of signal of all recordings.
+        seizures: number of annotated seizures.
+        window: length of a window, s.
+        stride: from the start of a window to the start of the next, s.
+        none: number of windows without seizure.
+        partial: number of windows that are partly seizure.
+        full: number of windows of which at least 99 % are seizure.
     """
 
     counted_from: str
@@ -48,15 +45,15 @@ class Manifest:
     full: int
 
 
-def count_windows(cache: Cache) -> Manifest:
+def count_windows(split: Split) -> Manifest:
     """Counts a split's windows."""
-    windows = Windows(cache, WINDOW, STRIDE)
+    windows = Windows(split, WINDOW, STRIDE)
     return Manifest(
-        counted_from=_hash(cache),
-        recordings=len(cache.usable),
-        usable=int(cache.usable.sum()),
-        hours=float(cache.recordings["samples"].sum() / cache.sampling_rate / 3600),
-        seizures=len(cache.events["start"]),
+        counted_from=_hash(split),
+        recordings=len(split.usable),
+        usable=int(split.usable.sum()),
+        hours=float(split.recordings["samples"].sum() / split.sampling_rate / 3600),
+        seizures=len(split.events["start"]),
         window=WINDOW,
         stride=STRIDE,
         none=windows.count(WindowKind.NONE),
@@ -65,33 +62,33 @@ def count_windows(cache: Cache) -> Manifest:
     )
 
 
-def write_manifest(cache: Cache) -> Manifest:
-    """Counts a split's windows and writes the manifest."""
-    manifest = count_windows(cache)
-    cache.folder.write(MANIFEST_FILE, (json.dumps(asdict(manifest), indent=2) + "\n").encode())
+def write_manifest(split: Split) -> Manifest:
+    """Counts a split's windows and writes its manifest."""
+    manifest = count_windows(split)
+    split.folder.write(MANIFEST_FILE, (json.dumps(asdict(manifest), indent=2) + "\n").encode())
     return manifest
 
 
-def read_manifest(cache: Cache) -> Manifest:
-    """The manifest as it stands, or made anew, with one log line, where it is missing, damaged or stale.
+def read_manifest(split: Split) -> Manifest:
+    """A split's manifest; rebuilt, with one log line, if it is missing, damaged or stale.
 
-    In a store that cannot be written the counts are given all the same.
+    If the store is read-only the counts are returned and not written.
     """
-    found, why = _stored(cache)
-    if found is not None and not settings.force_manifest_rebuild():
-        return found
-    _log.warning(
-        "%s: manifest %s: counted anew", cache.folder.url, why or "to be rebuilt by BGB_FORCE_MANIFEST_REBUILD"
-    )
+    manifest, problem = _stored(split)
+    if manifest is not None and not force_manifest_rebuild():
+        return manifest
+    cause = f"manifest is {problem}" if problem else "BGB_FORCE_MANIFEST_REBUILD is set"
+    _log.warning("%s: %s: rebuilding the manifest", split.folder.url, cause)
     try:
-        return write_manifest(cache)
+        return write_manifest(split)
     except OSError:
-        return count_windows(cache)
+        return count_windows(split)
 
 
-def _stored(cache: Cache) -> tuple[Manifest | None, str]:
+def _stored(split: Split) -> tuple[Manifest | None, str]:
+    """The stored manifest, or None and what is wrong with it."""
     try:
-        text = cache.folder.read(MANIFEST_FILE).decode()
+        text = split.folder.read(MANIFEST_FILE).decode()
     except FileNotFoundError:
         return None, "missing"
     except (OSError, UnicodeDecodeError):
@@ -102,13 +99,13 @@ def _stored(cache: Cache) -> tuple[Manifest | None, str]:
         manifest = Manifest(**json.loads(text))
     except (ValueError, TypeError):
         return None, "damaged"
-    return (manifest, "") if manifest.counted_from == _hash(cache) else (None, "stale")
+    return (manifest, "") if manifest.counted_from == _hash(split) else (None, "stale")
 
 
-def _hash(cache: Cache) -> str:
-    digest = hashlib.sha256(f"{WINDOW} {STRIDE} {cache.sampling_rate}".encode())
-    digest.update(cache.recordings["samples"].tobytes())
-    digest.update(cache.usable.tobytes())
+def _hash(split: Split) -> str:
+    digest = hashlib.sha256(f"{WINDOW} {STRIDE} {split.sampling_rate}".encode())
+    digest.update(split.recordings["samples"].tobytes())
+    digest.update(split.usable.tobytes())
     for name in ("recording", "start", "stop"):
-        digest.update(cache.events[name].tobytes())
+        digest.update(split.events[name].tobytes())
     return digest.hexdigest()

@@ -1,22 +1,22 @@
-"""Verifying a store: every chunk of every shard against its checksum, and decoded."""
+"""Verifying a store: every chunk of every shard is compared with its checksum and decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from seizurekit.cache.build.writer import damages_of
 from seizurekit.cache.layout import shard_name
-from seizurekit.cache.store import Cache
+from seizurekit.cache.shard_file import find_shard_damage
+from seizurekit.cache.split import Split
 
 
-def damages(cache: Cache) -> Iterator[str]:
-    """What is wrong with a split's shards, a sentence each: missing, an index or a chunk that is damaged."""
-    for number in cache.shards:
+def find_damage(split: Split) -> Iterator[str]:
+    """One sentence for each missing shard, damaged index and damaged chunk of a split."""
+    for number in split.shards:
         name = shard_name(number)
-        place = f"{cache.folder.url}/{name}"
+        url = f"{split.folder.url}/{name}"
         try:
-            content = cache.folder.read(name)
+            content = split.folder.read(name)
         except FileNotFoundError:
-            yield f"{place}: missing shard"
+            yield f"{url}: missing shard"
             continue
-        yield from damages_of(content, place, len(cache.channels), cache.chunk)
+        yield from find_shard_damage(content, url, len(split.channels), split.chunk)

@@ -1,24 +1,22 @@
-"""Windows over a store: where they are, how much of each is seizure, and reading them."""
+"""The windows of a split: where they are, how much of each is seizure, and reading them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from seizurekit._core import cache as core
-from seizurekit.cache.read.local import Unreadable, default_threads, dtype_of
+from seizurekit.cache.read.block_cache import BlockCache
+from seizurekit.cache.read.signal_reader import ChunkError, default_threads, to_dtype
+from seizurekit.cache.split import Split
 from seizurekit.errors import CacheError
 
-if TYPE_CHECKING:
-    from seizurekit.cache.read.blocks import BlockCache
-    from seizurekit.cache.store import Cache
-
 FULL_SHARE = 0.99
-"""A window is full when at least this share of it is seizure."""
+"""A window is full if at least this share of it is seizure."""
 
 
 class WindowKind(IntEnum):
@@ -29,69 +27,27 @@ class WindowKind(IntEnum):
     FULL = 2
 
 
-class Seizures:
-    """A split's seizures as disjoint stretches of samples, on one axis on which the recordings lie end to end.
-
-    Events are in seconds; sample indices are ``int(start * rate)`` and ``int(stop * rate)``.
-    """
-
-    def __init__(
-        self,
-        samples: NDArray[np.int64],
-        recording: NDArray[np.int64],
-        start: NDArray[np.float64],
-        stop: NDArray[np.float64],
-        rate: int,
-    ) -> None:
-        self.offsets = np.concatenate([[0], np.cumsum(samples)])
-        own_end = samples[recording]
-        first = np.clip((start * rate).astype(np.int64), 0, own_end) + self.offsets[recording]
-        end = np.clip((stop * rate).astype(np.int64), 0, own_end) + self.offsets[recording]
-        self.first, self.end = _disjoint(first[end > first], end[end > first])
-        self._before = np.concatenate([[0], np.cumsum(self.end - self.first)])
-        self.labels = core.Labels(self.first, self.end)
-
-    def count(self, first: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Seizure samples in the stretches [first, end) of the axis."""
-        return self._up_to(end) - self._up_to(first)
-
-    def _up_to(self, place: NDArray[np.int64]) -> NDArray[np.int64]:
-        if not len(self.first):
-            return np.zeros(np.shape(place), np.int64)
-        begun = np.searchsorted(self.first, place, side="right")
-        last = np.maximum(begun - 1, 0)
-        within = np.clip(place - self.first[last], 0, self.end[last] - self.first[last])
-        return np.where(begun > 0, self._before[last] + within, 0)
-
-    def draw(self, first: int, mask: NDArray[np.uint8]) -> None:
-        """Draws a mask [sample] that starts at `first` on the axis: 1 where there is a seizure, else 0."""
-        self.labels.draw(first, mask)
-
-
-def _disjoint(first: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    order = np.argsort(first, kind="stable")
-    first, end = first[order], end[order]
-    reached = np.maximum.accumulate(end) if len(end) else end
-    starts = np.ones(len(first), bool)
-    starts[1:] = first[1:] > reached[:-1]
-    ends = np.append(np.flatnonzero(starts)[1:] - 1, len(first) - 1) if len(first) else np.empty(0, np.int64)
-    return first[starts], reached[ends]
-
-
 class Windows:
-    """Windows of one length at one stride over the recordings of a store that can be used.
+    """Windows of one length at one stride over the usable recordings of a split.
+
+    Args:
+        cache: the split.
+        window: length, s.
+        stride: from the start of a window to the start of the next, s.
+        limit: only the first so many recordings; None for all.
 
     Attributes:
-        recording: int64 [window], number of the recording in the store's columns.
+        cache: the split.
+        recording: int64 [window], row of the recording in the split's columns.
         start: int64 [window], first sample within the recording.
-        seizure_samples: int64 [window], how many of its samples are seizure.
+        seizure_samples: int64 [window], number of seizure samples.
         kind: uint8 [window], see `WindowKind`.
-        length: samples a window.
-        stride: samples from one window's start to the next one's.
+        length: samples of a window.
+        stride: samples from the start of a window to the start of the next.
     """
 
-    def __init__(self, cache: Cache, window: float, stride: float, limit: int | None = None) -> None:
-        self._cache = cache
+    def __init__(self, cache: Split, window: float, stride: float, limit: int | None = None) -> None:
+        self.cache = cache
         self.length = _whole_samples("window", window, cache.sampling_rate)
         self.stride = _whole_samples("stride", stride, cache.sampling_rate)
         samples = np.where(cache.usable, cache.recordings["samples"], 0)
@@ -100,7 +56,7 @@ class Windows:
         self.recording = np.repeat(np.arange(len(samples)), counts)
         ordinal = np.arange(len(self.recording)) - np.repeat(np.cumsum(counts) - counts, counts)
         self.start = ordinal * self.stride
-        first = cache.seizures.offsets[self.recording] + self.start
+        first = self._label_offsets()
         self.seizure_samples = cache.seizures.count(first, first + self.length)
         self.kind = np.full(len(self), WindowKind.NONE, np.uint8)
         self.kind[self.seizure_samples > 0] = WindowKind.PARTIAL
@@ -123,80 +79,80 @@ class Windows:
         """Reads windows and their masks.
 
         Args:
-            indices: numbers of windows, [B]; negative ones count from the end.
-            out: [B, channel, T] of that dtype, contiguous, to be filled, or None.
-            dtype: float32, float16, bfloat16 (ml_dtypes'), or int16, of which one unit is the store's `step`.
-            threads: that read; by default one a processor, at most 8.
+            indices: indices of the windows, [B]; negative ones count from the end.
+            out: C-contiguous array [B, channel, T] of that dtype that receives the samples, or None for a new one.
+            dtype: float32, float16, bfloat16 (of ml_dtypes), or int16, of which one unit is the store's `step`.
+            threads: number of threads that read; default: one for each CPU, at most 8.
 
         Returns:
-            x [B, channel, T], z-scored; y uint8 [B, T], 1 where there is a seizure.
+            x [B, channel, T], z-scored; y uint8 [B, T], 1 in a seizure.
 
         Raises:
             IndexError: no such window.
-            ValueError: `out` does not fit.
-            CacheError: a chunk is damaged; the message names recording, shard, chunk and bytes.
+            ValueError: `out` has another shape or dtype.
+            CacheError: a chunk is damaged; names recording, shard, chunk and bytes.
             StorageError: the object store cannot be reached.
         """
-        numbers = np.asarray(indices, np.int64).reshape(-1)
-        wanted = dtype_of(dtype)
-        shape = (len(numbers), len(self._cache.channels), self.length)
-        x = np.empty(shape, wanted) if out is None else out
-        if x.shape != shape or x.dtype != wanted or not x.flags.c_contiguous:
-            raise ValueError(f"out: found {x.dtype} {x.shape}, wanted contiguous {wanted.name} {shape}")
-        y = np.empty((len(numbers), self.length), np.uint8)
-        failed = self.fill(numbers, x, y, threads)
-        if failed:
-            raise CacheError(self.told(failed[0], numbers))
+        rows = np.asarray(indices, np.int64).reshape(-1)
+        expected = to_dtype(dtype)
+        shape = (len(rows), len(self.cache.channels), self.length)
+        x = np.empty(shape, expected) if out is None else out
+        if x.shape != shape or x.dtype != expected or not x.flags.c_contiguous:
+            raise ValueError(f"out is {x.dtype} {x.shape}, expected C-contiguous {expected.name} {shape}")
+        y = np.empty((len(rows), self.length), np.uint8)
+        errors = self.fill(rows, x, y, threads)
+        if errors:
+            raise CacheError(self.describe(errors[0], rows))
         return x, y
 
     def fill(
         self,
-        numbers: NDArray[np.int64],
+        indices: NDArray[np.int64],
         x: NDArray[Any],
         y: NDArray[np.uint8],
         threads: int | None = None,
         blocks: BlockCache | None = None,
-    ) -> list[Unreadable]:
-        """Fills arrays with windows and their masks, as `read` does, and tells of what could not be read.
+    ) -> list[ChunkError]:
+        """Reads windows and their masks into arrays, and returns the errors instead of raising them.
 
         Args:
-            numbers: int64 [B], of windows; negative ones count from the end.
-            x: [B, channel, T], contiguous.
-            y: [B, T], contiguous.
-            threads: that read.
-            blocks: of an object store: fetch whole blocks of chunks, and keep them there.
+            indices: int64 [B], indices of the windows; negative ones count from the end.
+            x: [B, channel, T], C-contiguous; receives the samples.
+            y: uint8 [B, T], C-contiguous; receives the masks.
+            threads: number of threads that read.
+            blocks: for an object store: fetch whole blocks of chunks and keep them there.
 
         Returns:
-            The chunks that could not be read, with the rows that wanted them; those rows are left unfinished.
+            The chunks that could not be read; the rows of the windows that need them are undefined.
         """
-        if np.any((numbers < -len(self)) | (numbers >= len(self))):
-            raise IndexError(f"window {numbers.min()} to {numbers.max()}: wanted numbers below {len(self)}")
+        if np.any((indices < -len(self)) | (indices >= len(self))):
+            raise IndexError(f"indices {indices.min()} to {indices.max()}: there are {len(self)} windows")
         request = core.ReadRequest(
-            first=self.first_samples(numbers),
+            first=self.first_samples(indices),
             x=x,
-            labels=self._cache.seizures.labels,
-            label_offsets=self._cache.seizures.offsets[self.recording[numbers]] + self.start[numbers],
+            labels=self.cache.seizures.labels,
+            label_offsets=self._label_offsets(indices),
             y=y,
         )
-        return self._cache.reader.read(request, threads or default_threads(), blocks)
+        return self.cache.reader.read(request, threads or default_threads(), blocks)
 
-    def first_samples(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Samples of `signal` at which windows of those numbers begin, int64 [B]."""
-        first: NDArray[np.int64] = self._cache.recordings["first_sample"][self.recording[numbers]] + self.start[numbers]
+    def first_samples(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The samples of `signal` at which windows start, int64 [B]."""
+        first: NDArray[np.int64] = self.cache.recordings["first_sample"][self.recording[indices]] + self.start[indices]
         return first
 
-    def told(self, failed: Unreadable, numbers: NDArray[np.int64]) -> str:
-        """What there is to say of a chunk that could not be read."""
-        return self._cache.told(failed, int(self.recording[numbers[failed.window]]))
+    def _label_offsets(self, indices: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.int64]:
+        """Where windows start on the axis of the split's seizures, int64 [B]."""
+        offsets: NDArray[np.int64] = self.cache.seizures.offsets[self.recording[indices]] + self.start[indices]
+        return offsets
 
-    @property
-    def cache(self) -> Cache:
-        """The split they are of."""
-        return self._cache
+    def describe(self, error: ChunkError, indices: NDArray[np.int64]) -> str:
+        """A message for a chunk that `fill` could not read; `indices` as given to it."""
+        return self.cache.describe(error, int(self.recording[indices[error.window]]))
 
 
 def _whole_samples(name: str, seconds: float, rate: int) -> int:
     samples = round(seconds * rate)
     if not 0 < samples < 2**31:
-        raise ValueError(f"{name}: found {seconds} s, wanted at least one sample of 1/{rate} s")
+        raise ValueError(f"{name} is {seconds} s, expected at least one sample of 1/{rate} s")
     return samples

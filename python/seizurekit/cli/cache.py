@@ -14,7 +14,7 @@ from seizurekit import settings
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from seizurekit.cache.build.build import BuildReport, SplitReport
+    from seizurekit.cache.build.build_cache import BuildReport, SplitReport
     from seizurekit.cache.manifest import Manifest
 
 _MAX_LINES = 10
@@ -45,7 +45,7 @@ def build_cache(
 
     Example: seizurekit build-cache --data-dir edf --cache-dir cache
     """
-    from seizurekit.cache.build.build import build_cache as build
+    from seizurekit.cache.build.build_cache import build_cache as build
     from seizurekit.cli.progress_display import show_build_progress
 
     if (executor is Executor.DASK) != (scheduler is not None):
@@ -71,13 +71,13 @@ def scan_cache(
     """
     from seizurekit.cache.manifest import write_manifest
     from seizurekit.cache.store import open_cache, splits_of
-    from seizurekit.cache.verify import damages
+    from seizurekit.cache.verify import find_damage
 
     names = [split] if split else list(splits_of(cache_dir)) or ["train"]
     caches = [open_cache(cache_dir, name) for name in names]
     manifests = [(cache.split, write_manifest(cache)) for cache in caches]
     _print_table(_manifest_rows(manifests))
-    damaged = [damage for cache in caches for damage in damages(cache)] if verify else []
+    damaged = [damage for cache in caches for damage in find_damage(cache)] if verify else []
     if damaged:
         _print_lines("seizurekit: error: damaged: ", damaged, to_stderr=True)
         raise typer.Exit(_EXIT_DAMAGED)
@@ -145,7 +145,7 @@ def _print_splits(report: BuildReport) -> None:
     for split in report.splits:
         if split.manifest.hours and not split.manifest.none + split.manifest.partial + split.manifest.full:
             typer.echo(f"note: {split.split}: no recording has a window of {split.manifest.window:g} s")
-        _print_lines(f"note: {split.split}: issues in ", [f"{name}: {_first(issues)}" for name, issues in split.mended])
+        _print_lines(f"note: {split.split}: issues in ", [f"{name}: {_first(issues)}" for name, issues in split.issues])
         _print_lines(f"note: {split.split}: no annotations: ", list(split.unlabelled))
         _print_lines(f"failed: {split.split}: ", [f"{name}: {reason}" for name, reason in split.failed])
 

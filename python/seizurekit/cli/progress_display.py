@@ -16,7 +16,7 @@ from seizurekit.heartbeat import Heartbeat
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from seizurekit.cache.build.build import Progress
+    from seizurekit.cache.build.build_cache import Progress
 
 _SECONDS_PER_LINE = 10.0
 

@@ -22,8 +22,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from seizurekit.cache.read.blocks import BLOCK_CHUNKS, BlockCache
-from seizurekit.cache.read.local import default_threads, dtype_of
+from seizurekit.cache.read.block_cache import BLOCK_CHUNKS, BlockCache
+from seizurekit.cache.read.signal_reader import default_threads, to_dtype
 from seizurekit.cache.windows import Windows
 from seizurekit.errors import CacheError
 from seizurekit.loading.buffers import Buffers
@@ -136,7 +136,7 @@ class WindowLoader(EpochCursor):
         remote = not cache.folder.is_local
         self._prefetch = prefetch
         self._threads = threads if threads is not None else prefetch if remote else min(default_threads(), prefetch)
-        as_dtype = dtype_of(dtype)
+        as_dtype = to_dtype(dtype)
         self._to_device = ToDevice(device, as_dtype, cache.step, dequantize=dequantize_on_device)
         shape = (batch_size, len(cache.channels), self._windows.length)
         pinned = self._to_device.is_cuda
@@ -256,7 +256,7 @@ class WindowLoader(EpochCursor):
         failed = self._windows.fill(indices, x, y, threads=1, blocks=self._blocks)
         if not failed:
             return _ReadBatch(*self._to_device.send(as_tensor(x), as_tensor(y)), indices, 0, "")
-        reason = self._windows.told(failed[0], indices)
+        reason = self._windows.describe(failed[0], indices)
         if self._on_error == "raise":
             raise CacheError(reason)
         readable = np.setdiff1d(np.arange(len(indices)), [each.window for each in failed])

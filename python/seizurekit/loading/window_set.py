@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from seizurekit.cache.store import Cache
+from seizurekit.cache.split import Split
 from seizurekit.cache.windows import WindowKind, Windows
 from seizurekit.errors import CacheError
 
@@ -34,8 +34,8 @@ class WindowSet:
         return len(self.indices)
 
     @property
-    def cache(self) -> Cache:
-        """The store of the split."""
+    def cache(self) -> Split:
+        """The split of a store."""
         return self.windows.cache
 
     @cached_property

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from seizurekit import settings
+from seizurekit.cache.manifest import read_manifest
 from seizurekit.cache.store import Cache, open_cache
 from seizurekit.config import Config
 from seizurekit.errors import CacheError, ConfigError
@@ -50,7 +51,7 @@ class Data:
 
     def describe(self, config: Config) -> list[str]:
         """Lines for the log about the windows of the training and their sampling."""
-        manifest = self.train.cache.manifest
+        manifest = read_manifest(self.train.cache)
         limit = settings.limit_files()
         limited = "" if limit is None else f" (only the first {limit} recordings: BGB_LIMIT_FILES)"
         sampling = (

@@ -14,7 +14,7 @@ import zarr
 
 import edf_bytes
 import seizurekit as sk
-from seizurekit.cache.verify import damages
+from seizurekit.cache.verify import find_damage
 from seizurekit.recordings.annotations import Event
 from seizurekit.recordings.annotations_write import write_csv_bi
 
@@ -74,6 +74,8 @@ def test_attributes_and_columns_are_read() -> None:
     assert (cache.split, cache.sampling_rate, cache.step, cache.shards) == ("train", 256, 1 / 512, (0,))
     assert " ".join(cache.channels) == "Fp1 F3 C3 P3 F7 T3 T5 O1 Fz Cz Pz Fp2 F4 C4 P4 F8 T4 T6 O2"
     columns = {name: values.tolist() for name, values in cache.recordings.items()}
+    ok, unlabelled = columns.pop("reason")
+    assert (ok, unlabelled[:18]) == ("", "no annotation file")
     mean, std = np.array(columns.pop("mean")), np.array(columns.pop("std"))
     assert columns == {
         "id": ["aaaaaaaa_s001_t000", "aaaaaaab_s001_t000"],
@@ -92,7 +94,6 @@ def test_attributes_and_columns_are_read() -> None:
         "repairs": ["", ""],
         "remarks": ["", ""],
         "status": ["ok", "unlabelled"],
-        "reason": ["", "no annotation file beside the recording"],
     }
     assert mean.shape == std.shape == (2, 19)
     assert std[:, 0].tolist() == pytest.approx([15.72872646, 14.13359633])
@@ -136,7 +137,7 @@ def test_signals_windows_and_masks_have_their_exact_values(place: str, request: 
 
 def test_every_chunk_is_verified_and_zarr_reads_the_same() -> None:
     cache = sk.open_cache(GOLDEN)
-    assert list(damages(cache)) == []
+    assert list(find_damage(cache)) == []
     signal = zarr.open_array(GOLDEN / "train" / "signal", mode="r")[:]
     assert sha256(signal) == SIGNAL_SHA256
     np.testing.assert_array_equal(signal[:, :33280] * np.float32(cache.step), cache.read(0))

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import seizurekit as sk
-from seizurekit.cache.windows import Seizures, WindowKind
+from seizurekit.cache.seizures import Seizures
+from seizurekit.cache.windows import WindowKind
 
 events = st.lists(st.tuples(st.integers(0, 3), st.floats(0, 60), st.floats(0, 60)), max_size=12)
 
@@ -40,7 +41,7 @@ def test_seizures_agree_with_masks_drawn_sample_by_sample(
 
 
 @pytest.mark.parametrize(("window", "stride"), [(60.0, 10.0), (10.0, 10.0), (30.0, 7.5), (1.0, 0.5)])
-def test_windows_are_where_and_what_a_plain_count_says(small_store: Path, window: float, stride: float) -> None:
+def test_positions_and_kinds_agree_with_a_plain_loop(small_store: Path, window: float, stride: float) -> None:
     cache = sk.open_cache(small_store, "train")
     windows = cache.windows(window, stride)
     length, step = round(window * 256), round(stride * 256)
@@ -59,29 +60,29 @@ def test_windows_are_read_with_their_masks(small_store: Path) -> None:
     cache = sk.open_cache(small_store, "train")
     windows = cache.windows()
     partial = np.flatnonzero(windows.kind == WindowKind.PARTIAL)
-    chosen = [0, int(partial[0]), -1]
-    x, y = windows.read(chosen)
+    indices = [0, int(partial[0]), -1]
+    x, y = windows.read(indices)
     assert x.shape == (3, 19, 15360)
     assert x.dtype == np.float32
     assert y.dtype == np.uint8
-    for row, number in enumerate(chosen):
-        recording, start = windows.recording[number], int(windows.start[number])
+    for row, index in enumerate(indices):
+        recording, start = windows.recording[index], int(windows.start[index])
         np.testing.assert_array_equal(x[row], cache.read(recording)[:, start : start + 15360])
         np.testing.assert_array_equal(y[row], cache.mask(recording)[start : start + 15360])
     out = np.empty_like(x)
-    assert windows.read(chosen, out=out)[0] is out
+    assert windows.read(indices, out=out)[0] is out
     np.testing.assert_array_equal(out, x)
 
 
-def test_a_recording_shorter_than_a_window_gives_none(small_store: Path) -> None:
+def test_a_recording_shorter_than_a_window_gives_no_windows(small_store: Path) -> None:
     assert len(sk.open_cache(small_store, "train").windows(window=4000.0)) == 0
 
 
-def test_windows_that_are_not_there_and_buffers_that_do_not_fit_are_refused(small_store: Path) -> None:
+def test_invalid_indices_buffers_and_lengths_are_rejected(small_store: Path) -> None:
     windows = sk.open_cache(small_store, "train").windows()
-    with pytest.raises(IndexError, match=f"wanted numbers below {len(windows)}"):
+    with pytest.raises(IndexError, match=f"indices {len(windows)} to {len(windows)}: there are {len(windows)} windows"):
         windows.read([len(windows)])
-    with pytest.raises(ValueError, match="out: found float32"):
+    with pytest.raises(ValueError, match="out is float32"):
         windows.read([0], out=np.empty((1, 19, 5), np.float32))
-    with pytest.raises(ValueError, match="window: found 0 s"):
+    with pytest.raises(ValueError, match="window is 0 s"):
         sk.open_cache(small_store, "train").windows(window=0)

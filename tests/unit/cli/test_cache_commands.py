@@ -9,7 +9,7 @@ import pytest
 
 import seizurekit as sk
 from commands import run_command
-from seizurekit.cache.verify import damages
+from seizurekit.cache.verify import find_damage
 from seizurekit.errors import CacheError
 
 
@@ -65,7 +65,7 @@ def test_a_missing_shard_gives_exit_code_4_and_is_not_read_as_zeros(store: Path)
     first_shard(store).unlink()
     assert run_command("scan-cache", "--cache-dir", store, "--verify").returncode == 4
     cache = sk.open_cache(store)
-    assert list(damages(cache)) == [f"{first_shard(store)}: missing shard"]
+    assert list(find_damage(cache)) == [f"{first_shard(store)}: missing shard"]
     with pytest.raises(CacheError, match="missing shard"):
         cache.read(0)
 

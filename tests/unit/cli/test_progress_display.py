@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from seizurekit.cache.build.build import Progress
+from seizurekit.cache.build.build_cache import Progress
 from seizurekit.cli import progress_display
 from seizurekit.heartbeat import Heartbeat
 

@@ -305,7 +305,7 @@ def test_waiting_is_counted(windows: Windows) -> None:
         ({"rank": 2, "world_size": 2}, "rank is 2, expected 0 to 1"),
         ({"shuffle": "blocks"}, "shuffle is 'blocks', expected one of 'window', 'block', None"),
         ({"on_error": "ignore"}, "on_error is 'ignore'"),
-        ({"dtype": "float64"}, "dtype: found float64, wanted float32"),
+        ({"dtype": "float64"}, "dtype is float64, expected float32"),
         ({"world_size": 10**6}, "expected at least one for each of 1000000 ranks"),
     ],
 )

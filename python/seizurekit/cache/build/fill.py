@@ -1,4 +1,4 @@
-"""Filling a planned store: a worker preprocesses the recordings of whole shards, and writes these shards."""
+"""Filling a planned store: a worker preprocesses the recordings of whole shards and writes these shards."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seizurekit.cache.build.plan import Plan, PlannedRecording, Unit
-from seizurekit.cache.build.writer import open_shard
-from seizurekit.cache.layout import BUILD_FOLDER, CHUNK_SECONDS, CHUNKS_A_SHARD, FAILED, OK, UNLABELLED, shard_name
-from seizurekit.errors import SeizurekitError
+from seizurekit.cache.build.shard_writer import open_shard
+from seizurekit.cache.layout import BUILD_FOLDER, CHUNK_SECONDS, CHUNKS_PER_SHARD, FAILED, OK, UNLABELLED, shard_name
+from seizurekit.errors import CorpusError, SeizurekitError
 from seizurekit.recordings.annotations import read_annotations
 from seizurekit.recordings.edf import EdfFile, open_edf
 from seizurekit.signal.chain import Chain
@@ -25,8 +25,8 @@ from seizurekit.storage.folder import Folder
 
 
 @dataclass(frozen=True)
-class Filled:
-    """What filling found out about a recording; `events` are (start s, stop s, label, confidence)."""
+class FilledRecording:
+    """A recording's columns that are known after reading it; `events` are (start s, stop s, label, confidence)."""
 
     index: int
     status: str
@@ -40,22 +40,22 @@ class Filled:
     events: tuple[tuple[float, float, str, float], ...]
 
 
-Reader = Callable[["Work", int, PlannedRecording], tuple[Filled, NDArray[np.int16] | None]]
-"""What there is to say about a recording, and its fixed-point signal [channel, sample]; None where it cannot be had."""
+ReadRecording = Callable[["UnitTask", int, PlannedRecording], tuple[FilledRecording, NDArray[np.int16] | None]]
+"""Reads a recording: its columns and its fixed-point signal [channel, sample], which is None if it cannot be read."""
 
 
 @dataclass(frozen=True)
-class Work:
-    """A unit, with all that is needed to write it: it can be sent to another machine.
+class UnitTask:
+    """A unit and all that is needed to write it, which can be sent to another machine.
 
     Attributes:
-        unit: shards, and the numbers of the recordings in them.
+        unit: the shards, and the indices of the recordings in them.
         recordings: these recordings, in that order.
         chain: the preprocessing.
-        step: of the fixed point.
-        root: the corpus.
-        folder: the split's.
-        read: gives a recording's signal.
+        step: value of one unit of the stored integers.
+        root: folder of the corpus.
+        folder: the split's folder.
+        read: reads a recording.
     """
 
     unit: Unit
@@ -64,100 +64,98 @@ class Work:
     step: float
     root: Path
     folder: Folder
-    read: Reader
+    read: ReadRecording
 
     @property
     def chunk(self) -> int:
-        """Samples a chunk."""
+        """Samples of a channel in a chunk."""
         return CHUNK_SECONDS * self.chain.sampling_rate
 
 
-OnRecording = Callable[[PlannedRecording, Filled], None]
-Executor = Callable[[Sequence[Work], OnRecording], None]
-"""Does all the work, in any order; tells of each recording, in one thread at a time or not."""
+OnRecording = Callable[[PlannedRecording, FilledRecording], None]
+Executor = Callable[[Sequence[UnitTask], OnRecording], None]
+"""Runs all tasks, in any order, and calls the function after each recording, perhaps from several threads at once."""
 
 
 def fill(
-    plan: Plan, root: Path, folder: Folder, execute: Executor, on_recording: OnRecording, read: Reader | None = None
+    plan: Plan, root: Path, folder: Folder, execute: Executor, on_recording: OnRecording, read: ReadRecording
 ) -> None:
-    """Writes every shard that is not finished yet; `on_recording` is told of each recording, also of finished ones.
+    """Writes every shard that is not finished yet.
+
+    Args:
+        plan: the position of each recording.
+        root: folder of the corpus.
+        folder: the split's folder.
+        execute: runs the tasks.
+        on_recording: called after each recording, also for those that an earlier run finished.
+        read: reads a recording.
 
     Raises:
-        OSError: a shard cannot be written; what is finished stays, and the next run goes on from there.
+        OSError: a shard cannot be written; finished shards stay, and the next run resumes after them.
     """
     finished = read_filled(plan, folder)
-    for index, each in finished.items():
-        on_recording(plan.recordings[index], each)
-    execute(
-        [
-            Work(
-                unit,
-                tuple(plan.recordings[i] for i in unit.recordings),
-                plan.chain,
-                plan.step,
-                root,
-                folder,
-                read or read_edf,
-            )
-            for unit in plan.units()
-            if not finished.keys() & set(unit.recordings)
-        ],
-        on_recording,
-    )
+    for index, filled in finished.items():
+        on_recording(plan.recordings[index], filled)
+    tasks = []
+    for unit in plan.units():
+        if not finished.keys() & set(unit.recordings):
+            recordings = tuple(plan.recordings[index] for index in unit.recordings)
+            tasks.append(UnitTask(unit, recordings, plan.chain, plan.step, root, folder, read))
+    execute(tasks, on_recording)
 
 
-def in_threads(workers: int) -> Executor:
-    """Does the work in threads of this process, each with one recording in memory."""
+def thread_executor(workers: int) -> Executor:
+    """Runs tasks in threads of this process, each with one recording in memory."""
 
-    def execute(works: Sequence[Work], on_recording: OnRecording) -> None:
+    def execute(tasks: Sequence[UnitTask], on_recording: OnRecording) -> None:
         pool = ThreadPoolExecutor(workers)
         try:
-            for future in as_completed([pool.submit(write_unit, work, on_recording) for work in works]):
+            for future in as_completed([pool.submit(write_unit, task, on_recording) for task in tasks]):
                 future.result()
-        finally:  # also at Ctrl-C: what is under way ends, the rest does not begin
+        finally:  # also at Ctrl-C: running tasks finish, the others do not start
             pool.shutdown(wait=True, cancel_futures=True)
 
     return execute
 
 
-def read_filled(plan: Plan, folder: Folder) -> dict[int, Filled]:
-    """What filling found out, by the recording's number, of the units that are finished."""
+def read_filled(plan: Plan, folder: Folder) -> dict[int, FilledRecording]:
+    """The recordings of finished units by their indices."""
     results = folder.read_present([_result_name(unit) for unit in plan.units()])
     rows = (row for content in results.values() for row in json.loads(content))
-    return {each.index: each for each in map(_filled_of, rows)}
+    return {filled.index: filled for filled in map(_from_json, rows)}
 
 
 def _result_name(unit: Unit) -> str:
     return f"{BUILD_FOLDER}/unit-{unit.number:06d}.json"
 
 
-def _filled_of(row: dict[str, Any]) -> Filled:
+def _from_json(row: dict[str, Any]) -> FilledRecording:
     arguments: dict[str, Any] = {name: _tuples(v) if isinstance(v, list) else v for name, v in row.items()}
-    return Filled(**arguments)
+    return FilledRecording(**arguments)
 
 
 def _tuples(value: list[object]) -> tuple[object, ...]:
     return tuple(_tuples(each) if isinstance(each, list) else each for each in value)
 
 
-def write_unit(work: Work, on_recording: OnRecording | None = None) -> tuple[Filled, ...]:
-    """Preprocesses a unit's recordings, writes its shards, and then notes what was found, which finishes it."""
-    filled = tuple(_write_shards(work, on_recording))
-    # The shards have their names by now, so a unit whose result stands here is whole.
-    work.folder.write(_result_name(work.unit), json.dumps([asdict(each) for each in filled]).encode())
+def write_unit(task: UnitTask, on_recording: OnRecording | None = None) -> tuple[FilledRecording, ...]:
+    """Preprocesses a unit's recordings and writes its shards, then its result, which marks the unit as finished."""
+    filled = tuple(_write_shards(task, on_recording))
+    # The shards have been renamed by now: a unit with a result is complete.
+    task.folder.write(_result_name(task.unit), json.dumps([asdict(each) for each in filled]).encode())
     return filled
 
 
-def _write_shards(work: Work, on_recording: OnRecording | None) -> Iterator[Filled]:
+def _write_shards(task: UnitTask, on_recording: OnRecording | None) -> Iterator[FilledRecording]:
     with ExitStack() as stack:
-        first_shard = work.unit.first_shard
-        names = [shard_name(first_shard + number) for number in range(work.unit.shards)]
-        shards = [stack.enter_context(open_shard(work.folder, name)) for name in names]
-        for index, planned in zip(work.unit.recordings, work.recordings, strict=True):
-            filled, signal = work.read(work, index, planned)
+        first_shard = task.unit.first_shard
+        names = [shard_name(first_shard + number) for number in range(task.unit.shards)]
+        shards = [stack.enter_context(open_shard(task.folder, name)) for name in names]
+        for index, planned in zip(task.unit.recordings, task.recordings, strict=True):
+            filled, signal = task.read(task, index, planned)
             if signal is not None:
-                for sample, samples in _chunks(signal, work.chunk):
-                    shard, chunk = divmod((planned.first_sample + sample) // work.chunk, CHUNKS_A_SHARD)
+                for first, samples in _chunks(signal, task.chunk):
+                    shard, chunk = divmod((planned.first_sample + first) // task.chunk, CHUNKS_PER_SHARD)
                     shards[shard - first_shard].add(chunk, samples)
             if on_recording is not None:
                 on_recording(planned, filled)
@@ -172,46 +170,48 @@ def _chunks(signal: NDArray[np.int16], chunk: int) -> Iterator[tuple[int, NDArra
         yield first, np.pad(samples, ((0, 0), (0, missing))) if missing else samples
 
 
-def read_edf(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, NDArray[np.int16] | None]:
-    """A recording's fixed-point signal [channel, sample], and what there is to say about it."""
+def read_edf(task: UnitTask, index: int, planned: PlannedRecording) -> tuple[FilledRecording, NDArray[np.int16] | None]:
+    """Reads and preprocesses an EDF recording, see `ReadRecording`."""
     try:
-        with open_edf(work.root / planned.source) as edf:
-            found = preprocess_edf(edf, work.chain)
+        with open_edf(task.root / planned.source) as edf:
+            preprocessed = preprocess_edf(edf, task.chain)
             repairs = tuple(str(issue) for issue in edf.issues)
-            _check_length(edf, found, planned)
-        status, events, remarks = _labels(work, planned)
+            _check_length(edf, preprocessed, planned)
+        status, events, remarks = _read_events(task, planned)
     except (SeizurekitError, OSError) as error:
-        nothing = tuple(0.0 for _ in work.chain.channels)
-        return Filled(index, FAILED, str(error), nothing, nothing, (), "", (), (), ()), None
-    filled = Filled(
+        zeros = tuple(0.0 for _ in task.chain.channels)
+        return FilledRecording(index, FAILED, str(error), zeros, zeros, (), "", (), (), ()), None
+    filled = FilledRecording(
         index=index,
         status=status,
-        reason="no annotation file beside the recording" if status == UNLABELLED else "",
-        mean=tuple(found.mean.tolist()),
-        std=tuple(found.std.tolist()),
-        interpolated=found.interpolated,
-        reference=found.reference,
+        reason="no annotation file next to the recording" if status == UNLABELLED else "",
+        mean=tuple(preprocessed.mean.tolist()),
+        std=tuple(preprocessed.std.tolist()),
+        interpolated=preprocessed.interpolated,
+        reference=preprocessed.reference,
         repairs=repairs,
         remarks=remarks,
         events=events,
     )
-    return filled, quantize(found.signal, work.step)
+    return filled, quantize(preprocessed.signal, task.step)
 
 
-def _check_length(edf: EdfFile, found: Preprocessed, planned: PlannedRecording) -> None:
-    if found.signal.shape[1] != planned.samples:
-        raise SeizurekitError(
-            f"{edf.path}: found {found.signal.shape[1]} samples, wanted the {planned.samples} of its header: "
-            "the file changed while the store was built"
+def _check_length(edf: EdfFile, preprocessed: Preprocessed, planned: PlannedRecording) -> None:
+    samples = preprocessed.signal.shape[1]
+    if samples != planned.samples:
+        raise CorpusError(
+            f"{edf.path}: the recording has {samples} samples, expected {planned.samples} by its header when the build "
+            "started: the file has changed"
         )
 
 
-def _labels(
-    work: Work, planned: PlannedRecording
+def _read_events(
+    task: UnitTask, planned: PlannedRecording
 ) -> tuple[str, tuple[tuple[float, float, str, float], ...], tuple[str, ...]]:
+    """Status, events and remarks of a recording."""
     if not planned.annotations:
         return UNLABELLED, (), ()
-    duration = planned.samples / work.chain.sampling_rate
-    annotations = read_annotations(work.root / planned.annotations).clip(duration)
+    duration = planned.samples / task.chain.sampling_rate
+    annotations = read_annotations(task.root / planned.annotations).clip(duration)
     events = tuple((e.start, e.stop, e.label, e.confidence) for e in annotations.seizures())
     return OK, events, annotations.messages

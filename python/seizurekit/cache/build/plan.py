@@ -1,4 +1,4 @@
-"""The plan of a split's store, from headers alone: every recording's place is known before any signal is read."""
+"""The plan of a split's store, made from headers alone: where each recording goes, before any signal is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seizurekit.cache.layout import CHUNK_SECONDS, CHUNKS_A_SHARD, FAILED, FORMAT_VERSION, OK, STEP
+from seizurekit.cache.layout import CHUNK_SECONDS, CHUNKS_PER_SHARD, FAILED, FORMAT_VERSION, OK, STEP
 from seizurekit.errors import ChannelError, EdfError
 from seizurekit.recordings.corpus import Corpus, RecordingFile
 from seizurekit.recordings.edf import open_edf
@@ -22,7 +22,10 @@ _HEADER_THREADS = 8
 
 @dataclass(frozen=True)
 class PlannedRecording:
-    """A recording's place in the store; `samples` is 0 where the header tells that it cannot be read (`reason`)."""
+    """A recording's columns that are known from its header, and its position in the store.
+
+    `samples` is 0 if the header says that the recording cannot be read, for the reason `reason`.
+    """
 
     id: str
     patient: str
@@ -40,7 +43,7 @@ class PlannedRecording:
 
 @dataclass(frozen=True)
 class Unit:
-    """Shards that one worker writes, and the recordings in them; no recording is in two units."""
+    """Shards that one worker writes, and the recordings in them. No recording is in two units."""
 
     number: int
     first_shard: int
@@ -50,7 +53,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """Where everything goes, and all that the bytes of a split's store depend on."""
+    """The position of each recording, and everything else that the bytes of a split's store depend on."""
 
     split: str
     chain: Chain
@@ -59,22 +62,22 @@ class Plan:
 
     @property
     def chunk(self) -> int:
-        """Samples a chunk."""
+        """Samples of a channel in a chunk."""
         return CHUNK_SECONDS * self.chain.sampling_rate
 
     @property
     def samples(self) -> int:
-        """Samples of the whole `signal` array: where the last recording's last chunk ends."""
+        """Samples of a channel in the whole `signal` array, which ends with the last recording's last chunk."""
         ends = [_chunks(r.samples, self.chunk) * self.chunk + r.first_sample for r in self.recordings if r.samples]
         return max(ends, default=self.chunk)
 
     @property
     def hash(self) -> str:
-        """The same for the same inputs and the same format: 64 hexadecimal digits."""
+        """SHA-256 of the plan: equal for the same inputs and the same format."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """The plan as JSON types."""
+        """The plan as JSON types, without the reasons for failures: their wording is not part of the plan."""
         return {
             "format_version": FORMAT_VERSION,
             "split": self.split,
@@ -82,38 +85,37 @@ class Plan:
             "chain_hash": self.chain.hash,
             "step": self.step,
             "chunk": self.chunk,
-            "chunks_a_shard": CHUNKS_A_SHARD,
-            "recordings": [asdict(recording) for recording in self.recordings],
+            "chunks_a_shard": CHUNKS_PER_SHARD,
+            "recordings": [asdict(recording) | {"reason": ""} for recording in self.recordings],
         }
 
     def units(self) -> tuple[Unit, ...]:
         """The shards in groups that share no recording."""
         units: list[Unit] = []
-        shard = self.chunk * CHUNKS_A_SHARD
+        shard = self.chunk * CHUNKS_PER_SHARD
         for index, recording in enumerate(self.recordings):
             if not recording.samples:
                 continue
             first = recording.first_sample // shard
             last = (recording.first_sample + recording.samples - 1) // shard
             if units and first < units[-1].first_shard + units[-1].shards:
-                old = units.pop()
-                count = max(old.shards, last + 1 - old.first_shard)
-                units.append(Unit(old.number, old.first_shard, count, (*old.recordings, index)))
+                before = units.pop()
+                shards = max(before.shards, last + 1 - before.first_shard)
+                units.append(Unit(before.number, before.first_shard, shards, (*before.recordings, index)))
             else:
                 units.append(Unit(len(units), first, last + 1 - first, (index,)))
         return tuple(units)
 
 
 def make_plan(corpus: Corpus, split: str, chain: Chain, step: float = STEP) -> Plan:
-    """Reads the headers of a split's recordings and gives each its place.
+    """Reads the headers of a split's recordings and plans the store.
 
-    A recording starts on a chunk's boundary, and does not cross a shard's boundary unless it starts on one: it is then
-    longer than a shard holds. One whose header cannot be read gets no samples, and says why.
+    A recording whose header cannot be read gets no samples, and a reason.
     """
     files = [file for file in corpus.recordings if file.split == split]
     with ThreadPoolExecutor(_HEADER_THREADS) as pool:
-        headers = list(pool.map(lambda file: _header(file, chain), files))
-    starts = places([samples for _, samples, _ in headers], CHUNK_SECONDS * chain.sampling_rate)
+        headers = list(pool.map(lambda file: _read_header(file, chain), files))
+    starts = allocate([samples for _, samples, _ in headers], CHUNK_SECONDS * chain.sampling_rate)
     recordings = tuple(
         _planned(corpus.root, file, rate, start, samples, reason)
         for file, start, (rate, samples, reason) in zip(files, starts, headers, strict=True)
@@ -121,21 +123,25 @@ def make_plan(corpus: Corpus, split: str, chain: Chain, step: float = STEP) -> P
     return Plan(split, chain, step, recordings)
 
 
-def places(samples: Sequence[int], chunk: int) -> list[int]:
-    """First samples of recordings of so many samples each; 0 for one without samples."""
+def allocate(samples: Sequence[int], chunk: int) -> list[int]:
+    """The first sample of each recording in `signal`, by their numbers of samples; 0 for an empty recording.
+
+    A recording starts at the start of a chunk. It crosses the end of a shard only if it starts at the start of one,
+    because it is longer than a shard.
+    """
     starts, cursor = [], 0
     for count in samples:
         needed = _chunks(count, chunk)
-        into_shard = cursor % CHUNKS_A_SHARD
-        if into_shard and needed > CHUNKS_A_SHARD - into_shard:
-            cursor += CHUNKS_A_SHARD - into_shard
+        used = cursor % CHUNKS_PER_SHARD
+        if used and needed > CHUNKS_PER_SHARD - used:
+            cursor += CHUNKS_PER_SHARD - used
         starts.append(cursor * chunk if count else 0)
         cursor += needed
     return starts
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:
-    """What two plans, as `Plan.to_dict` gives them, differ in, for a person."""
+    """What differs between two plans as `Plan.to_dict` returns them, one phrase for each difference."""
     found = []
     if old.get("chain_hash") != new["chain_hash"]:
         found.append(f"the preprocessing chain ({old.get('chain')} then, {new['chain']} now)")
@@ -143,11 +149,12 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:
     found += [f"{key} ({old.get(key)} then, {new[key]} now)" for key in keys if old.get(key) != new[key]]
     then = {recording["id"]: recording for recording in old.get("recordings", [])}
     now = {recording["id"]: recording for recording in new["recordings"]}
-    gone, came = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
+    removed, added = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
     changed = sorted(name for name in then.keys() & now.keys() if json.dumps(then[name]) != json.dumps(now[name]))
-    for what, names in (("recordings gone", gone), ("recordings new", came), ("recordings changed", changed)):
+    for what, names in (("removed", removed), ("new", added), ("changed", changed)):
         if names:
-            found.append(f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})")
+            plural = "" if len(names) == 1 else "s"
+            found.append(f"{len(names)} {what} recording{plural} ({', '.join(names[:3])}{', …' if names[3:] else ''})")
     return found
 
 
@@ -155,15 +162,16 @@ def _chunks(samples: int, chunk: int) -> int:
     return -(-samples // chunk)
 
 
-def _header(file: RecordingFile, chain: Chain) -> tuple[float, int, str]:
+def _read_header(file: RecordingFile, chain: Chain) -> tuple[float, int, str]:
+    """Sampling rate, number of samples after preprocessing, and the reason why there are none."""
     try:
         with open_edf(file.edf) as edf:
-            found = plan_preprocessing(edf, chain)
+            plan = plan_preprocessing(edf, chain)
     except (EdfError, ChannelError, OSError) as error:
         return 0.0, 0, str(error)
-    if not found.samples:
-        return float(found.rate), 0, f"{file.edf}: found no samples, wanted some"
-    return float(found.rate), found.samples, ""
+    if not plan.samples:
+        return float(plan.rate), 0, f"{file.edf}: the recording is empty"
+    return float(plan.rate), plan.samples, ""
 
 
 def _planned(

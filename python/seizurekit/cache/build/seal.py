@@ -1,29 +1,23 @@
-"""Sealing a filled store: the columns, then the group's metadata, which makes it a store."""
+"""Sealing a filled split: its columns, then the metadata of its group, which turn the folder into a store."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.cache.build.fill import Filled
+from seizurekit.cache.build.fill import FilledRecording
 from seizurekit.cache.build.plan import Plan
-from seizurekit.cache.build.writer import index_of
 from seizurekit.cache.layout import (
-    BUILD_FOLDER,
-    CHUNKS_A_SHARD,
-    COPY_FILE,
+    CHUNKS_PER_SHARD,
     EVENTS,
     FAILED,
     FORMAT_VERSION,
     GROUP_FILE,
     INDEX_BYTES,
-    LOCK_FILE,
     NOWHERE,
-    PLAN_FILE,
     RECORDINGS,
     SHARDS,
     SHARDS_GROUP,
@@ -32,18 +26,18 @@ from seizurekit.cache.layout import (
     signal_metadata,
     text_column,
 )
+from seizurekit.cache.shard_file import decode_index
 from seizurekit.recordings.annotations import SEIZURE_LABELS
 from seizurekit.storage.folder import Folder, Span
-from seizurekit.storage.local import LocalFolder
 
 
-def seal(plan: Plan, filled: dict[int, Filled], folder: Folder) -> None:
-    """Writes everything but the signal, the group's own metadata last: from then on it is a store."""
+def seal(plan: Plan, filled: dict[int, FilledRecording], folder: Folder) -> None:
+    """Writes everything but the signal. The metadata of the group come last: without them the folder is no store."""
     shards = {int(name): size for name, size in folder.at(SHARDS).files().items()}
     tables = {
         RECORDINGS: ("recording", _recording_columns(plan, filled)),
         EVENTS: ("event", _event_columns(filled)),
-        SHARDS_GROUP: ("shard", {"index": _indexes(folder, shards)}),
+        SHARDS_GROUP: ("shard", {"index": _read_indexes(folder, shards)}),
     }
     metadata: dict[str, Any] = {SIGNAL: signal_metadata(len(plan.chain.channels), plan.samples, plan.chunk)}
     folder.write(f"{SIGNAL}/{GROUP_FILE}", _json(metadata[SIGNAL]))
@@ -56,7 +50,7 @@ def seal(plan: Plan, filled: dict[int, Filled], folder: Folder) -> None:
         "zarr_format": 3,
         "node_type": "group",
         "attributes": {**_attributes(plan), "shards": sorted(shards)},
-        # Readers then need not list the folder, nor open each array.
+        # With these, readers neither list the folder nor open each array.
         "consolidated_metadata": {
             "kind": "inline",
             "must_understand": False,
@@ -66,24 +60,13 @@ def seal(plan: Plan, filled: dict[int, Filled], folder: Folder) -> None:
     folder.write(GROUP_FILE, _json(group))
 
 
-def remove_build(folder: Folder) -> None:
-    """Takes away what an unfinished build or copy kept beside the store; last the file that makes it unfinished."""
-    build = folder.at(BUILD_FOLDER)
-    for name in sorted(build.files(), key=lambda name: name in (PLAN_FILE, COPY_FILE)):
-        if folder.is_local or name != LOCK_FILE:  # in an object store its holder goes on renewing it
-            build.remove(name)
-    if isinstance(folder, LocalFolder):
-        with suppress(OSError):  # another build may have put its lock there just now
-            (folder.path / BUILD_FOLDER).rmdir()
-
-
-def _indexes(folder: Folder, shards: dict[int, int]) -> NDArray[np.uint64]:
-    """The shards' own indexes together, uint64 [shard, chunk, (offset, length)]."""
-    index = np.full((max(shards, default=-1) + 1, CHUNKS_A_SHARD, 2), NOWHERE, np.uint64)
+def _read_indexes(folder: Folder, shards: dict[int, int]) -> NDArray[np.uint64]:
+    """The indexes of all shards, uint64 [shard, chunk, (offset, length)]; `shards` maps numbers to sizes in bytes."""
+    indexes = np.full((max(shards, default=-1) + 1, CHUNKS_PER_SHARD, 2), NOWHERE, np.uint64)
     spans = [Span(shard_name(number), size - INDEX_BYTES, size) for number, size in shards.items()]
-    for number, part in zip(shards, folder.read_spans(spans), strict=True):
-        index[number] = index_of(part, f"{folder.url}/{shard_name(number)}")
-    return index
+    for number, data in zip(shards, folder.read_spans(spans), strict=True):
+        indexes[number] = decode_index(data, f"{folder.url}/{shard_name(number)}")
+    return indexes
 
 
 def _json(value: dict[str, Any]) -> bytes:
@@ -106,42 +89,41 @@ def _attributes(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _recording_columns(plan: Plan, filled: dict[int, Filled]) -> dict[str, NDArray[Any]]:
-    rows = list(enumerate(plan.recordings))
-    nothing = (float("nan"),) * len(plan.chain.channels)
-    found = [filled.get(index) for index, _ in rows]
+def _recording_columns(plan: Plan, filled: dict[int, FilledRecording]) -> dict[str, NDArray[Any]]:
+    planned = plan.recordings
+    results = [filled.get(index) for index in range(len(planned))]
+    channels = len(plan.chain.channels)
 
-    def texts(name: str) -> NDArray[np.uint8]:
-        return text_column([getattr(recording, name) for _, recording in rows])
+    def statistics(name: str) -> NDArray[np.float64]:
+        """[recording, channel]; NaN for a recording that was not read."""
+        unknown = (float("nan"),) * channels
+        rows = [getattr(each, name) if each and each.status != FAILED else unknown for each in results]
+        return np.array(rows, np.float64).reshape(len(rows), channels)
 
-    def said(name: str, joint: str) -> NDArray[np.uint8]:
-        return text_column([joint.join(getattr(each, name)) if each else "" for each in found])
+    def joined(name: str, separator: str) -> NDArray[np.uint8]:
+        return text_column([separator.join(getattr(each, name)) if each else "" for each in results])
 
     return {
-        "id": texts("id"),
-        "patient": texts("patient"),
-        "session": texts("session"),
-        "montage": texts("montage"),
-        "source": texts("source"),
-        "source_rate": np.array([recording.source_rate for _, recording in rows], np.float64),
-        "first_sample": np.array([recording.first_sample for _, recording in rows], np.int64),
-        "samples": np.array([recording.samples for _, recording in rows], np.int64),
-        "mean": _floats([each.mean if each and each.status != FAILED else nothing for each in found], len(nothing)),
-        "std": _floats([each.std if each and each.status != FAILED else nothing for each in found], len(nothing)),
-        "reference": text_column([each.reference if each else "" for each in found]),
-        "interpolated": said("interpolated", " "),
-        "repairs": said("repairs", "; "),
-        "remarks": said("remarks", "; "),
-        "status": text_column([each.status if each else r.status for each, (_, r) in zip(found, rows, strict=True)]),
-        "reason": text_column([each.reason if each else r.reason for each, (_, r) in zip(found, rows, strict=True)]),
+        "id": text_column([each.id for each in planned]),
+        "patient": text_column([each.patient for each in planned]),
+        "session": text_column([each.session for each in planned]),
+        "montage": text_column([each.montage for each in planned]),
+        "source": text_column([each.source for each in planned]),
+        "source_rate": np.array([each.source_rate for each in planned], np.float64),
+        "first_sample": np.array([each.first_sample for each in planned], np.int64),
+        "samples": np.array([each.samples for each in planned], np.int64),
+        "mean": statistics("mean"),
+        "std": statistics("std"),
+        "reference": text_column([each.reference if each else "" for each in results]),
+        "interpolated": joined("interpolated", " "),
+        "repairs": joined("repairs", "; "),
+        "remarks": joined("remarks", "; "),
+        "status": text_column([(own or each).status for own, each in zip(results, planned, strict=True)]),
+        "reason": text_column([(own or each).reason for own, each in zip(results, planned, strict=True)]),
     }
 
 
-def _floats(rows: list[tuple[float, ...]], width: int) -> NDArray[np.float64]:
-    return np.array(rows, np.float64).reshape(len(rows), width)
-
-
-def _event_columns(filled: dict[int, Filled]) -> dict[str, NDArray[Any]]:
+def _event_columns(filled: dict[int, FilledRecording]) -> dict[str, NDArray[Any]]:
     events = [(index, *event) for index in sorted(filled) for event in filled[index].events]
     return {
         "recording": np.array([event[0] for event in events], np.int64),
@@ -153,7 +135,7 @@ def _event_columns(filled: dict[int, Filled]) -> dict[str, NDArray[Any]]:
 
 
 def _table_files(group: str, row: str, columns: dict[str, NDArray[Any]]) -> dict[str, bytes]:
-    """The files of a group of arrays, as zarr-python writes them."""
+    """The files of a group of arrays by name, as zarr-python writes them; `row` names the arrays' first dimension."""
     import zarr
     from zarr.codecs import Crc32cCodec, ZstdCodec
 

@@ -1,4 +1,4 @@
-"""Which files make up a split of a store: its metadata tells, so that no folder needs to be listed."""
+"""The files of a split, by its metadata alone, so that no folder needs to be listed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from seizurekit.cache.layout import GROUP_FILE, MANIFEST_FILE, SIGNAL, chunk_nam
 from seizurekit.errors import CacheError
 from seizurekit.storage.folder import Folder
 
-_REQUESTS_AT_ONCE = 32
+_CONCURRENT_REQUESTS = 32
 
 
-def split_files(place: str, group: bytes) -> tuple[str, ...]:
-    """Names of all files of a split by its group's metadata, shards first; not all of them need be there.
+def split_files(url: str, group: bytes) -> tuple[str, ...]:
+    """Names of all files that a split may have, shards first.
 
-    A chunk of a column whose values are all 0 has no file, and the manifest is made anew wherever it is missing.
+    A chunk of a column that holds only zeros has no file, and the manifest is rebuilt where it is missing.
+
+    Args:
+        url: path or URL of the metadata, for the error.
+        group: the metadata of the split's group.
 
     Raises:
-        CacheError: the metadata are not a store's; names `place`.
+        CacheError: they are not the metadata of a store.
     """
     try:
         metadata = json.loads(group)
@@ -29,24 +33,24 @@ def split_files(place: str, group: bytes) -> tuple[str, ...]:
             if node["node_type"] == "array" and path != SIGNAL:
                 names += chunk_names(path, node)
     except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
-        raise CacheError(f"{place}: damaged: {error!r}, wanted the metadata of a seizurekit store") from None
+        raise CacheError(f"{url}: damaged: not the metadata of a seizurekit store: {error!r}") from None
     names += [MANIFEST_FILE, GROUP_FILE]
-    strange = [name for name in names if not {"", ".", ".."}.isdisjoint(name.split("/"))]
-    if strange:
-        raise CacheError(f"{place}: damaged: found the file name {strange[0]!r}, wanted one in the store")
+    outside = [name for name in names if not {"", ".", ".."}.isdisjoint(name.split("/"))]
+    if outside:
+        raise CacheError(f"{url}: damaged: the file name {outside[0]!r} is not inside the store")
     return tuple(names)
 
 
-def sizes_of(folder: Folder, names: Sequence[str]) -> dict[str, int]:
-    """Bytes of those of the files that are there; asked for one by one of a web server, which has no list."""
-    if has_lists(folder):
-        found = folder.files()
-        return {name: found[name] for name in names if name in found}
-    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-        sizes = list(pool.map(folder.size, names))
-    return {name: size for name, size in zip(names, sizes, strict=True) if size is not None}
+def file_sizes(folder: Folder, names: Sequence[str]) -> dict[str, int]:
+    """Sizes in bytes of those of the files that exist."""
+    if can_list(folder):
+        sizes = folder.files()
+        return {name: sizes[name] for name in names if name in sizes}
+    with ThreadPoolExecutor(_CONCURRENT_REQUESTS) as pool:
+        found = list(pool.map(folder.size, names))
+    return {name: size for name, size in zip(names, found, strict=True) if size is not None}
 
 
-def has_lists(folder: Folder) -> bool:
-    """Whether a folder can tell what is in it."""
+def can_list(folder: Folder) -> bool:
+    """Whether a folder can list its files; a web server cannot."""
     return not folder.url.startswith(("http://", "https://"))

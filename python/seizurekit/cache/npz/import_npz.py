@@ -1,4 +1,4 @@
-"""Importing a cache of ``<stem>_windows.npz`` files, one a recording, into a store."""
+"""Importing an old cache of ``<recording>_windows.npz`` files into a store."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.cache.build.build import BuildReport, OnProgress, build_planned
-from seizurekit.cache.build.fill import Filled, Work, in_threads
-from seizurekit.cache.build.plan import Plan, PlannedRecording, places
+from seizurekit.cache.build.build_cache import BuildReport, OnProgress, build_split
+from seizurekit.cache.build.fill import FilledRecording, UnitTask, thread_executor
+from seizurekit.cache.build.plan import Plan, PlannedRecording, allocate
 from seizurekit.cache.layout import CHUNK_SECONDS, FAILED, OK, STEP, UNLABELLED
-from seizurekit.cache.npz.npz_windows import NpzError, Windowing, open_windows, runs, undo_overlap
+from seizurekit.cache.npz.window_file import NpzError, Windowing, intervals, open_windows, undo_overlap
 from seizurekit.errors import CacheError
 from seizurekit.recordings.corpus import SPLITS, check_patients
 from seizurekit.recordings.naming import parse_montage, parse_patient_and_session
@@ -27,7 +27,7 @@ from seizurekit.storage.open import open_folder
 STRIDE = 10.0
 _SUFFIX = "_windows.npz"
 _HEADER_THREADS = 8
-_NOT_KNOWN = float("nan")
+_UNKNOWN = float("nan")
 
 
 def import_npz(
@@ -39,68 +39,68 @@ def import_npz(
     storage_options: Options | None = None,
     on_progress: OnProgress | None = None,
 ) -> BuildReport:
-    """Turns a folder of ``<recording>_windows.npz`` files into a store, or goes on doing so.
+    """Converts a folder of ``<recording>_windows.npz`` files into a store, or resumes an interrupted import.
 
-    A file holds windows float [N, 19, T] of a recording that was preprocessed by the default chain, one every `stride`
-    seconds, and masks [N, T]; see `npz_windows` for their names. Windows must be equal where they overlap; a file in
-    which they are not, or that cannot be used, is listed and gives no windows. Seizures are the masks' runs, labelled
-    ``seiz``. What came after a recording's last window is not in the file, nor are its rate, means and deviations.
+    A file contains the windows, float [N, 19, T], of a recording that was preprocessed by the default chain, one every
+    `stride` seconds, and their masks [N, T]; see `window_file` for the names of the arrays. Windows must be equal where
+    they overlap; a file that breaks this rule or cannot be used is listed and gives no windows. Each run of ones in a
+    mask becomes a seizure labelled ``seiz``. A file has neither the samples after a recording's last window nor its
+    sampling rate, means and standard deviations.
 
     Args:
-        npz_dir: the files, in folders ``train``, ``dev``, ``eval``, or of one split.
+        npz_dir: the files, in folders ``train``, ``dev`` and ``eval``, or those of one split.
         cache_dir: the store, a path or a URL.
-        split: the one to import; for a folder without such folders the split that it is.
-        stride: seconds from one window's start to the next one's.
-        workers: threads, each with one recording in fixed point and two windows in memory.
-        storage_options: of an object store, see `open_cache`.
-        on_progress: called after each recording.
+        split: the split to import; if `npz_dir` has no such folders, the split that its files are.
+        stride: from the start of a window to the start of the next, s.
+        workers: number of threads, each with one recording in fixed point and two windows in memory.
+        storage_options: options of an object store, see `open_cache`.
+        on_progress: called after each recording, from one thread at a time.
 
     Raises:
-        CacheError: no such files, or the store is of other files, or is being made by another process.
+        CacheError: no such files, or the store has other recordings, or another process is writing it.
         CorpusError: a patient in two splits.
-        OSError: the store cannot be written; the same call goes on where this one stopped.
+        OSError: the store cannot be written; the same call resumes the import.
     """
     chain = Chain()
     hop = stride * chain.sampling_rate
     if not (hop >= 1 and hop == int(hop)):
-        raise CacheError(f"stride: found {stride:g} s, wanted a whole number of samples of 1/{chain.sampling_rate} s")
+        raise CacheError(f"stride is {stride:g} s, expected a whole number of samples of 1/{chain.sampling_rate} s")
     windowing = Windowing(chain.channels, chain.sampling_rate, int(hop), chain.clip)
     root = Path(npz_dir).absolute()
-    splits, messages = _find(root, split)
+    splits, messages = _find_files(root, split)
     target = open_folder(cache_dir, storage_options)
     read = partial(_read, windowing)
     reports = []
     for name, files in splits.items():
-        plan = _plan(root, name, files, chain, windowing)
-        reports.append(build_planned(plan, root, target, in_threads(workers), on_progress, read))
+        plan = _make_plan(root, name, files, chain, windowing)
+        reports.append(build_split(plan, root, target, thread_executor(workers), on_progress, read))
     return BuildReport(tuple(reports), messages)
 
 
-def _find(root: Path, asked: str | None) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
-    """The files by split, each in the order of their paths; a patient's must be in one split."""
+def _find_files(root: Path, split: str | None) -> tuple[dict[str, list[Path]], tuple[str, ...]]:
+    """The files of each split in the order of their paths, and messages about them."""
     if not root.is_dir():
-        raise CacheError(
-            f"{root}: found {'a file' if root.exists() else 'nothing'}, wanted a folder of *{_SUFFIX} files"
-        )
+        problem = "is a file, expected a folder" if root.exists() else "no such folder"
+        raise CacheError(f"{root}: {problem} of *{_SUFFIX} files")
     found = sorted(path for path in root.rglob(f"*{_SUFFIX}") if path.is_file() and not path.name.startswith("."))
     if not found:
-        raise CacheError(f"{root}: found no files *{_SUFFIX}, wanted some")
+        raise CacheError(f"{root}: has no *{_SUFFIX} files")
     below = {name: [path for path in found if path.is_relative_to(root / name)] for name in SPLITS}
     splits = {name: files for name, files in below.items() if files}
     messages = []
     if not splits:
-        name = root.name if root.name in SPLITS else asked or "train"
+        name = root.name if root.name in SPLITS else split or "train"
         splits = {name: found}
         messages.append(f"no folder train, dev or eval in {root}: its recordings are one split, {name}")
-    elif beside := len(found) - sum(map(len, splits.values())):
-        messages.append(f"files beside the folders {', '.join(splits)} left out: {beside}")
-    if asked is not None and asked not in splits:
-        raise CacheError(f"{root}: found no split {asked!r}, wanted one of {', '.join(splits)}")
-    check_patients({name: {_named(root, name, path)[1] for path in files} for name, files in splits.items()})
-    return {name: files for name, files in splits.items() if asked in (None, name)}, tuple(messages)
+    elif outside := len(found) - sum(map(len, splits.values())):
+        messages.append(f"skipped {outside} files outside the folders {', '.join(splits)}")
+    if split is not None and split not in splits:
+        raise CacheError(f"{root}: has no split {split!r}, expected one of {', '.join(splits)}")
+    check_patients({name: {_parse_path(root, name, path)[1] for path in files} for name, files in splits.items()})
+    return {name: files for name, files in splits.items() if split in (None, name)}, tuple(messages)
 
 
-def _named(root: Path, split: str, path: Path) -> tuple[str, str, str, str]:
+def _parse_path(root: Path, split: str, path: Path) -> tuple[str, str, str, str]:
     """Stem, patient, session and montage of a file."""
     top = root / split
     folders = path.parent.relative_to(top if path.is_relative_to(top) else root).parts
@@ -108,25 +108,25 @@ def _named(root: Path, split: str, path: Path) -> tuple[str, str, str, str]:
     return stem, *parse_patient_and_session(folders, stem), parse_montage(folders)
 
 
-def _plan(root: Path, split: str, files: Sequence[Path], chain: Chain, windowing: Windowing) -> Plan:
+def _make_plan(root: Path, split: str, files: Sequence[Path], chain: Chain, windowing: Windowing) -> Plan:
     with ThreadPoolExecutor(_HEADER_THREADS) as pool:
-        headers = list(pool.map(lambda path: _header(path, windowing), files))
-    starts = places([samples for samples, _, _ in headers], CHUNK_SECONDS * chain.sampling_rate)
-    stems = Counter(path.name for path in files)
+        headers = list(pool.map(lambda path: _read_header(path, windowing), files))
+    starts = allocate([samples for samples, _, _ in headers], CHUNK_SECONDS * chain.sampling_rate)
+    name_counts = Counter(path.name for path in files)
     recordings = []
     for path, first_sample, (samples, status, reason) in zip(files, starts, headers, strict=True):
-        stem, patient, session, found_montage = _named(root, split, path)
+        stem, patient, session, montage = _parse_path(root, split, path)
         source = path.relative_to(root)
         recordings.append(
             PlannedRecording(
-                id=stem if stems[path.name] == 1 else "-".join((*source.parent.parts, stem)),
+                id=stem if name_counts[path.name] == 1 else "-".join((*source.parent.parts, stem)),
                 patient=patient,
                 session=session,
-                montage=found_montage,
+                montage=montage,
                 source=source.as_posix(),
                 annotations="",
                 bytes=path.stat().st_size,
-                source_rate=_NOT_KNOWN,
+                source_rate=_UNKNOWN,
                 first_sample=first_sample,
                 samples=samples,
                 status=status,
@@ -136,35 +136,36 @@ def _plan(root: Path, split: str, files: Sequence[Path], chain: Chain, windowing
     return Plan(split, chain, STEP, tuple(recordings))
 
 
-def _header(path: Path, windowing: Windowing) -> tuple[int, str, str]:
-    """Samples, status and reason."""
+def _read_header(path: Path, windowing: Windowing) -> tuple[int, str, str]:
+    """Samples, status and reason of a recording."""
     try:
         file = open_windows(path, windowing)
     except (NpzError, OSError) as error:
         return 0, FAILED, str(error)
     seconds = file.length / windowing.sampling_rate
-    # Read without fault: a recording shorter than a window has a file without windows.
+    # No failure: the old system wrote a file without windows for a recording shorter than a window.
     return file.samples, OK, "" if file.count else f"no windows, the recording was shorter than {seconds:g} s"
 
 
 def _read(
-    windowing: Windowing, work: Work, index: int, planned: PlannedRecording
-) -> tuple[Filled, NDArray[np.int16] | None]:
-    """A recording as `fill` wants it."""
-    path = work.root / planned.source
-    unknown = tuple(_NOT_KNOWN for _ in work.chain.channels)
+    windowing: Windowing, task: UnitTask, index: int, planned: PlannedRecording
+) -> tuple[FilledRecording, NDArray[np.int16] | None]:
+    """Reads a recording, see `ReadRecording`."""
+    path = task.root / planned.source
+    unknown = tuple(_UNKNOWN for _ in task.chain.channels)
     try:
         file = open_windows(path, windowing)
         if file.samples != planned.samples:
-            raise NpzError(f"{path}: found {file.count} windows, wanted as many as when the import began")
-        signal, mask, clipped = undo_overlap(file, work.step)
+            raise NpzError(f"{path}: the file has changed since the import started, and now has {file.count} windows")
+        signal, mask, clipped = undo_overlap(file, task.step)
     except (NpzError, OSError) as error:
-        return Filled(index, FAILED, str(error), unknown, unknown, (), "", (), (), ()), None
-    rate = windowing.sampling_rate
+        return FilledRecording(index, FAILED, str(error), unknown, unknown, (), "", (), (), ()), None
     remarks = [f"imported from {path.name}"]
     if clipped:
         remarks.append(f"{clipped} samples clipped to ±{windowing.clip:g}")
-    filled = Filled(
+    seizures = intervals(mask) if mask is not None else []
+    rate = windowing.sampling_rate
+    filled = FilledRecording(
         index=index,
         status=UNLABELLED if mask is None else OK,
         reason="no labels in the file" if mask is None else "",
@@ -174,6 +175,6 @@ def _read(
         reference="",
         repairs=(),
         remarks=tuple(remarks),
-        events=tuple((first / rate, end / rate, "seiz", 1.0) for first, end in runs(mask)) if mask is not None else (),
+        events=tuple((first / rate, end / rate, "seiz", 1.0) for first, end in seizures),
     )
     return filled, signal

@@ -1,4 +1,4 @@
-"""A store's columns: fetched together when it is opened, decoded when they are first asked for."""
+"""A store's columns: fetched together when the store is opened, each decoded at its first use."""
 
 from __future__ import annotations
 
@@ -15,10 +15,16 @@ from seizurekit.storage.folder import Folder
 
 
 class Columns(Mapping[str, NDArray[Any]]):
-    """Columns by name, one row a recording or an event."""
+    """The columns of a table by name; each has one value, or one row, per recording, event or shard.
 
-    def __init__(self, place: str, files: Mapping[str, bytes], names: tuple[str, ...]) -> None:
-        self._place, self._files, self._names = place, files, names
+    Args:
+        url: the table's path or URL, for errors.
+        files: content of the columns' files by name.
+        names: names of the columns.
+    """
+
+    def __init__(self, url: str, files: Mapping[str, bytes], names: tuple[str, ...]) -> None:
+        self._url, self._files, self._names = url, files, names
         self._decoded: dict[str, NDArray[Any]] = {}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -39,34 +45,38 @@ class Columns(Mapping[str, NDArray[Any]]):
         from zarr.core.buffer import default_buffer_prototype
 
         buffer = default_buffer_prototype().buffer
-        own = {key: buffer.from_bytes(content) for key, content in self._files.items() if key.startswith(f"{name}/")}
+        files = {key: buffer.from_bytes(content) for key, content in self._files.items() if key.startswith(f"{name}/")}
         try:
-            values = np.asarray(zarr.open_array(zarr.storage.MemoryStore(own), path=name, mode="r")[...])
+            values = np.asarray(zarr.open_array(zarr.storage.MemoryStore(files), path=name, mode="r")[...])
             return text_of(values) if values.dtype == np.uint8 else values
-        except Exception as error:
-            raise CacheError(f"{self._place}/{name}: damaged: the column cannot be read: {error}") from error
+        except Exception as error:  # zarr and its codecs raise many classes for damaged bytes
+            raise CacheError(f"{self._url}/{name}: damaged: cannot decode the column: {error}") from error
 
 
 def read_columns(folder: Folder, metadata: Mapping[str, Any], groups: Sequence[str]) -> dict[str, Columns]:
-    """The columns of groups of arrays, all of them fetched together.
+    """The columns of several tables by the table's name, fetched together.
 
     Args:
-        folder: of the split.
-        metadata: of all that is below it by path, as the split's consolidated metadata have it.
-        groups: names of the groups.
+        folder: the split's folder.
+        metadata: metadata of each array and group by its path, as in the split's consolidated metadata.
+        groups: names of the tables, each of which is a Zarr group.
 
     Raises:
-        CacheError: a group is not there.
+        CacheError: a table is missing.
     """
-    arrays = {path: meta for path, meta in metadata.items() if meta.get("node_type") == "array"}
-    wanted = {path: meta for path, meta in arrays.items() if path.partition("/")[0] in groups}
-    content = folder.read_present([key for path, meta in wanted.items() for key in chunk_names(path, meta)])
-    found = {}
+    arrays = {
+        path: node
+        for path, node in metadata.items()
+        if node.get("node_type") == "array" and path.partition("/")[0] in groups
+    }
+    files = folder.read_present([name for path, node in arrays.items() for name in chunk_names(path, node)])
+    tables = {}
     for group in groups:
-        names = tuple(sorted(path.partition("/")[2] for path in wanted if path.startswith(f"{group}/")))
+        prefix = f"{group}/"
+        names = tuple(sorted(path.removeprefix(prefix) for path in arrays if path.startswith(prefix)))
         if not names:
-            raise CacheError(f"{folder.url}/{group}: damaged: found no columns, wanted some")
-        files = {key.removeprefix(f"{group}/"): value for key, value in content.items() if key.startswith(f"{group}/")}
-        files |= {f"{name}/zarr.json": json.dumps(wanted[f"{group}/{name}"]).encode() for name in names}
-        found[group] = Columns(f"{folder.url}/{group}", files, names)
-    return found
+            raise CacheError(f"{folder.url}/{group}: damaged: the table has no columns")
+        own = {name.removeprefix(prefix): content for name, content in files.items() if name.startswith(prefix)}
+        own |= {f"{name}/zarr.json": json.dumps(arrays[prefix + name]).encode() for name in names}
+        tables[group] = Columns(f"{folder.url}/{group}", own, names)
+    return tables

@@ -1,7 +1,7 @@
-"""A read-through cache of whole shards on a local disk, so that the second epoch over an object store is local.
+"""A cache of whole shards on a local disk, so that the second epoch over an object store reads from the disk.
 
-A chunk that is not in the cache is read by a range request, and its whole shard is fetched in the background. The
-cache is bounded. Several processes may use it at once: each change is made under a lock. It deletes only shards that it
+A chunk whose shard is not cached is read by a range request, and the shard is fetched in the background. The cache has
+a size limit. Several processes may use it at once: each change is made under a lock. It deletes only shards that it
 fetched itself.
 """
 
@@ -20,8 +20,8 @@ from os import PathLike
 from pathlib import Path
 
 from seizurekit.atomic import remove_leftovers, write_whole
-from seizurekit.cache.build.writer import damages_of
 from seizurekit.cache.layout import shard_name
+from seizurekit.cache.shard_file import find_shard_damage
 from seizurekit.errors import CacheError, StorageError
 from seizurekit.locks import LockedError, exclusive_lock
 from seizurekit.storage.folder import Folder
@@ -33,21 +33,24 @@ _log = logging.getLogger(__name__)
 
 
 class ShardCache:
-    """Shards of one split of one store, in a folder that other splits and stores may share.
+    """Cached shards of one split, in a folder that other splits and stores may share.
 
-    A shard that this process uses is not deleted to make room: under random access that would only exchange one shard
-    for another. When the cache is full of them, the rest is read by ranges. Shards of earlier runs go first, the one
-    that was not used for longest before the others.
+    Shards that were used since this object was made are not deleted to make room: with random access that would only
+    exchange one shard for another. If they fill the cache, other shards are read by range requests. Shards of earlier
+    runs are deleted first, in order of their last use.
 
     Args:
-        root: the folder; a new or an empty one, or one that was a shard cache before.
-        source: the split's folder.
-        identity: of the split's content; another store under the same URL gets another place.
+        root: the cache's folder: a new one, an empty one, or an earlier shard cache.
+        source: the split's folder in the object store.
+        identity: identifies the split's content, so that another store at the same URL is cached separately.
         shape: channels and samples of a chunk.
-        limit_bytes: of all shards in `root`.
+        limit_bytes: most bytes of all shards in `root`.
+
+    Attributes:
+        folder: the folder of this split's shards.
 
     Raises:
-        CacheError: the folder holds other things.
+        CacheError: the folder contains other files.
     """
 
     def __init__(
@@ -61,30 +64,30 @@ class ShardCache:
         self._opened = time.time()
         self._lock = threading.Lock()
         self._queue: deque[int] = deque()
-        self._asked: set[int] = set()
+        self._requested: set[int] = set()
         self._thread: threading.Thread | None = None
-        self._warned = False
+        self._has_warned = False
 
     def has_all(self, shards: Collection[int]) -> bool:
-        """Whether all of these are there; those that are count as used now."""
+        """Whether all of these shards are cached; marks them as used now."""
         try:
             for shard in shards:
-                _used_now(self.folder.path / str(shard))
+                _mark_used(self.folder.path / str(shard))
         except OSError:
             return False
         return True
 
     def want(self, shards: Collection[int]) -> None:
-        """Has shards fetched in the background, each once, in the order in which they were first wanted."""
+        """Fetches shards in the background: each once, in the order of the requests."""
         with self._lock:
-            self._queue.extend(sorted(set(shards) - self._asked))
-            self._asked.update(shards)
+            self._queue.extend(sorted(set(shards) - self._requested))
+            self._requested.update(shards)
             if self._queue and self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="shard cache", daemon=True)
                 self._thread.start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until all that was wanted is there, or was given up; False if that takes longer than `timeout` s."""
+        """Waits until every requested shard is cached or given up; False after `timeout` seconds."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
@@ -101,7 +104,7 @@ class ShardCache:
             try:
                 self._fetch(shard)
             except (OSError, CacheError) as error:
-                self._warn(f"{self._root}: shard cache: {error}; reading goes on without what it lacks")
+                self._warn(f"{self._root}: shard cache: {error}; reading the shard by range requests")
 
     def _fetch(self, shard: int) -> None:
         path = self.folder.path / str(shard)
@@ -110,60 +113,66 @@ class ShardCache:
             return
         if not self._has_room(size):
             self._warn(
-                f"{self._root}: shard cache: found a limit of {self._limit / 1e9:g} GB, full, wanted room for another "
-                f"shard of {size / 1e6:.0f} MB; reading goes on, by ranges for the rest"
+                f"{self._root}: shard cache: no room for another shard of {size / 1e6:.0f} MB (the limit is "
+                f"{self._limit / 1e9:g} GB); reading the other shards by range requests"
             )
             return
         try:
             with exclusive_lock(path.with_name(f".{shard}.lock"), remove=True):
-                if path.exists():
-                    return  # another process fetched it just now
-                content = self._source.read(shard_name(shard))
-                damages = damages_of(content, f"{self._source.url}/{shard_name(shard)}", *self._shape)
-                if damages:
-                    raise CacheError(f"{damages[0]}; not kept")
-                with _locked(self._root):
-                    if self._make_room(len(content)):
-                        write_whole(path, content)
-                        _used_now(path)
+                if not path.exists():
+                    self._add(path, self._read(shard))
         except LockedError:
-            return  # another process fetches it
+            return  # another process is fetching it
+
+    def _read(self, shard: int) -> bytes:
+        name = shard_name(shard)
+        content = self._source.read(name)
+        damage = find_shard_damage(content, f"{self._source.url}/{name}", *self._shape)
+        if damage:
+            raise CacheError(f"{damage[0]}; the shard is not cached")
+        return content
+
+    def _add(self, path: Path, content: bytes) -> None:
+        with _locked(self._root):
+            if self._make_room(len(content)):
+                write_whole(path, content)
+                _mark_used(path)
 
     def _has_room(self, size: int) -> bool:
         with _locked(self._root):
             return self._make_room(size)
 
     def _make_room(self, size: int) -> bool:
-        """Deletes shards that are not in use until `size` more bytes fit; under the lock. Says whether they do."""
+        """Deletes unused shards until `size` more bytes fit, and returns whether they do. Call it under the lock."""
         if size > self._limit:
             return False
-        kept = sorted(_shards(self._root), key=lambda entry: entry[1].st_mtime)
-        held = sum(status.st_size for _, status in kept)
-        idle = [(path, status) for path, status in kept if status.st_mtime < self._opened]
-        if held - sum(status.st_size for _, status in idle) + size > self._limit:
+        shards = sorted(_shards(self._root), key=lambda entry: entry[1].st_mtime)
+        total = sum(status.st_size for _, status in shards)
+        unused = [(path, status) for path, status in shards if status.st_mtime < self._opened]
+        if total - sum(status.st_size for _, status in unused) + size > self._limit:
             return False
-        for path, status in idle:
-            if held + size <= self._limit:
+        for path, status in unused:
+            if total + size <= self._limit:
                 break
             path.unlink(missing_ok=True)
-            held -= status.st_size
+            total -= status.st_size
         return True
 
     def _warn(self, message: str) -> None:
-        if not self._warned:
-            self._warned = True
+        if not self._has_warned:
+            self._has_warned = True
             _log.warning(message)
 
 
-def _used_now(path: Path) -> None:
-    now = time.time()  # the system's own stamp lags behind by milliseconds
+def _mark_used(path: Path) -> None:
+    now = time.time()  # the system's own time stamp is some milliseconds late
     os.utime(path, (now, now))
 
 
 def _claim(root: Path) -> None:
-    """Makes the folder ours: one that holds other things is never touched."""
+    """Makes a folder a shard cache; one that contains other files is not touched."""
     if root.exists() and not root.is_dir():
-        raise CacheError(f"{root}: found a file, wanted a folder for a cache of shards")
+        raise CacheError(f"{root}: is a file, expected a folder for the shard cache")
     root.mkdir(parents=True, exist_ok=True)
     with _locked(root):
         marker = root / _MARKER
@@ -174,16 +183,15 @@ def _claim(root: Path) -> None:
         if others:
             (root / _LOCK).unlink(missing_ok=True)
             raise CacheError(
-                f"{root}: found {', '.join(others[:3])} in it, wanted an empty folder for a cache of shards, or one "
-                "that was such a cache before"
+                f"{root}: contains {', '.join(others[:3])}, expected an empty folder or an earlier shard cache"
             )
         marker.write_text(json.dumps({"format": "seizurekit shard cache", "version": 1}) + "\n")
 
 
 def _remove_leftovers(root: Path) -> None:
-    """Removes what killed processes were writing: files are written under the lock alone, so no other process is."""
+    """Removes files that killed processes were writing. Call it under the lock, which each writer holds."""
     remove_leftovers(root)
-    for path in root.glob("*/.*.tmp"):  # as revisions up to 0b75b48 named them
+    for path in root.glob("*/.*.tmp"):  # names that revisions up to 0b75b48 gave
         path.unlink(missing_ok=True)
 
 
@@ -203,4 +211,4 @@ def _locked(root: Path) -> Iterator[None]:
         with exclusive_lock(root / _LOCK, wait=True):
             yield
     except FileNotFoundError:
-        raise StorageError(f"{root}: the cache's folder is gone") from None
+        raise StorageError(f"{root}: the folder of the shard cache was removed") from None

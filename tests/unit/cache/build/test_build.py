@@ -1,8 +1,7 @@
-"""Building a store: what the bytes depend on, what is refused, and what becomes of recordings that cannot be used."""
+"""Building a store: what its bytes depend on, what is rejected, and how unusable recordings are listed."""
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import seizurekit as sk
-from seizurekit.cache.build.build import Progress
+from seizurekit.cache.build.build_cache import Progress
 from seizurekit.errors import CacheError, CorpusError, SeizurekitError
+from seizurekit.locks import exclusive_lock
 
 Files = Callable[[Path], dict[str, bytes]]
 
@@ -29,7 +29,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_workers(
         assert files_of(tmp_path / str(workers)) == files_of(small_store)
 
 
-def test_a_finished_store_is_left_as_it_is(small_corpus: Path, small_store: Path, files_of: Files) -> None:
+def test_a_finished_store_is_not_changed(small_corpus: Path, small_store: Path, files_of: Files) -> None:
     before = files_of(small_store)
     report = sk.build_cache(small_corpus, small_store)
     assert all(split.was_complete for split in report.splits)
@@ -41,18 +41,18 @@ def test_a_finished_store_of_other_recordings_is_not_changed(
 ) -> None:
     sk.build_cache(corpus_copy, tmp_path / "cache", limit_files=1)
     before = files_of(tmp_path / "cache")
-    with pytest.raises(CacheError, match=r"finished store of other recordings \(1 then"):
+    with pytest.raises(CacheError, match=r"is a finished store of other recordings \(1 then"):
         sk.build_cache(corpus_copy, tmp_path / "cache")
     assert files_of(tmp_path / "cache") == before
 
 
-def test_a_finished_store_of_another_chain_is_refused(small_corpus: Path, small_store: Path) -> None:
+def test_a_finished_store_of_another_chain_is_rejected(small_corpus: Path, small_store: Path) -> None:
     with pytest.raises(CacheError, match="notch"):
         sk.build_cache(small_corpus, small_store, chain=sk.Chain(notch=50.0))
 
 
 class StopError(SeizurekitError):
-    """Stands for whatever ends a build."""
+    """Some error that ends a build."""
 
 
 def stop_at(recording: int) -> Callable[[Progress], None]:
@@ -64,65 +64,66 @@ def stop_at(recording: int) -> Callable[[Progress], None]:
 
 
 @pytest.mark.parametrize("recording", [1, 2, 3])
-def test_a_build_that_stopped_goes_on_and_gives_the_same_bytes(
+def test_a_resumed_build_gives_the_same_bytes(
     small_corpus: Path, small_store: Path, tmp_path: Path, files_of: Files, recording: int
 ) -> None:
     with pytest.raises(StopError):
         sk.build_cache(small_corpus, tmp_path, split="train", workers=1, on_progress=stop_at(recording))
-    with pytest.raises(CacheError, match="unfinished build: run the same build-cache command again"):
+    with pytest.raises(CacheError, match="build incomplete: run the same build-cache command again to resume it"):
         sk.open_cache(tmp_path)
     sk.build_cache(small_corpus, tmp_path)
     assert files_of(tmp_path) == files_of(small_store)
 
 
-def test_an_unfinished_build_of_another_chain_is_refused_with_what_differs(small_corpus: Path, tmp_path: Path) -> None:
+def test_an_unfinished_build_of_another_chain_is_rejected(small_corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(StopError):
         sk.build_cache(small_corpus, tmp_path, split="train", on_progress=stop_at(1))
     with pytest.raises(CacheError, match=r"differs in the preprocessing chain \(.*'notch': 60\.0"):
         sk.build_cache(small_corpus, tmp_path, split="train", chain=sk.Chain(notch=50.0))
 
 
-def test_a_second_build_at_the_same_time_is_refused(small_corpus: Path, tmp_path: Path) -> None:
+def test_a_second_build_at_the_same_time_is_rejected(small_corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "dev" / ".build").mkdir(parents=True)
-    with (tmp_path / "dev" / ".build" / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(CacheError, match="another build"):
-            sk.build_cache(small_corpus, tmp_path, split="dev")
+    with (
+        exclusive_lock(tmp_path / "dev" / ".build" / "lock"),
+        pytest.raises(CacheError, match="another build of this store is running"),
+    ):
+        sk.build_cache(small_corpus, tmp_path, split="dev")
     sk.build_cache(small_corpus, tmp_path, split="dev")
 
 
 def test_a_recording_that_cannot_be_read_is_listed_and_gives_no_windows(corpus_copy: Path, tmp_path: Path) -> None:
-    victim = sorted((corpus_copy / "train").rglob("*.edf"))[0]
-    victim.write_bytes(b"PK" + victim.read_bytes()[2:])
+    recording = sorted((corpus_copy / "train").rglob("*.edf"))[0]
+    recording.write_bytes(b"PK" + recording.read_bytes()[2:])
     report = sk.build_cache(corpus_copy, tmp_path / "cache")
     (failed,) = report.splits[0].failed
-    assert failed[0] == victim.stem
-    assert victim.name in failed[1]
+    assert failed[0] == recording.stem
+    assert recording.name in failed[1]
     assert 0 < report.failed_share < 1
     cache = sk.open_cache(tmp_path / "cache")
-    row = cache.recordings["id"].tolist().index(victim.stem)
+    row = cache.recordings["id"].tolist().index(recording.stem)
     assert cache.recordings["status"][row] == "failed"
     assert row not in cache.windows().recording
 
 
 def test_unreadable_annotations_fail_the_recording(corpus_copy: Path, tmp_path: Path) -> None:
-    victim = sorted((corpus_copy / "train").rglob("*.csv_bi"))[0]
-    victim.write_text("channel,start_time,stop_time,label,confidence\nTERM,ten,20,seiz,1\n")
+    recording = sorted((corpus_copy / "train").rglob("*.csv_bi"))[0]
+    recording.write_text("channel,start_time,stop_time,label,confidence\nTERM,ten,20,seiz,1\n")
     report = sk.build_cache(corpus_copy, tmp_path / "cache")
     ((name, reason),) = report.splits[0].failed
-    assert name == victim.stem
+    assert name == recording.stem
     assert "start" in reason
     assert "'ten'" in reason
 
 
 def test_a_recording_without_annotations_is_stored_but_gives_no_windows(corpus_copy: Path, tmp_path: Path) -> None:
-    victim = sorted((corpus_copy / "train").rglob("*.csv_bi"))[0]
-    victim.unlink()
-    victim.with_suffix(".csv").unlink(missing_ok=True)
+    recording = sorted((corpus_copy / "train").rglob("*.csv_bi"))[0]
+    recording.unlink()
+    recording.with_suffix(".csv").unlink(missing_ok=True)
     report = sk.build_cache(corpus_copy, tmp_path / "cache")
-    assert report.splits[0].unlabelled == (victim.stem,)
+    assert report.splits[0].unlabelled == (recording.stem,)
     cache = sk.open_cache(tmp_path / "cache")
-    row = cache.recordings["id"].tolist().index(victim.stem)
+    row = cache.recordings["id"].tolist().index(recording.stem)
     assert cache.read(row).any()
     assert row not in cache.windows().recording
 
@@ -135,7 +136,7 @@ def test_a_patient_in_two_splits_stops_the_build(corpus_copy: Path, tmp_path: Pa
     assert not (tmp_path / "cache").exists()
 
 
-def test_what_a_killed_build_left_behind_is_removed(
+def test_leftovers_of_a_killed_build_are_removed(
     small_corpus: Path, small_store: Path, tmp_path: Path, files_of: Files
 ) -> None:
     shards = tmp_path / "dev" / "signal" / "c" / "0"
@@ -147,8 +148,6 @@ def test_what_a_killed_build_left_behind_is_removed(
 
 
 @pytest.mark.parametrize(("argument", "value"), [("executor", "cloud"), ("workers", 0)])
-def test_arguments_that_cannot_be_meant_are_refused(
-    small_corpus: Path, tmp_path: Path, argument: str, value: object
-) -> None:
-    with pytest.raises(ValueError, match=argument):
+def test_invalid_arguments_are_rejected(small_corpus: Path, tmp_path: Path, argument: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{argument} is {value!r}"):
         sk.build_cache(small_corpus, tmp_path, **{argument: value})

@@ -1,11 +1,13 @@
-"""Locks of a split: who holds it, what a killed holder leaves, and builds that a full disk or a lost store ended."""
+"""Locks of a split, locks of killed holders, and builds that a full disk or a lost server ended."""
 
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,10 +16,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import seizurekit as sk
+from seizurekit.cache.build import seal
 from seizurekit.cache.lock import LAPSES_S, lock_split
 from seizurekit.errors import CacheError, StorageError
 from seizurekit.storage.folder import Folder
@@ -35,7 +39,7 @@ def split(request: pytest.FixtureRequest, tmp_path: Path) -> Folder:
     return open_folder(s3("locked/train"))
 
 
-def test_of_two_holders_one_works_and_the_other_says_who_it_is(split: Folder) -> None:
+def test_a_second_holder_is_rejected_and_the_first_is_named(split: Folder) -> None:
     with (
         lock_split(split, "build"),
         pytest.raises(CacheError, match=r"another build of this store is running: process \d+ on .*, since 20"),
@@ -46,7 +50,7 @@ def test_of_two_holders_one_works_and_the_other_says_who_it_is(split: Folder) ->
         pass
 
 
-def test_the_lock_of_a_holder_that_is_gone_lapses(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lease_of_a_dead_holder_lapses(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.02)
     folder = open_folder(s3("lapsed/train"))
     holder = {"what": "build", "pid": 1, "host": "gone", "since": 0, "renewed": time.time() - LAPSES_S / 2}
@@ -59,7 +63,7 @@ def test_the_lock_of_a_holder_that_is_gone_lapses(s3: Callable[[str], str], monk
     assert folder.files() == {}
 
 
-def test_the_renewal_keeps_a_lock(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_is_renewed(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.02)
     folder = open_folder(s3("renewed/train"))
     with lock_split(folder, "build"):
@@ -71,7 +75,7 @@ def test_the_renewal_keeps_a_lock(s3: Callable[[str], str], monkeypatch: pytest.
     assert folder.files() == {}
 
 
-def test_a_lock_that_lapsed_by_our_clock_alone_is_not_taken(
+def test_a_lease_that_is_still_renewed_is_not_taken_over(
     s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.5)
@@ -96,7 +100,7 @@ def test_a_lock_that_lapsed_by_our_clock_alone_is_not_taken(
     assert list(folder.files()) == [".build/lock"]
 
 
-def test_a_lock_that_was_taken_over_is_neither_renewed_nor_removed(
+def test_a_lease_that_was_taken_over_is_neither_renewed_nor_removed(
     s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.05)
@@ -109,21 +113,22 @@ def test_a_lock_that_was_taken_over_is_neither_renewed_nor_removed(
     assert folder.read(".build/lock") == other
 
 
-HOLDS = """
+HOLD = """
 import sys, time
+from seizurekit.cache.build import seal
 from seizurekit.cache.lock import lock_split
 from seizurekit.storage.open import open_folder
 with lock_split(open_folder(sys.argv[1]), "build"):
-    print("held", flush=True)
+    print("locked", flush=True)
     time.sleep(600)
 """
 
 
-def test_the_lock_of_a_killed_process_blocks_nobody(small_corpus: Path, tmp_path: Path) -> None:
-    holder = subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path / "dev")], stdout=subprocess.PIPE)
+def test_the_lock_of_a_killed_process_is_free(small_corpus: Path, tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "dev")], stdout=subprocess.PIPE)
     assert holder.stdout is not None
     with holder, holder.stdout:
-        assert holder.stdout.readline() == b"held\n"
+        assert holder.stdout.readline() == b"locked\n"
         with pytest.raises(CacheError, match=rf"process {holder.pid} on {socket.gethostname()}, since \d{{4}}-"):
             sk.build_cache(small_corpus, tmp_path, split="dev")
         holder.send_signal(signal.SIGKILL)
@@ -131,36 +136,59 @@ def test_the_lock_of_a_killed_process_blocks_nobody(small_corpus: Path, tmp_path
     sk.build_cache(small_corpus, tmp_path, split="dev")
 
 
+def fail_after(writes: int, patched: pytest.MonkeyPatch) -> None:
+    """Lets so many files be written, and then fills the disk."""
+    write, remaining = LocalFolder.write, [writes]
+
+    def failing(self: LocalFolder, name: str, data: bytes) -> None:
+        remaining[0] -= 1
+        if remaining[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path / name))
+        write(self, name, data)
+
+    patched.setattr(LocalFolder, "write", failing)
+
+
 def test_a_write_that_fails_anywhere_is_named_and_the_same_call_finishes(
     small_corpus: Path, small_store: Path, tmp_path: Path, files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = LocalFolder.write
-    failed = 0
-    done = False
-    while not done:
-        left = [failed]
-
-        def failing(self: LocalFolder, name: str, data: bytes, left: list[int] = left) -> None:
-            left[0] -= 1
-            if left[0] < 0:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path / name))
-            write(self, name, data)
-
-        folder = tmp_path / str(failed)
-        caught = None
+    def fails(folder: Path, writes: int) -> bool:
+        error = None
         with monkeypatch.context() as patched:
-            patched.setattr(LocalFolder, "write", failing)
+            fail_after(writes, patched)
             try:
                 sk.build_cache(small_corpus, folder, split="dev")
-            except OSError as error:
-                caught = error
-        assert caught is None or caught.errno == errno.ENOSPC
-        assert caught is None or str(caught.filename).startswith(str(folder / "dev"))
+            except OSError as caught:
+                error = caught
+        assert error is None or error.errno == errno.ENOSPC
+        assert error is None or str(error.filename).startswith(str(folder / "dev"))
+        return error is not None
+
+    def finishes(folder: Path) -> bool:
         sk.build_cache(small_corpus, folder, split="dev")
-        assert files_of(folder / "dev") == files_of(small_store / "dev")
-        failed += 1
-        done = caught is None
-    assert failed > 20
+        return files_of(folder / "dev") == files_of(small_store / "dev")
+
+    encode, encoded = seal._table_files, dict[str, dict[str, bytes]]()
+
+    def encode_once(group: str, *arguments: Any) -> dict[str, bytes]:
+        if group not in encoded:
+            encoded[group] = encode(group, *arguments)
+        return encoded[group]
+
+    monkeypatch.setattr(seal, "_table_files", encode_once)  # zarr takes most of the time
+    filled = tmp_path / "filled"  # all shards are written, and a copy of it can be sealed without reading a recording
+    for writes in (0, 1):
+        assert fails(tmp_path / str(writes), writes)
+        assert finishes(tmp_path / str(writes))
+    assert fails(filled, 2)
+    assert not (filled / "dev" / "zarr.json").exists()
+    for writes in itertools.count():
+        folder = shutil.copytree(filled, tmp_path / f"sealed-{writes}")
+        has_failed = fails(folder, writes)
+        assert finishes(folder)
+        if not has_failed:
+            break
+    assert writes > 20
 
 
 def limit_files_to(size: int) -> None:
@@ -168,7 +196,7 @@ def limit_files_to(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
-def test_a_shard_that_does_not_fit_is_one_line_and_the_same_command_finishes(
+def test_a_shard_that_does_not_fit_on_the_disk_is_one_line_and_the_build_resumes(
     small_corpus: Path, small_store: Path, tmp_path: Path, files_of: Files
 ) -> None:
     command = [sys.executable, "-m", "seizurekit", "build-cache", "--split", "dev"]
@@ -180,14 +208,14 @@ def test_a_shard_that_does_not_fit_is_one_line_and_the_same_command_finishes(
     assert files_of(tmp_path / "dev") == files_of(small_store / "dev")
 
 
-def test_a_build_that_was_killed_while_it_cleaned_up_does_nothing_again(
+def test_a_build_killed_while_it_removed_its_files_is_complete(
     small_corpus: Path, small_store: Path, tmp_path: Path, files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(folder: Folder) -> None:
         raise StorageError("stopped")
 
     with monkeypatch.context() as patched:
-        patched.setattr("seizurekit.cache.build.build.remove_build", killed)
+        patched.setattr("seizurekit.cache.build.build_cache.remove_build_folder", killed)
         with pytest.raises(StorageError, match="stopped"):
             sk.build_cache(small_corpus, tmp_path, split="dev")
     (tmp_path / "dev" / ".build" / "unit-000000.json").unlink()
@@ -196,24 +224,24 @@ def test_a_build_that_was_killed_while_it_cleaned_up_does_nothing_again(
     assert files_of(tmp_path / "dev") == files_of(small_store / "dev")
 
 
-def test_a_server_that_is_gone_is_named_and_the_same_call_finishes(
+def test_a_server_that_goes_away_is_named_and_the_build_resumes(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import boto3
     from moto.server import ThreadedMotoServer
 
-    s3("unused")  # sets the variables that credentials come from
+    s3("unused")  # sets the variables of the credentials
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     options = {"endpoint": f"http://{host}:{port}", "retry_config": {"max_retries": 1}}
     boto3.client("s3", endpoint_url=options["endpoint"]).create_bucket(Bucket="mortal")
 
-    def end(progress: object) -> None:
+    def stop(progress: object) -> None:
         server.stop()
 
     with pytest.raises(StorageError, match=r"^s3://mortal/cache/dev/"):
-        sk.build_cache(small_corpus, "s3://mortal/cache", "dev", on_progress=end, storage_options=options)
+        sk.build_cache(small_corpus, "s3://mortal/cache", "dev", on_progress=stop, storage_options=options)
     again = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     again.start()
     try:

@@ -1,4 +1,4 @@
-"""Building into an object store, and what ends a build there."""
+"""Building a store in an object store, and resuming it there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import seizurekit as sk
-from seizurekit.cache.build.build import Progress
+from seizurekit.cache.build.build_cache import Progress
 from seizurekit.errors import CacheError, SeizurekitError, StorageError
 from seizurekit.storage.folder import Folder
 from seizurekit.storage.objects import ObjectFolder
@@ -22,7 +22,7 @@ def content(folder: Folder) -> dict[str, bytes]:
 
 
 class StopError(SeizurekitError):
-    """Stands for whatever ends a build."""
+    """Some error that ends a build."""
 
 
 def stop(progress: Progress) -> None:
@@ -30,30 +30,30 @@ def stop(progress: Progress) -> None:
         raise StopError("stopped")
 
 
-def test_an_object_store_gets_the_same_bytes_also_after_a_stop(
+def test_an_object_store_gets_the_same_bytes_also_from_a_resumed_build(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files
 ) -> None:
     url = s3("built/cache")
     with pytest.raises(StopError):
         sk.build_cache(small_corpus, url, workers=1, on_progress=stop)
-    with pytest.raises(CacheError, match="unfinished build"):
+    with pytest.raises(CacheError, match="build incomplete"):
         sk.open_cache(url)
     sk.build_cache(small_corpus, url)
     assert content(open_folder(url)) == files_of(small_store)
     assert all(split.was_complete for split in sk.build_cache(small_corpus, url).splits)
 
 
-def test_a_store_that_goes_away_is_a_clear_error_and_the_same_call_finishes(
+def test_a_store_that_goes_away_is_a_clear_error_and_the_build_resumes(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = s3("flaky/cache")
     write = ObjectFolder.write
     for allowed in (0, 1, 2, 3, 5, 9, 30):
-        left = [allowed]
+        remaining = [allowed]
 
-        def failing(self: ObjectFolder, name: str, data: bytes, left: list[int] = left) -> None:
-            left[0] -= 1
-            if left[0] < 0:
+        def failing(self: ObjectFolder, name: str, data: bytes, remaining: list[int] = remaining) -> None:
+            remaining[0] -= 1
+            if remaining[0] < 0:
                 raise StorageError(f"{self.url}/{name}: no connection")
             write(self, name, data)
 

@@ -1,4 +1,4 @@
-"""What a copy must never do: touch its source, take strangers' files for its own, or go on when it was told to stop."""
+"""A copy never changes its source, never removes files of others, and stops at Ctrl-C."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def source(small_store: Path, tmp_path: Path) -> Path:
     return shutil.copytree(small_store, tmp_path / "source")
 
 
-def test_a_splits_files_are_told_by_its_metadata_alone(small_store: Path) -> None:
+def test_the_metadata_name_all_files_of_a_split(small_store: Path) -> None:
     for split in ("train", "dev", "eval"):
         folder = LocalFolder(small_store / split)
         names = split_files("x", folder.read("zarr.json"))
@@ -43,44 +43,44 @@ def test_a_splits_files_are_told_by_its_metadata_alone(small_store: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc", "a//b", "."])
-def test_a_store_whose_metadata_lead_out_of_it_is_refused(small_store: Path, name: str) -> None:
+def test_metadata_with_names_outside_the_store_are_rejected(small_store: Path, name: str) -> None:
     group = json.loads((small_store / "dev" / "zarr.json").read_text())
     group["consolidated_metadata"]["metadata"][name] = {"node_type": "group"}
-    with pytest.raises(CacheError, match="wanted one in the store"):
+    with pytest.raises(CacheError, match="is not inside the store"):
         split_files("x", json.dumps(group).encode())
 
 
 @pytest.mark.parametrize("linked", ["train", "train/signal", "train/signal/c/0"])
-def test_a_link_into_the_source_is_refused_even_by_force(
+def test_a_link_into_the_source_is_rejected_even_by_force(
     source: Path, tmp_path: Path, files_of: Files, linked: str
 ) -> None:
     before = files_of(source)
     link = tmp_path / "copy" / linked
     link.parent.mkdir(parents=True)
     link.symlink_to(source / linked)
-    with pytest.raises(CacheError, match="the source; wanted another"):
+    with pytest.raises(CacheError, match=r"the source .*: use another folder"):
         sync_cache(source, tmp_path / "copy", split="train", force=True)
     assert files_of(source) == before
 
 
 def test_only_files_of_the_store_are_copied(source: Path, small_store: Path, tmp_path: Path, files_of: Files) -> None:
     for name in ("notes.txt", ".zarr.json.123.tmp", "recordings/mine.csv"):
-        (source / "train" / name).write_text("not of the store")
+        (source / "train" / name).write_text("not a file of the store")
     sync_cache(source, tmp_path / "copy")
     assert files_of(tmp_path / "copy") == files_of(small_store)
 
 
-def test_a_stranger_among_the_shards_is_refused_and_stays(source: Path, tmp_path: Path) -> None:
-    stranger = tmp_path / "copy" / "train" / SHARDS / "mine.bin"
-    stranger.parent.mkdir(parents=True)
-    stranger.write_text("mine")
+def test_a_foreign_file_among_the_shards_is_rejected_and_kept(source: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "copy" / "train" / SHARDS / "mine.bin"
+    foreign.parent.mkdir(parents=True)
+    foreign.write_text("mine")
     for force in (False, True):
-        with pytest.raises(CacheError, match=r"c/0/mine\.bin: found a file of no store known here"):
+        with pytest.raises(CacheError, match=r"c/0/mine\.bin: is not a file of this or an earlier store"):
             sync_cache(source, tmp_path / "copy", force=force)
-    assert stranger.read_text() == "mine"
+    assert foreign.read_text() == "mine"
 
 
-def test_what_a_killed_writer_left_is_taken_away(source: Path, tmp_path: Path, files_of: Files) -> None:
+def test_leftovers_of_a_killed_copy_are_removed(source: Path, tmp_path: Path, files_of: Files) -> None:
     shards = tmp_path / "copy" / "train" / SHARDS
     shards.mkdir(parents=True)
     for name in (".seizurekit-0.01234567.tmp", ".0.4711.tmp"):  # the second one as earlier revisions named it
@@ -89,9 +89,7 @@ def test_what_a_killed_writer_left_is_taken_away(source: Path, tmp_path: Path, f
     assert files_of(tmp_path / "copy") == files_of(source)
 
 
-def test_force_takes_all_of_the_earlier_store_away_and_nothing_else(
-    source: Path, tmp_path: Path, files_of: Files
-) -> None:
+def test_force_removes_the_earlier_store_and_nothing_else(source: Path, tmp_path: Path, files_of: Files) -> None:
     copy = shutil.copytree(source, tmp_path / "copy")
     group = json.loads((copy / "train" / "zarr.json").read_text())
     group["attributes"]["plan_hash"] = "0" * 64
@@ -107,7 +105,7 @@ def test_force_takes_all_of_the_earlier_store_away_and_nothing_else(
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_flipped_bit_anywhere_in_a_shard_is_found_and_nothing_of_it_is_written(
+def test_a_shard_with_a_flipped_bit_anywhere_is_not_written(
     small_store: Path, tmp_path: Path, data: st.DataObject
 ) -> None:
     source = tmp_path / "flipped"
@@ -148,7 +146,7 @@ def many_shards(tmp_path: Path) -> Path:
     return tmp_path / "many"
 
 
-def test_ctrl_c_ends_a_copy_before_the_shards_that_wait(many_shards: Path, tmp_path: Path, files_of: Files) -> None:
+def test_ctrl_c_stops_a_copy_before_the_waiting_shards(many_shards: Path, tmp_path: Path, files_of: Files) -> None:
     def interrupt(split: str, done: int, shards: int) -> None:
         raise KeyboardInterrupt
 
@@ -159,10 +157,10 @@ def test_ctrl_c_ends_a_copy_before_the_shards_that_wait(many_shards: Path, tmp_p
     assert files_of(tmp_path / "copy") == files_of(many_shards)
 
 
-def test_a_copy_that_is_killed_is_no_store_and_goes_on(many_shards: Path, tmp_path: Path, files_of: Files) -> None:
+def test_a_killed_copy_is_no_store_and_can_be_resumed(many_shards: Path, tmp_path: Path, files_of: Files) -> None:
     program = (
         "import sys, time; from seizurekit.cache.copy.sync import sync_cache\n"
-        "sync_cache(sys.argv[1], sys.argv[2], workers=1, on_shard=lambda *told: time.sleep(0.2))"
+        "sync_cache(sys.argv[1], sys.argv[2], workers=1, on_shard=lambda *progress: time.sleep(0.2))"
     )
     copying = subprocess.Popen([sys.executable, "-c", program, str(many_shards), str(tmp_path / "copy")])
     shards = tmp_path / "copy" / "train" / SHARDS
@@ -170,20 +168,20 @@ def test_a_copy_that_is_killed_is_no_store_and_goes_on(many_shards: Path, tmp_pa
         time.sleep(0.02)
     copying.kill()
     assert copying.wait() == -signal.SIGKILL
-    with pytest.raises(CacheError, match="unfinished copy: run the same sync-cache command again"):
+    with pytest.raises(CacheError, match="copy incomplete: run the same sync-cache command again"):
         sk.open_cache(tmp_path / "copy")
-    there = len([path for path in shards.iterdir() if path.name.isdigit()])
+    existing = len([path for path in shards.iterdir() if path.name.isdigit()])
     (copied,) = sync_cache(many_shards, tmp_path / "copy")
-    assert copied.copied == 24 - there
+    assert copied.copied == 24 - existing
     assert files_of(tmp_path / "copy") == files_of(many_shards)
 
 
 @pytest.fixture
 def web(small_store: Path) -> Iterator[str]:
-    """A plain web server, which has no lists that a program can read."""
+    """The URL of a plain web server, which cannot list folders for a program."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *told: object) -> None:
+        def log_message(self, *arguments: object) -> None:
             pass
 
     class Server(http.server.ThreadingHTTPServer):

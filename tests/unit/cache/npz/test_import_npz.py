@@ -1,4 +1,4 @@
-"""Importing old caches of overlapping windows: the recordings come back, and what does not fit is refused by name."""
+"""Importing old caches of overlapping windows: recordings are restored, and unusable files are named."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import seizurekit as sk
-from seizurekit.cache.build.build import Progress
+from seizurekit.cache.build.build_cache import Progress
 from seizurekit.cache.layout import STEP
 from seizurekit.cache.npz.import_npz import import_npz
-from seizurekit.cache.npz.npz_windows import NpzError, Windowing, open_windows, runs, undo_overlap
+from seizurekit.cache.npz.window_file import NpzError, Windowing, intervals, open_windows, undo_overlap
 from seizurekit.errors import CacheError, CorpusError, SeizurekitError
 from seizurekit.signal.preprocess import quantize
 
@@ -49,7 +49,7 @@ def save(folder: Path, name: str = "aaaaaaaa_s001_t000", **arrays: NDArray[Any])
 
 @pytest.fixture(scope="session")
 def old_cache(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpus as the old system would have laid it down."""
+    """The corpus as the old system stored it."""
     folder = tmp_path_factory.mktemp("old")
     for path in sorted(small_corpus.rglob("*.edf")):
         with sk.open_edf(path) as edf:
@@ -62,7 +62,7 @@ def old_cache(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-def test_an_imported_store_is_the_one_built_from_the_recordings(
+def test_an_imported_store_equals_one_built_from_the_recordings(
     old_cache: Path, small_store: Path, tmp_path: Path
 ) -> None:
     report = import_npz(old_cache, tmp_path)
@@ -74,16 +74,16 @@ def test_an_imported_store_is_the_one_built_from_the_recordings(
         ours, theirs = imported.windows(), built.windows()
         assert ours.kind.tolist() == theirs.kind.tolist()
         x, y = ours.read(range(len(ours)))
-        wanted_x, wanted_y = theirs.read(range(len(theirs)))
-        assert np.abs(x - wanted_x).max() <= STEP / 2
-        assert np.array_equal(y, wanted_y)
+        expected_x, expected_y = theirs.read(range(len(theirs)))
+        assert np.abs(x - expected_x).max() <= STEP / 2
+        assert np.array_equal(y, expected_y)
         assert np.isnan(imported.recordings["mean"]).all()
         assert np.isnan(imported.recordings["source_rate"]).all()
         assert set(imported.events["label"].tolist()) <= {"seiz"}
         assert set(imported.events["confidence"].tolist()) <= {1.0}
 
 
-def test_a_store_read_back_as_windows_and_imported_has_the_same_integers(small_store: Path, tmp_path: Path) -> None:
+def test_windows_of_a_store_are_imported_as_the_same_integers(small_store: Path, tmp_path: Path) -> None:
     cache = sk.open_cache(small_store, "dev")
     windows = cache.windows()
     for number, name in enumerate(cache.recordings["id"].tolist()):
@@ -101,7 +101,7 @@ def small_file(folder: Path, x: NDArray[Any], y: NDArray[Any] | None, stride: in
 
 
 @given(st.data())
-def test_undoing_the_overlap_gives_back_all_that_the_windows_hold(
+def test_undoing_the_overlap_restores_all_samples_of_the_windows(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     stride, samples = data.draw(st.integers(1, 12)), data.draw(st.integers(0, 60))
@@ -110,29 +110,29 @@ def test_undoing_the_overlap_gives_back_all_that_the_windows_hold(
     x = rng.uniform(-10, 10, (3, samples)).astype(np.float32)
     y = rng.integers(0, 2, samples).astype(data.draw(st.sampled_from(["u1", "f4", "f8", "?", "i8"])))
     file = open_windows(small_file(tmp_path_factory.mktemp("overlap"), x, y, stride), windowing)
-    held = file.samples
-    assert max(samples - stride, 0) < held <= samples if samples >= 12 else held == 0
-    if not held:
+    covered = file.samples
+    assert max(samples - stride, 0) < covered <= samples if samples >= 12 else covered == 0
+    if not covered:
         return
     signal, mask, clipped = undo_overlap(file, STEP)
-    assert np.array_equal(signal, quantize(x[:, :held], STEP))
+    assert np.array_equal(signal, quantize(x[:, :covered], STEP))
     assert mask is not None
-    assert np.array_equal(mask, y[:held].astype(np.uint8))
+    assert np.array_equal(mask, y[:covered].astype(np.uint8))
     assert clipped == 0
 
 
 @given(st.lists(st.integers(0, 1), max_size=40))
-def test_runs_drawn_again_are_the_mask(values: list[int]) -> None:
+def test_intervals_restore_the_mask(values: list[int]) -> None:
     mask = np.array(values, np.uint8)
     drawn = np.zeros_like(mask)
-    for first, end in runs(mask):
+    for first, end in intervals(mask):
         assert end > first
         drawn[first:end] = 1
     assert np.array_equal(drawn, mask)
 
 
 @pytest.mark.parametrize(
-    "turned",
+    "transform",
     [
         lambda w: w.transpose(0, 2, 1),
         lambda w: w.transpose(1, 0, 2),
@@ -145,23 +145,23 @@ def test_runs_drawn_again_are_the_mask(values: list[int]) -> None:
     ids=["time first", "channels first", "reversed", "leading axis", "inner axis", "Fortran", "big-endian double"],
 )
 @pytest.mark.parametrize(("windows", "labels"), [("windows", "labels"), ("X", "y"), ("data", "masks")])
-def test_arrays_of_other_layouts_and_names_are_understood(
-    tmp_path: Path, turned: Callable[[Floats], Floats], windows: str, labels: str
+def test_arrays_of_other_layouts_and_names_are_read(
+    tmp_path: Path, transform: Callable[[Floats], Floats], windows: str, labels: str
 ) -> None:
     x, y = recording()
-    path = save(tmp_path, **{windows: turned(cut(x[:3, :16], 12, 4)), labels: turned_labels(cut(y[:16], 12, 4))})
+    path = save(tmp_path, **{windows: transform(cut(x[:3, :16], 12, 4)), labels: transposed_labels(cut(y[:16], 12, 4))})
     signal, mask, _ = undo_overlap(open_windows(path, SMALL), STEP)
     assert np.array_equal(signal, quantize(x[:3, :16], STEP))
     assert mask is not None
     assert np.array_equal(mask, y[:16])
 
 
-def turned_labels(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def transposed_labels(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return labels.T[None]
 
 
 @pytest.mark.parametrize(("array", "by"), [("windows", 0.25), ("windows", 1e-6), ("labels", 1.0)])
-def test_windows_that_disagree_fail_the_recording_and_are_named(tmp_path: Path, array: str, by: float) -> None:
+def test_windows_that_differ_where_they_overlap_are_named(tmp_path: Path, array: str, by: float) -> None:
     x, y = recording(30)
     arrays = {"windows": cut(x[:3, :40], 12, 4), "labels": cut(y[:40], 12, 4).astype(np.float32)}
     arrays[array][5, ..., 1] += by
@@ -173,42 +173,42 @@ def test_windows_that_disagree_fail_the_recording_and_are_named(tmp_path: Path, 
     assert found == pytest.approx(by, rel=0.1)
 
 
-def three(shape: tuple[int, ...], dtype: str = "f4") -> NDArray[Any]:
+def zeros(shape: tuple[int, ...], dtype: str = "f4") -> NDArray[Any]:
     return np.zeros(shape, dtype)
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
-        ({"stuff": three((2, 3, 12))}, r"array windows: found stuff float32 \[2, 3, 12\]; wanted one of the name"),
+        ({"stuff": zeros((2, 3, 12))}, r"array windows is missing .*; arrays: stuff float32 \[2, 3, 12\]"),
         (
-            {"windows": three((2, 4, 12))},
-            r"found float32 \[2, 4, 12\], wanted a float type \[window, channel, sample\] =",
+            {"windows": zeros((2, 4, 12))},
+            r"is float32 \[2, 4, 12\], expected a float dtype \[window, channel, sample\] =",
         ),
-        ({"windows": three((2, 3, 12), "i2")}, r"found int16 \[2, 3, 12\], wanted a float type"),
-        ({"windows": three((2, 3, 12)), "labels": three((2,))}, r"array labels: found float32 \[2\], wanted numbers"),
-        ({"windows": three((2, 3, 12)), "labels": three((3, 12))}, r"array labels: found .* = \[2, 12\]"),
-        ({"windows": three((2, 3, 12)), "targets": three((2, 12))}, r"array targets: found labels, by its shape"),
+        ({"windows": zeros((2, 3, 12), "i2")}, r"is int16 \[2, 3, 12\], expected a float dtype"),
+        ({"windows": zeros((2, 3, 12)), "labels": zeros((2,))}, r"array labels is float32 \[2\], expected numbers"),
+        ({"windows": zeros((2, 3, 12)), "labels": zeros((3, 12))}, r"array labels is .* = \[2, 12\]"),
+        ({"windows": zeros((2, 3, 12)), "targets": zeros((2, 12))}, r"array targets has the shape of labels"),
         (
-            {"windows": three((2, 3, 12)), "labels": three((2, 12)) + 2},
-            r"array labels: found the label 2, wanted 0 or 1",
+            {"windows": zeros((2, 3, 12)), "labels": zeros((2, 12)) + 2},
+            r"array labels: a label is 2, expected 0 or 1",
         ),
-        ({"windows": three((2, 3, 12)) * np.nan}, r"array windows: found NaN or infinity"),
-        ({"windows": three((2, 3, 12)) + 40}, r"100.0% of channel Fz beyond ±10, wanted a z-scored signal"),
-        ({"windows": np.array([None, 1])}, r"array windows: found object"),
+        ({"windows": zeros((2, 3, 12)) * np.nan}, r"array windows: window 0 contains NaN or infinity"),
+        ({"windows": zeros((2, 3, 12)) + 40}, r"100.0% of channel Fz is beyond ±10, expected a z-scored signal"),
+        ({"windows": np.array([None, 1])}, r"array windows is object"),
     ],
-    ids=["name", "channels", "type", "a label a window", "windows", "other", "label 2", "NaN", "scale", "object"],
+    ids=["name", "channels", "type", "one label per window", "windows", "other", "label 2", "NaN", "scale", "object"],
 )
-def test_a_file_that_does_not_fit_is_refused_with_file_array_found_and_wanted(
-    tmp_path: Path, arrays: dict[str, NDArray[Any]], told: str
+def test_an_unusable_file_is_rejected_with_array_value_and_expected_value(
+    tmp_path: Path, arrays: dict[str, NDArray[Any]], message: str
 ) -> None:
     path = save(tmp_path, **arrays)
-    with pytest.raises(NpzError, match=told) as caught:
+    with pytest.raises(NpzError, match=message) as caught:
         undo_overlap(open_windows(path, SMALL), STEP)
     assert str(path) in str(caught.value)
 
 
-def test_samples_beyond_the_clip_are_clipped_as_the_chain_does_and_counted(tmp_path: Path) -> None:
+def test_samples_beyond_the_clip_are_clipped_and_counted(tmp_path: Path) -> None:
     x, y = recording()
     x[4, 1000] = 37.0
     save(tmp_path / "npz", windows=cut(x), labels=cut(y))
@@ -237,7 +237,7 @@ def test_a_damaged_file_is_listed_and_the_others_are_imported(tmp_path: Path, da
     assert len(cache.windows()) == 4
 
 
-def test_files_without_labels_are_unlabelled_and_ones_without_windows_no_failure(tmp_path: Path) -> None:
+def test_files_without_labels_are_unlabelled_and_files_without_windows_do_not_fail(tmp_path: Path) -> None:
     x, _ = recording()
     save(tmp_path / "npz", "aaaaaaaa_s001_t000", windows=cut(x))
     save(tmp_path / "npz", "aaaaaaab_s001_t000", windows=cut(x)[:0], labels=np.zeros((0, LENGTH), np.float32))
@@ -249,38 +249,38 @@ def test_files_without_labels_are_unlabelled_and_ones_without_windows_no_failure
     assert cache.recordings["reason"].tolist()[1] == "no windows, the recording was shorter than 60 s"
 
 
-def test_another_stride_is_told_or_found_out(tmp_path: Path) -> None:
+def test_a_wrong_stride_is_detected(tmp_path: Path) -> None:
     x, y = recording(150)
     save(tmp_path / "npz", windows=cut(x, LENGTH, 30 * RATE), labels=cut(y, LENGTH, 30 * RATE))
     report = import_npz(tmp_path / "npz", tmp_path / "wrong")
     assert "was the cache made with another --stride?" in report.splits[0].failed[0][1]
     assert import_npz(tmp_path / "npz", tmp_path / "right", stride=30).failed_share == 0
     assert sk.open_cache(tmp_path / "right").recordings["samples"].tolist() == [150 * RATE]
-    with pytest.raises(CacheError, match=r"stride: found 0\.001 s"):
+    with pytest.raises(CacheError, match=r"stride is 0\.001 s"):
         import_npz(tmp_path / "npz", tmp_path / "none", stride=0.001)
 
 
 def test_splits_come_from_folders_and_patients_must_not_cross_them(old_cache: Path, tmp_path: Path) -> None:
     import_npz(old_cache, tmp_path / "one", "dev")
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["dev"]
-    with pytest.raises(CacheError, match="found no split 'test', wanted one of train, dev, eval"):
+    with pytest.raises(CacheError, match="no split 'test', expected one of train, dev, eval"):
         import_npz(old_cache, tmp_path / "none", "test")
     crossing = shutil.copytree(old_cache, tmp_path / "crossing")
     shutil.copy(next((crossing / "train").iterdir()), crossing / "dev")
     with pytest.raises(CorpusError, match="patients in more than one split"):
         import_npz(crossing, tmp_path / "none")
-    with pytest.raises(CacheError, match="found nothing, wanted a folder of"):
+    with pytest.raises(CacheError, match="no such folder of"):
         import_npz(tmp_path / "nowhere", tmp_path / "none")
-    with pytest.raises(CacheError, match="found no files"):
+    with pytest.raises(CacheError, match=r"has no .* files"):
         import_npz(tmp_path / "one", tmp_path / "none")
 
 
 class StopError(SeizurekitError):
-    """Stands for whatever ends an import."""
+    """Some error that ends an import."""
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_an_import_that_stopped_goes_on_and_gives_the_same_bytes(
+def test_a_resumed_import_gives_the_same_bytes(
     old_cache: Path, tmp_path: Path, files_of: Callable[[Path], dict[str, bytes]], at: int
 ) -> None:
     def stop(progress: Progress) -> None:
@@ -289,7 +289,7 @@ def test_an_import_that_stopped_goes_on_and_gives_the_same_bytes(
 
     with pytest.raises(StopError):
         import_npz(old_cache, tmp_path / "stopped", "train", workers=1, on_progress=stop)
-    with pytest.raises(CacheError, match="unfinished build"):
+    with pytest.raises(CacheError, match="build incomplete"):
         sk.open_cache(tmp_path / "stopped")
     import_npz(old_cache, tmp_path / "stopped", "train")
     import_npz(old_cache, tmp_path / "straight", "train", workers=1)

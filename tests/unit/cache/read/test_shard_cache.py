@@ -14,8 +14,8 @@ import pytest
 
 import seizurekit as sk
 from seizurekit.cache.layout import shard_name
-from seizurekit.cache.read.local import LocalReader
-from seizurekit.cache.read.remote import RemoteReader
+from seizurekit.cache.read.local_reader import LocalReader
+from seizurekit.cache.read.remote_reader import RemoteReader
 from seizurekit.cache.read.shard_cache import ShardCache
 from seizurekit.cache.store import Cache
 from seizurekit.errors import CacheError
@@ -23,31 +23,31 @@ from seizurekit.locks import exclusive_lock
 from seizurekit.storage.open import open_folder
 
 
-def kept(root: Path) -> list[str]:
+def cached(root: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.glob("*/*"))
 
 
 def shard_cache_of(cache: Cache) -> ShardCache:
     assert isinstance(cache.reader, RemoteReader)
-    assert cache.reader.on_disk is not None
-    return cache.reader.on_disk
+    assert cache.reader.shard_cache is not None
+    return cache.reader.shard_cache
 
 
-def test_the_second_reading_is_local(remote_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_read_is_local(remote_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = sk.open_cache(remote_store, local_dir=tmp_path / "shards")
-    wanted = cache.read(0)
+    expected = cache.read(0)
     assert shard_cache_of(cache).wait(60)
-    assert [name.rpartition("/")[2] for name in kept(tmp_path / "shards")] == ["0"]
+    assert [name.rpartition("/")[2] for name in cached(tmp_path / "shards")] == ["0"]
     again = sk.open_cache(remote_store, local_dir=tmp_path / "shards")
     reader = again.reader
     monkeypatch.setattr(type(again.folder), "read_spans", None)
     monkeypatch.setattr(type(again.folder), "read", None)
-    np.testing.assert_array_equal(again.read(0), wanted)
+    np.testing.assert_array_equal(again.read(0), expected)
     assert isinstance(reader, RemoteReader)
     assert threading.active_count() == 1 or "shard cache" not in {t.name for t in threading.enumerate()}
 
 
-def test_a_limit_smaller_than_a_shard_reads_on_without_keeping(
+def test_with_a_limit_smaller_than_a_shard_nothing_is_cached(
     remote_store: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     cache = sk.open_cache(remote_store, local_dir=tmp_path / "shards", local_dir_gb=1e-6)
@@ -55,18 +55,18 @@ def test_a_limit_smaller_than_a_shard_reads_on_without_keeping(
         cache.read(0)
         assert shard_cache_of(cache).wait(60)
         cache.read(1)
-    assert kept(tmp_path / "shards") == []
-    assert [r.message for r in caplog.records if "found a limit of 1e-06 GB" in r.message]
+    assert cached(tmp_path / "shards") == []
+    assert [r.message for r in caplog.records if "the limit is 1e-06 GB" in r.message]
 
 
-def test_a_folder_that_holds_other_things_is_refused_and_left_alone(remote_store: str, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_rejected_and_not_touched(remote_store: str, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("the only copy")
-    with pytest.raises(CacheError, match=r"found thesis\.tex in it, wanted an empty folder"):
+    with pytest.raises(CacheError, match=r"contains thesis\.tex, expected an empty folder"):
         _ = sk.open_cache(remote_store, local_dir=tmp_path).reader
     assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.tex"]
 
 
-def test_a_local_store_is_its_own_copy_and_is_never_touched(small_store: Path, tmp_path: Path) -> None:
+def test_a_local_store_is_not_cached(small_store: Path, tmp_path: Path) -> None:
     cache = sk.open_cache(small_store, local_dir=tmp_path / "shards")
     cache.read(0)
     assert isinstance(cache.reader, LocalReader)
@@ -77,41 +77,41 @@ def make(root: Path, remote_store: str, identity: str, limit: int) -> ShardCache
     return ShardCache(root, open_folder(remote_store).at("train"), identity, (19, 2560), limit)
 
 
-def test_shards_of_earlier_runs_make_room_and_those_in_use_stay(remote_store: str, tmp_path: Path) -> None:
+def test_shards_of_earlier_runs_make_room_and_used_ones_stay(remote_store: str, tmp_path: Path) -> None:
     size = open_folder(remote_store).at("train").size(shard_name(0))
     assert size is not None
     first = make(tmp_path, remote_store, "a", round(1.5 * size))
     first.want([0])
     assert first.wait(60)
     assert first.has_all([0])
-    beside = make(tmp_path, remote_store, "b", round(1.5 * size))
-    first.has_all([0])  # used after the other was opened
-    beside.want([0])
-    assert beside.wait(60)
-    assert not beside.has_all([0])
+    second = make(tmp_path, remote_store, "b", round(1.5 * size))
+    first.has_all([0])  # used after the second was opened
+    second.want([0])
+    assert second.wait(60)
+    assert not second.has_all([0])
     assert first.has_all([0])
     time.sleep(0.02)
-    later = make(tmp_path, remote_store, "c", round(1.5 * size))
-    later.want([0])
-    assert later.wait(60)
-    assert later.has_all([0])
+    third = make(tmp_path, remote_store, "c", round(1.5 * size))
+    third.want([0])
+    assert third.wait(60)
+    assert third.has_all([0])
     assert not first.has_all([0])
 
 
-def test_what_a_killed_process_left_blocks_nobody(remote_store: str, tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed(remote_store: str, tmp_path: Path) -> None:
     folder = make(tmp_path, remote_store, "a", 10**12).folder.path
     for name in (".0.tmp", ".0.lock", ".seizurekit-0.01234567.tmp"):
         (folder / name).write_bytes(b"half")
     (tmp_path / ".lock").write_bytes(b"")
     cache = make(tmp_path, remote_store, "a", 10**12)
-    assert kept(tmp_path) == [f"{folder.name}/.0.lock"]
+    assert cached(tmp_path) == [f"{folder.name}/.0.lock"]
     cache.want([0])
     assert cache.wait(60)
     assert cache.has_all([0])
-    assert kept(tmp_path) == [f"{cache.folder.path.name}/0"]
+    assert cached(tmp_path) == [f"{cache.folder.path.name}/0"]
 
 
-def test_a_shard_that_another_process_fetches_is_left_to_it(remote_store: str, tmp_path: Path) -> None:
+def test_a_shard_that_another_process_fetches_is_skipped(remote_store: str, tmp_path: Path) -> None:
     cache = make(tmp_path, remote_store, "a", 10**12)
     with exclusive_lock(cache.folder.path / ".0.lock"):
         cache.want([0])
@@ -123,11 +123,11 @@ def test_several_processes_share_a_cache(remote_store: str, tmp_path: Path) -> N
     code = (
         "import sys, numpy as np, seizurekit as sk;"
         "c = sk.open_cache(sys.argv[1], local_dir=sys.argv[2]);"
-        "x = c.read(0); c.reader.on_disk.wait(60); assert np.array_equal(c.read(0), x); print(float(x.sum()))"
+        "x = c.read(0); c.reader.shard_cache.wait(60); assert np.array_equal(c.read(0), x); print(float(x.sum()))"
     )
     command = [sys.executable, "-c", code, remote_store, str(tmp_path / "shards")]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    told = {process.communicate(timeout=120)[0] for process in processes}
+    sums = {process.communicate(timeout=120)[0] for process in processes}
     assert all(process.returncode == 0 for process in processes)
-    assert len(told) == 1
-    assert [name.rpartition("/")[2] for name in kept(tmp_path / "shards")] == ["0"]
+    assert len(sums) == 1
+    assert [name.rpartition("/")[2] for name in cached(tmp_path / "shards")] == ["0"]

@@ -1,4 +1,4 @@
-"""The batch reader of the core: stored chunks against numcodecs, batches against NumPy, damage against every byte."""
+"""The core's batch reader: chunks compared with numcodecs, batches with NumPy, and damage to every byte."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from numcodecs import blosc
 
 from seizurekit import _core
 from seizurekit._core import cache as core
-from seizurekit.cache.build.writer import encode_chunk, open_shard
-from seizurekit.cache.layout import CHUNKS_A_SHARD
+from seizurekit.cache.build.shard_writer import open_shard
+from seizurekit.cache.layout import CHUNKS_PER_SHARD
+from seizurekit.cache.shard_file import encode_chunk
 from seizurekit.storage.local import LocalFolder
 
 CHANNELS, CHUNK = 3, 40
@@ -41,16 +42,16 @@ def signal_of(seed: int, chunks: int) -> np.ndarray:
 
 def write(folder: Path, signal: np.ndarray, first_chunk: int = 0, absent: tuple[int, ...] = ()) -> None:
     chunks = range(signal.shape[1] // CHUNK)
-    for shard in {(first_chunk + chunk) // CHUNKS_A_SHARD for chunk in chunks}:
+    for shard in {(first_chunk + chunk) // CHUNKS_PER_SHARD for chunk in chunks}:
         with open_shard(LocalFolder(folder), str(shard)) as writer:
             for chunk in chunks:
-                if (first_chunk + chunk) // CHUNKS_A_SHARD == shard and chunk not in absent:
+                if (first_chunk + chunk) // CHUNKS_PER_SHARD == shard and chunk not in absent:
                     part = signal[:, chunk * CHUNK : (chunk + 1) * CHUNK]
-                    writer.add((first_chunk + chunk) % CHUNKS_A_SHARD, part)
+                    writer.add((first_chunk + chunk) % CHUNKS_PER_SHARD, part)
 
 
 def geometry_of(channels: int = CHANNELS, chunk: int = CHUNK) -> core.Geometry:
-    return core.Geometry(channels=channels, chunk=chunk, chunks_per_shard=CHUNKS_A_SHARD, step=STEP)
+    return core.Geometry(channels=channels, chunk=chunk, chunks_per_shard=CHUNKS_PER_SHARD, step=STEP)
 
 
 def read(
@@ -64,11 +65,11 @@ def read(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_batch_is_what_numpy_would_cut(
+def test_a_batch_equals_slices_of_the_signal(
     tmp_path_factory: pytest.TempPathFactory, isa: str, data: st.DataObject
 ) -> None:
     chunks = data.draw(st.integers(1, 6))
-    before = data.draw(st.sampled_from([0, 3, CHUNKS_A_SHARD - 2]))
+    before = data.draw(st.sampled_from([0, 3, CHUNKS_PER_SHARD - 2]))
     absent = tuple(data.draw(st.sets(st.integers(0, chunks - 1), max_size=2)))
     signal = signal_of(data.draw(st.integers(0, 99)), chunks)
     for chunk in absent:
@@ -84,24 +85,22 @@ def test_a_batch_is_what_numpy_would_cut(
     assert failed == []
     for row, start in zip(found, starts, strict=True):
         cut = signal[:, start : start + length]
-        wanted = cut if dtype is np.int16 else (cut * np.float32(STEP)).astype(dtype)
-        np.testing.assert_array_equal(row.view(np.uint8), np.ascontiguousarray(wanted).view(np.uint8))
+        expected = cut if dtype is np.int16 else (cut * np.float32(STEP)).astype(dtype)
+        np.testing.assert_array_equal(row.view(np.uint8), np.ascontiguousarray(expected).view(np.uint8))
 
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32])
 @pytest.mark.parametrize("step", [1.0, 1 / 512, 1 / 3, 2.0**-20])
-def test_every_integer_is_rounded_as_the_types_owner_rounds_it(
-    tmp_path: Path, isa: str, dtype: Any, step: float
-) -> None:
+def test_every_integer_is_rounded_as_numpy_rounds_it(tmp_path: Path, isa: str, dtype: Any, step: float) -> None:
     values = np.arange(-32768, 32768, dtype=np.int32).astype(np.int16)[None]
     with open_shard(LocalFolder(tmp_path), "0") as writer:
         writer.add(0, values)
-    geometry = core.Geometry(channels=1, chunk=65536, chunks_per_shard=CHUNKS_A_SHARD, step=step)
+    geometry = core.Geometry(channels=1, chunk=65536, chunks_per_shard=CHUNKS_PER_SHARD, step=step)
     files = core.ShardFiles(geometry, str(tmp_path), [True])
     x = np.empty((1, 1, 65536), dtype)
     assert not files.read(core.ReadRequest(np.zeros(1, np.int64), x), 1)
-    wanted = (values.astype(np.float32) * np.float32(step)).astype(dtype)
-    np.testing.assert_array_equal(x[0].view(np.uint8), wanted.view(np.uint8))
+    expected = (values.astype(np.float32) * np.float32(step)).astype(dtype)
+    np.testing.assert_array_equal(x[0].view(np.uint8), expected.view(np.uint8))
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -112,7 +111,7 @@ def test_every_integer_is_rounded_as_the_types_owner_rounds_it(
     st.sampled_from([0, 16, 64, 256, 1000, 4096]),
     st.sampled_from(["noise", "smooth", "constant", "runs"]),
 )
-def test_what_blosc_writes_is_decoded_whatever_its_settings(
+def test_blosc_frames_of_any_settings_are_decoded(
     isa: str, samples: int, seed: int, level: int, block: int, kind: str
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -132,12 +131,12 @@ def test_what_blosc_writes_is_decoded_whatever_its_settings(
 
 
 @given(st.binary(max_size=20_000))
-def test_the_checksum_is_googles(data: bytes) -> None:
+def test_the_checksum_agrees_with_google_crc32c(data: bytes) -> None:
     assert core.crc32c(data) == google_crc32c.value(data)
     assert core.crc32c(memoryview(data)[len(data) // 3 :]) == google_crc32c.value(data[len(data) // 3 :])
 
 
-def test_the_checksum_is_the_same_on_every_instruction_set(isa: str) -> None:
+def test_the_checksum_is_equal_on_every_instruction_set(isa: str) -> None:
     data = np.random.default_rng(0).integers(0, 256, 100_003, np.uint8).tobytes()
     assert core.crc32c(data) == google_crc32c.value(data)
 
@@ -150,50 +149,50 @@ def stored(tmp_path: Path) -> tuple[Path, np.ndarray]:
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(place=st.integers(0, 2**20), bit=st.integers(0, 7))
-def test_a_flipped_bit_anywhere_is_found_in_reading_and_in_verifying(
-    stored: tuple[Path, np.ndarray], place: int, bit: int
+@given(position=st.integers(0, 2**20), bit=st.integers(0, 7))
+def test_a_flipped_bit_anywhere_is_found_by_reading_and_by_verifying(
+    stored: tuple[Path, np.ndarray], position: int, bit: int
 ) -> None:
     folder, _ = stored
     path = folder / "0"
-    sound = path.read_bytes()
-    content = bytearray(sound)
-    content[place % len(content)] ^= 1 << bit
+    whole = path.read_bytes()
+    content = bytearray(whole)
+    content[position % len(content)] ^= 1 << bit
     try:
         path.write_bytes(content)
         _, failed = read(core.ShardFiles(geometry_of(), str(folder), [True]), [0], 4 * CHUNK)
-        damages = core.find_damage(bytes(content), CHANNELS, CHUNK, CHUNKS_A_SHARD)
+        damage = core.find_damage(bytes(content), CHANNELS, CHUNK, CHUNKS_PER_SHARD)
     finally:
-        path.write_bytes(sound)
-    assert damages
+        path.write_bytes(whole)
+    assert damage
     assert failed
     assert all("damaged" in reason for *_, reason in failed)
-    chunk, first, end, _reason = damages[0]
-    assert first <= place % len(content) < end
+    chunk, first, end, _reason = damage[0]
+    assert first <= position % len(content) < end
     assert chunk in {-1, *(chunk for _, chunk, *_ in failed)}
 
 
 @pytest.mark.parametrize("size", [0, 10, 4000])
-def test_a_cut_shard_is_told_of(tmp_path: Path, size: int) -> None:
+def test_a_truncated_shard_is_reported(tmp_path: Path, size: int) -> None:
     (tmp_path / "0").write_bytes(b"x" * size)
     _, failed = read(core.ShardFiles(geometry_of(), str(tmp_path), [True]), [0], CHUNK)
     assert failed == [(0, 0, 0, size, "damaged: shard is shorter than its index")]
-    assert core.find_damage(b"x" * size, CHANNELS, CHUNK, CHUNKS_A_SHARD) == [
+    assert core.find_damage(b"x" * size, CHANNELS, CHUNK, CHUNKS_PER_SHARD) == [
         (-1, 0, size, "shard is shorter than its index")
     ]
 
 
-def test_a_missing_shard_is_told_of_and_the_other_windows_are_whole(stored: tuple[Path, np.ndarray]) -> None:
+def test_a_missing_shard_is_reported_and_the_other_windows_are_read(stored: tuple[Path, np.ndarray]) -> None:
     folder, signal = stored
     files = core.ShardFiles(geometry_of(), str(folder), [True, True])
-    beyond = CHUNKS_A_SHARD * CHUNK
+    beyond = CHUNKS_PER_SHARD * CHUNK
     x, failed = read(files, [0, beyond], CHUNK)
-    assert failed == [(1, CHUNKS_A_SHARD, 0, 0, "missing shard")]
+    assert failed == [(1, CHUNKS_PER_SHARD, 0, 0, "missing shard")]
     np.testing.assert_array_equal(x[0], signal[:, :CHUNK] * np.float32(STEP))
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda frame: frame[:3], "too short"),
         (lambda frame: frame[:4] + b"\xff" + frame[5:], "wrong number of samples"),
@@ -203,12 +202,12 @@ def test_a_missing_shard_is_told_of_and_the_other_windows_are_whole(stored: tupl
         (lambda frame: frame[:16] + b"\xff\xff" + frame[18:], "outside"),
     ],
 )
-def test_a_frame_that_is_malformed_though_its_checksum_agrees_is_refused(change: Any, told: str) -> None:
+def test_a_malformed_frame_with_a_valid_checksum_is_rejected(change: Any, message: str) -> None:
     frame = change(encode_chunk(signal_of(0, 1))[:-4])
     data = frame + int(google_crc32c.value(frame)).to_bytes(4, "little")
     x = np.empty((1, CHANNELS, CHUNK), np.float32)
     failed = core.read_chunks(geometry_of(), [0], [data], [0], core.ReadRequest(np.zeros(1, np.int64), x), 1)
-    assert told in failed[0][-1]
+    assert message in failed[0][-1]
 
 
 @given(
@@ -216,7 +215,7 @@ def test_a_frame_that_is_malformed_though_its_checksum_agrees_is_refused(change:
     st.integers(0, 300),
     st.integers(1, 120),
 )
-def test_masks_are_drawn_from_the_stretches(edges: list[int], first: int, length: int) -> None:
+def test_masks_are_drawn_from_intervals(edges: list[int], first: int, length: int) -> None:
     edges.sort()
     axis = np.zeros(500, np.uint8)
     for start, stop in zip(edges[::2], edges[1::2], strict=True):

@@ -1,4 +1,4 @@
-"""Building on a dask cluster: the same bytes, and a worker that is lost costs only what it was at."""
+"""Building on a dask cluster: the same bytes, and a lost worker costs only its current unit."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 
 import seizurekit as sk
 from seizurekit.cache import layout
-from seizurekit.cache.build.build import build_planned
-from seizurekit.cache.build.cluster import on_cluster
-from seizurekit.cache.build.fill import Filled, Reader, Work, fill, read_edf
+from seizurekit.cache.build.build_cache import build_split
+from seizurekit.cache.build.dask_executor import dask_executor
+from seizurekit.cache.build.fill import FilledRecording, ReadRecording, UnitTask, fill, read_edf
 from seizurekit.cache.build.plan import PlannedRecording, make_plan
 from seizurekit.errors import CacheError
 from seizurekit.recordings.corpus import find_recordings
@@ -35,7 +35,7 @@ def cluster() -> Iterator[Any]:
         yield running
 
 
-def test_a_cluster_makes_the_same_bytes_also_at_a_relative_path(
+def test_a_cluster_writes_the_same_bytes_also_to_a_relative_path(
     small_corpus: Path,
     small_store: Path,
     tmp_path: Path,
@@ -43,7 +43,7 @@ def test_a_cluster_makes_the_same_bytes_also_at_a_relative_path(
     files_of: Files,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # the workers are elsewhere
+    monkeypatch.chdir(tmp_path)  # the workers run in another folder
     seen: list[int] = []
     sk.build_cache(
         small_corpus,
@@ -60,7 +60,7 @@ def test_a_cluster_fills_an_object_store(
     small_corpus: Path, small_store: Path, cluster: Any, s3: Callable[[str], str], files_of: Files
 ) -> None:
     url = s3("dask/cache")
-    # The workers were started before the variables were set: what is given goes with the work.
+    # The workers started before the variables were set: options are sent with the tasks.
     options = {
         "endpoint": os.environ["AWS_ENDPOINT_URL"],
         "access_key_id": os.environ["AWS_ACCESS_KEY_ID"],
@@ -71,14 +71,18 @@ def test_a_cluster_fills_an_object_store(
     assert {name: folder.read(name) for name in folder.files()} == files_of(small_store)
 
 
-def dying_once(marker: Path) -> Reader:
+def ignore(planned: PlannedRecording, filled: FilledRecording) -> None:
+    """Called after each recording."""
+
+
+def dying_once(marker: Path) -> ReadRecording:
     """Kills the worker that reads a unit's second recording, when half a shard is written; the first time only."""
 
-    def read(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
-        if index == work.unit.recordings[1] and not marker.exists():
+    def read(task: UnitTask, index: int, planned: PlannedRecording) -> tuple[FilledRecording, Any]:
+        if index == task.unit.recordings[1] and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return read_edf(work, index, planned)
+        return read_edf(task, index, planned)
 
     return read
 
@@ -89,19 +93,19 @@ def test_a_worker_killed_in_mid_shard_costs_only_its_unit(
     corpus = find_recordings(small_corpus, "train")
     plan = make_plan(corpus, "train", sk.Chain())
     marker = tmp_path / "killed"
-    build_planned(
+    build_split(
         plan,
         corpus.root,
         open_folder(tmp_path / "cache"),
-        on_cluster(cluster.scheduler_address),
+        dask_executor(cluster.scheduler_address),
         read=dying_once(marker),
     )
     assert marker.exists()
     assert files_of(tmp_path / "cache" / "train") == files_of(small_store / "train")
 
 
-def test_an_error_that_is_not_seizurekits_names_the_unit(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
-    def broken(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
+def test_an_unknown_error_on_a_worker_names_the_unit(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
+    def broken(task: UnitTask, index: int, planned: PlannedRecording) -> tuple[FilledRecording, Any]:
         raise ZeroDivisionError("as of another version")
 
     corpus = find_recordings(small_corpus, "dev")
@@ -111,8 +115,8 @@ def test_an_error_that_is_not_seizurekits_names_the_unit(small_corpus: Path, tmp
             plan,
             corpus.root,
             open_folder(tmp_path / "dev"),
-            on_cluster(cluster.scheduler_address),
-            lambda planned, filled: None,
+            dask_executor(cluster.scheduler_address),
+            ignore,
             broken,
         )
 
@@ -120,35 +124,33 @@ def test_an_error_that_is_not_seizurekits_names_the_unit(small_corpus: Path, tmp
 def test_a_cluster_without_workers_is_named(
     small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seizurekit.cache.build.cluster.CONNECT_S", 1)
+    monkeypatch.setattr("seizurekit.cache.build.dask_executor.CONNECT_S", 1)
     with (
         distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as empty,
-        pytest.raises(CacheError, match="found no workers in 1 s"),
+        pytest.raises(CacheError, match="has no workers after 1 s"),
     ):
         sk.build_cache(small_corpus, tmp_path, "dev", executor="dask", scheduler=empty.scheduler_address)
 
 
-def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_distributed_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(CacheError, match="install seizurekit with its extra dask"):
-        on_cluster("tcp://127.0.0.1:9")
+    with pytest.raises(CacheError, match=r"pip install 'seizurekit\[dask\]'"):
+        dask_executor("tcp://127.0.0.1:9")
 
 
-def test_a_worker_that_does_not_see_the_corpus_says_so(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
+def test_a_worker_without_the_corpus_is_named(small_corpus: Path, tmp_path: Path, cluster: Any) -> None:
     plan = make_plan(find_recordings(small_corpus, "dev"), "dev", sk.Chain())
-    execute = on_cluster(cluster.scheduler_address)
+    execute = dask_executor(cluster.scheduler_address)
     with pytest.raises(CacheError, match=r"worker .*: .*nowhere: no such folder; workers need the same --data-dir"):
-        fill(plan, tmp_path / "nowhere", open_folder(tmp_path / "dev"), execute, lambda planned, filled: None)
+        fill(plan, tmp_path / "nowhere", open_folder(tmp_path / "dev"), execute, ignore, read_edf)
     assert not (tmp_path / "dev" / layout.SHARDS).exists()
 
 
-def test_a_scheduler_that_is_not_there_is_named(
-    small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("seizurekit.cache.build.cluster.CONNECT_S", 1)
+def test_a_missing_scheduler_is_named(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seizurekit.cache.build.dask_executor.CONNECT_S", 1)
     with pytest.raises(CacheError, match=r"scheduler tcp://127\.0\.0\.1:9: cannot be reached"):
         sk.build_cache(small_corpus, tmp_path / "cache", executor="dask", scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(ValueError, match="scheduler: found None with executor 'dask'"):
+    with pytest.raises(ValueError, match="scheduler is None with executor 'dask'"):
         sk.build_cache(small_corpus, tmp_path / "cache", executor="dask")
 
 
@@ -168,14 +170,14 @@ def test_a_scheduler_that_goes_away_is_one_error(small_corpus: Path, tmp_path: P
         assert other.stdout is not None
         scheduler = other.pid
 
-        def kill_the_scheduler(work: Work, index: int, planned: PlannedRecording) -> tuple[Filled, Any]:
+        def kill_scheduler(task: UnitTask, index: int, planned: PlannedRecording) -> tuple[FilledRecording, Any]:
             os.kill(scheduler, signal.SIGKILL)
             time.sleep(600)
-            return read_edf(work, index, planned)
+            return read_edf(task, index, planned)
 
         address = other.stdout.readline().strip()
         corpus = find_recordings(small_corpus, "dev")
         plan = make_plan(corpus, "dev", sk.Chain())
         folder = open_folder(tmp_path / "dev")
         with pytest.raises(CacheError, match=r"scheduler tcp://.*: went away"):
-            fill(plan, corpus.root, folder, on_cluster(address), lambda planned, filled: None, kill_the_scheduler)
+            fill(plan, corpus.root, folder, dask_executor(address), ignore, kill_scheduler)

@@ -1,4 +1,4 @@
-"""Blocks of neighbouring chunks, fetched whole and kept in memory while batches are drawn from them."""
+"""Blocks of neighbouring chunks, fetched as a whole and kept in memory while batches are drawn from them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
 BLOCK_CHUNKS = 64
-"""Chunks a block: 640 s, about 4.5 MB, which a store sends in one answer at its full rate."""
+"""Chunks of a block: 640 s, about 4.5 MB, which an object store sends in one answer at its full rate."""
 
 Stored = memoryview | str | None
-"""Of a stored chunk: its bytes, why it cannot be had, or None for a chunk of zeros."""
+"""A stored chunk: its bytes, the reason why they cannot be read, or None for a chunk of zeros."""
 Block = dict[int, Stored]
 
 
 class BlockCache:
-    """The blocks last used. Several threads that want the same block fetch it once.
+    """The blocks used last. Several threads that need the same block fetch it once.
 
-    A block brings the chunks behind its end too that its windows reach into, so that each window needs one block.
+    A block also contains the chunks after its end that its windows reach into, so that each window needs one block.
 
     Args:
-        limit_bytes: of all blocks kept; those of the calls under way are held beside it.
-        reach: chunks behind a block's end that it brings.
+        limit_bytes: most bytes of all blocks kept, without those of calls in progress.
+        reach: number of chunks after a block's end that it contains.
     """
 
     def __init__(self, limit_bytes: int, reach: int) -> None:
@@ -31,30 +31,35 @@ class BlockCache:
         self._lock = threading.Lock()
 
     def chunks(self, first: Iterable[int], fetch: Callable[[Sequence[int]], list[Stored]]) -> Block:
-        """The chunks, by number, of all blocks in which windows begin whose first chunks are given."""
-        wanted = sorted({number // BLOCK_CHUNKS for number in first})
-        mine: list[int] = []
+        """The chunks, by number, of all blocks in which windows start.
+
+        Args:
+            first: numbers of the chunks in which windows start.
+            fetch: called with the numbers of the chunks of the missing blocks.
+        """
+        needed = sorted({number // BLOCK_CHUNKS for number in first})
+        missing: list[int] = []
         futures: dict[int, Future[Block]] = {}
         with self._lock:
-            for block in wanted:
+            for block in needed:
                 if block not in self._blocks:
                     self._blocks[block] = Future()
-                    mine.append(block)
+                    missing.append(block)
                 self._blocks.move_to_end(block)
                 futures[block] = self._blocks[block]
-        if mine:
-            self._bring(mine, futures, fetch)
-        found: Block = {}
+        if missing:
+            self._fetch(missing, futures, fetch)
+        chunks: Block = {}
         for future in futures.values():
-            found.update(future.result())
+            chunks.update(future.result())
         self._shrink()
-        return found
+        return chunks
 
-    def _bring(
+    def _fetch(
         self, blocks: list[int], futures: dict[int, Future[Block]], fetch: Callable[[Sequence[int]], list[Stored]]
     ) -> None:
         members = {block: range(block * BLOCK_CHUNKS, (block + 1) * BLOCK_CHUNKS + self._reach) for block in blocks}
-        numbers = sorted({number for each in members.values() for number in each})
+        numbers = sorted({number for chunks in members.values() for number in chunks})
         try:
             stored = dict(zip(numbers, fetch(numbers), strict=True))
         except BaseException as error:
@@ -64,22 +69,22 @@ class BlockCache:
             for block in blocks:
                 futures[block].set_exception(error)
             raise
-        for block, own in members.items():
-            futures[block].set_result({number: stored[number] for number in own})
+        for block, chunks in members.items():
+            futures[block].set_result({number: stored[number] for number in chunks})
 
     def _shrink(self) -> None:
         with self._lock:
-            sizes = {block: _bytes(future) for block, future in self._blocks.items()}
-            held = sum(sizes.values())
+            sizes = {block: _size(future) for block, future in self._blocks.items()}
+            total = sum(sizes.values())
             for block, size in sizes.items():
-                if held <= self._limit:
+                if total <= self._limit:
                     break
                 if self._blocks[block].done():
                     del self._blocks[block]
-                    held -= size
+                    total -= size
 
 
-def _bytes(future: Future[Block]) -> int:
+def _size(future: Future[Block]) -> int:
     if not future.done() or future.exception() is not None:
         return 0
-    return sum(len(each) for each in future.result().values() if isinstance(each, memoryview))
+    return sum(len(chunk) for chunk in future.result().values() if isinstance(chunk, memoryview))

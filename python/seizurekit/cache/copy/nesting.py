@@ -1,4 +1,4 @@
-"""Whether a folder is, or lies in, another one."""
+"""Whether a folder is another one or is inside it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from seizurekit.storage.local import LocalFolder
 _SAME_SCHEME = {"s3a": "s3", "abfss": "abfs"}
 
 
-def lies_in(inner: Folder, outer: Folder) -> bool:
-    """Whether `inner` is `outer` or below it, links followed; folders of the same URL are taken for the same."""
+def is_inside(inner: Folder, outer: Folder) -> bool:
+    """Whether `inner` is `outer` or below it. Links are followed; object stores are compared by their URLs."""
     if isinstance(inner, LocalFolder) and isinstance(outer, LocalFolder):
         if not outer.path.exists():
             return False
-        place = inner.path.resolve()
-        return any(path.exists() and path.samefile(outer.path) for path in (place, *place.parents))
+        resolved = inner.path.resolve()
+        return any(path.exists() and path.samefile(outer.path) for path in (resolved, *resolved.parents))
     if inner.is_local or outer.is_local:
         return False
-    return (_normal(inner.url) + "/").startswith(_normal(outer.url) + "/")
+    return (_normalized(inner.url) + "/").startswith(_normalized(outer.url) + "/")
 
 
-def _normal(url: str) -> str:
+def _normalized(url: str) -> str:
     parts = urlsplit(url)
     path = "/".join(part for part in parts.path.split("/") if part)
     return f"{_SAME_SCHEME.get(parts.scheme, parts.scheme)}://{parts.netloc}/{path}"

@@ -1,4 +1,4 @@
-"""The shard writer, against zarr-python."""
+"""The shard writer, compared with zarr-python."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seizurekit.cache.build.writer import open_shard
-from seizurekit.cache.layout import CHUNKS_A_SHARD, signal_metadata
+from seizurekit.cache.build.shard_writer import open_shard
+from seizurekit.cache.layout import CHUNKS_PER_SHARD, signal_metadata
 from seizurekit.storage.local import LocalFolder
 
 CHANNELS, CHUNK = 3, 16
@@ -25,8 +25,8 @@ def write(path: Path, chunks: dict[int, np.ndarray]) -> None:
 
 
 @settings(max_examples=25)
-@given(st.dictionaries(st.integers(0, CHUNKS_A_SHARD - 1), st.integers(0, 2**32), max_size=6), st.integers(0, 2))
-def test_zarr_python_reads_what_the_writer_wrote(
+@given(st.dictionaries(st.integers(0, CHUNKS_PER_SHARD - 1), st.integers(0, 2**32), max_size=6), st.integers(0, 2))
+def test_zarr_python_reads_written_shards(
     tmp_path_factory: pytest.TempPathFactory, chunks: dict[int, int], shard: int
 ) -> None:
     folder = tmp_path_factory.mktemp("array")
@@ -35,12 +35,12 @@ def test_zarr_python_reads_what_the_writer_wrote(
         for number, seed in sorted(chunks.items())
     }
     write(folder / "c" / "0" / str(shard), samples)
-    width = 3 * CHUNKS_A_SHARD * CHUNK
+    width = 3 * CHUNKS_PER_SHARD * CHUNK
     (folder / "zarr.json").write_text(json.dumps(signal_metadata(CHANNELS, width, CHUNK)))
     found = zarr.open_array(folder, mode="r")[:]
     expected = np.zeros((CHANNELS, width), np.int16)
     for number, values in samples.items():
-        first = (shard * CHUNKS_A_SHARD + number) * CHUNK
+        first = (shard * CHUNKS_PER_SHARD + number) * CHUNK
         expected[:, first : first + CHUNK] = values
     np.testing.assert_array_equal(found, expected)
 
