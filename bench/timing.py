@@ -13,7 +13,7 @@ def time_alternately(
     """Wall-clock seconds per call, by contender, one value per round.
 
     Every contender is called once without timing. Each round then times all of them and starts with the next one, so
-    that none always runs first. Garbage is collected between the timed calls, not during them.
+    that none always runs first. The garbage collector runs between the timed calls, not during them.
 
     Args:
         contenders: calls to time, by name.
@@ -25,8 +25,6 @@ def time_alternately(
         contenders[name]()
     seconds: dict[str, list[float]] = {name: [] for name in names}
     was_enabled = gc.isenabled()
-    gc.collect()
-    gc.freeze()  # a collection then visits only what the calls leave behind
     try:
         for index in range(rounds):
             shift = index % len(names)
@@ -42,7 +40,6 @@ def time_alternately(
                 if was_enabled:
                     gc.enable()
     finally:
-        gc.unfreeze()
         if was_enabled:
             gc.enable()
     return {name: tuple(values) for name, values in seconds.items()}
