@@ -125,7 +125,7 @@ def measure(location: str, folder: Path, options: argparse.Namespace) -> Result:
     alone, within = (make_loader(data, config, torch.device("cpu"), Ranks()) for _ in range(2))
     learner: Any = IdleLearner(options.step_ms / 1e3)
     schedule = make_schedule(config, data, batches=len(within), ranks=Ranks())
-    with Telemetry.opened(folder, config, schedule.steps) as telemetry, StopRequest() as stop:
+    with Telemetry.open(folder, config, schedule.steps) as telemetry, StopRequest() as stop:
         origin = current_origin(data.stores)
         run = TrainingLoop(
             config=config,

@@ -51,10 +51,10 @@ def main(arguments: list[str] | None = None) -> None:
     sinks = "console, metrics.jsonl, TensorBoard" + (", W&B" if plan else "")
     with (
         tempfile.TemporaryDirectory() as folder,
-        Telemetry.opened(Path(folder), config, options.calls, wandb=plan) as run,
+        Telemetry.open(Path(folder), config, options.calls, wandb=plan) as run,
     ):
         measurements = [
-            *measure("alive", lambda index: run.alive(f"training, batch {index}"), options.calls),
+            *measure("alive", lambda index: run.note_activity(f"training, batch {index}"), options.calls),
             *measure(
                 f"emit to {sinks}",
                 lambda step: run.emit(Trained(step, 1, 0.5, 1e-3, 1.0, 812.0, 0.1, 3.9, 0, load)),

@@ -1,4 +1,4 @@
-"""A line now and then while nothing else is said, so that silence means that a run is gone."""
+"""A line after each long silence, so that a run without any output is known to be dead."""
 
 from __future__ import annotations
 
@@ -9,13 +9,19 @@ from types import TracebackType
 from typing import Self
 
 MINUTES = 5.0
-"""Longest silence of a command that has no configuration."""
+"""Longest silence, in minutes, of a command that has no configuration."""
 
 
 class Heartbeat:
-    """Says what is going on when nothing was said for so long, from a thread of its own; a context manager.
+    """Reports the current activity after each long silence, from a thread; a context manager.
 
-    The thread tells what `alive` was last told and how long ago, so a run that hangs is told from one that works.
+    The line names the last activity and its age, which distinguishes a run that works from one that hangs.
+
+    Args:
+        say: shows a line; called from the thread.
+        minutes: longest silence in minutes.
+        where: returns the end of the line, such as ``step 1200 of 4000``, or an empty string.
+        clock: returns seconds; must not go backwards.
     """
 
     def __init__(
@@ -26,43 +32,36 @@ class Heartbeat:
         where: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Starts nothing before the block is entered.
-
-        Args:
-            say: shows a line; called from the thread.
-            minutes: longest silence.
-            where: what ends the line, such as ``step 1200 of 4000``; empty for nothing.
-            clock: seconds that only grow.
-        """
         self._say = say
         self._seconds = minutes * 60.0
         self._where = where
         self._clock = clock
-        self._said = clock()
-        self._doing = ("starting", self._said)
+        self._last_output = clock()
+        self._activity = ("starting", self._last_output)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def alive(self, doing: str) -> None:
-        """Notes what is going on; costs less than a microsecond."""
-        self._doing = (doing, self._clock())
+    def note_activity(self, activity: str) -> None:
+        """Records what the program is doing; takes less than a microsecond."""
+        self._activity = (activity, self._clock())
 
-    def said(self) -> None:
-        """Notes that a line was said by someone else."""
-        self._said = self._clock()
+    def note_output(self) -> None:
+        """Records that other code has shown a line."""
+        self._last_output = self._clock()
 
     def beat(self) -> float:
-        """Says the line if it is due; gives the seconds until the next may be."""
+        """Shows the line if it is due. Returns the seconds until the next one may be due."""
         now = self._clock()
-        if now - self._said >= self._seconds:
-            self._said = now
-            doing, since = self._doing
+        if now - self._last_output >= self._seconds:
+            self._last_output = now
+            activity, since = self._activity
             where = self._where()
-            self._say(f"still at it: {doing} ({_ago(now - since)} ago){'; ' if where else ''}{where}")
-        return self._seconds - (self._clock() - self._said)
+            age = _format_age(now - since)
+            self._say(f"still running: {activity} (last activity {age} ago){'; ' if where else ''}{where}")
+        return self._seconds - (self._clock() - self._last_output)
 
     def __enter__(self) -> Self:
-        self._said = self._clock()
+        self._last_output = self._clock()
         self._thread.start()
         return self
 
@@ -77,5 +76,5 @@ class Heartbeat:
             pass
 
 
-def _ago(seconds: float) -> str:
+def _format_age(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -1,4 +1,4 @@
-"""JSON as the standard has it: no NaN, no infinities."""
+"""Standard JSON, which has no NaN and no infinities."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def without_nan(value: Any) -> Any:
-    """The same with None for numbers that JSON does not have, NaN and the infinities."""
+    """A copy in which None replaces NaN and the infinities."""
     if isinstance(value, dict):
         return {key: without_nan(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -51,10 +51,10 @@ def _lines(unit: str) -> Iterator[_Show]:
     def show(split: str, done: int, total: int, detail: str = "") -> None:
         nonlocal printed_at
         line = f"{split}: {done}/{total} {unit}"
-        heartbeat.alive(line)
+        heartbeat.note_activity(line)
         if time.monotonic() - printed_at >= _SECONDS_PER_LINE:
             printed_at = time.monotonic()
-            heartbeat.said()
+            heartbeat.note_output()
             _print(line + detail)
 
     with Heartbeat(_print) as heartbeat:
@@ -73,7 +73,7 @@ def _bars(unit: str) -> Iterator[_Show]:
         if split not in tasks:
             tasks[split] = bars.add_task(split, total=total)
         bars.update(tasks[split], completed=done)
-        heartbeat.alive(f"{split}: {done}/{total} {unit}")
+        heartbeat.note_activity(f"{split}: {done}/{total} {unit}")
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     count = (MofNCompleteColumn(), TextColumn(unit))

@@ -112,11 +112,11 @@ def train(
             notes.append(f"{folder.states}: no checkpoint found; starting from scratch")
 
         telemetry = stack.enter_context(
-            Telemetry.opened(
+            Telemetry.open(
                 folder.path,
                 config,
                 schedule.steps,
-                first=ranks.is_rank_0,
+                enabled=ranks.is_rank_0,
                 resumed=state.header.telemetry if state else None,
                 wandb=wandb,
             )
@@ -259,7 +259,7 @@ class TrainingLoop:
             self.config,
             self.data.pos_weight,
             self.ranks,
-            alive=self.telemetry.alive,
+            alive=self.telemetry.note_activity,
             stop=lambda: self.stop.is_requested,
         )
         if found is None:

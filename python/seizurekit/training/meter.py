@@ -1,9 +1,10 @@
-"""Rates and means over the steps of training, logged every few batches, and a warning when training waits for data."""
+"""Rates and means over the steps of training, with warnings about slow data and busy processors."""
 
 from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,7 @@ from seizurekit.loading.protocol import Loader
 from seizurekit.loading.torch_loader import TorchLoader
 from seizurekit.training.step import StepResult
 from seizurekit.training.telemetry.gpu import GpuMeter
+from seizurekit.training.telemetry.processors import ProcessorWatch, read_usage, root_process
 from seizurekit.training.telemetry.records import Trained
 from seizurekit.training.telemetry.telemetry import Telemetry
 from seizurekit.training.telemetry.waiting import LoaderFacts, Waiting
@@ -41,6 +43,7 @@ class Meter:
         self._telemetry, self._steps = telemetry, steps
         self._gpu = GpuMeter.of(device)
         self._waiting = Waiting(_loader_facts(config, loader), telemetry.warn)
+        self._processors = ProcessorWatch(telemetry.warn, partial(read_usage, root_process()))
         self.start_epoch()
 
     def __enter__(self) -> Self:
@@ -70,7 +73,7 @@ class Meter:
             step: the step.
             skipped: skipped steps of the run so far.
         """
-        self._telemetry.alive(f"training, step {step.step} of {self._steps}")
+        self._telemetry.note_activity(f"training, step {step.step} of {self._steps}")
         now = time.perf_counter()
         self._waiting.add(step.waited_s, max(now - self._last_step - step.waited_s, 0.0))
         self._last_step = now
@@ -80,6 +83,7 @@ class Meter:
         self._loss += step.outcome.loss
         self._windows += step.outcome.windows
         self._norm += step.outcome.norm
+        self._processors.check()
         if step.step % self._every == 0:
             self._telemetry.emit(self._record(step, skipped))
             self._reset_sums()
@@ -110,5 +114,5 @@ def _loader_facts(config: Config, loader: Loader) -> LoaderFacts:
         shuffle=config.loader.shuffle,
         num_workers=workers,
         processors=len(os.sched_getaffinity(0)),
-        workers_ended=lambda: isinstance(loader, TorchLoader) and loader.num_workers < workers,
+        workers_terminated=lambda: isinstance(loader, TorchLoader) and loader.num_workers < workers,
     )

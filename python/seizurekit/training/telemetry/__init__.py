@@ -1,1 +1,1 @@
-"""What a run tells while it goes on: one stream of records, several sinks, and a heartbeat."""
+"""Reports of a running training: one stream of records, several sinks, and a heartbeat."""

@@ -1,4 +1,4 @@
-"""Progress for people, on stderr: a bar with lines above it on a terminal, plain lines elsewhere."""
+"""Progress on stderr: a bar with lines above it on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ from seizurekit.training.telemetry.records import Ended, Notice, Record, Saved, 
 
 _PLAIN_SECONDS = 10.0
 _SAVED_SECONDS = 60.0
-"""Short epochs are not to drown in lines about their states, which all stand in ``metrics.jsonl``."""
+"""Shortest time between two lines about checkpoints; ``metrics.jsonl`` has all of them."""
 
 
 class ConsoleSink:
-    """Shows a run of so many steps; the bar is only on a terminal, and not where `BGB_DISABLE_TQDM` is set."""
+    """Shows a run. The bar appears only on a terminal, and not if `BGB_DISABLE_TQDM` is set.
+
+    Args:
+        config: configuration of the run.
+        steps: number of steps of the whole run.
+        clock: returns seconds; must not go backwards.
+    """
 
     name = "the console"
-    lasting = False
+    retries = False
 
     def __init__(self, config: Config, steps: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._epochs = config.training.epochs
-        self._told = _told_metrics(config)
+        self._metrics = _shown_metrics(config)
         self._steps = steps
         self._clock = clock
         self._last_line = self._last_trained = self._last_saved = -1e9
@@ -54,14 +60,14 @@ class ConsoleSink:
             case Started():
                 self._bar.update(self._task, completed=record.resumed_step or 0)
                 if record.resumed_step is not None:
-                    self._line(f"{record.name}: going on after step {record.resumed_step} of {record.steps}")
+                    self._line(f"{record.name}: resuming after step {record.resumed_step} of {record.steps}")
             case Saved():
                 self._saved(record)
             case Ended():
                 self._line(f"{record.reason} after step {record.step} of {self._steps}")
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Removes the bar."""
         self._bar.stop()
 
     def _trained(self, record: Trained) -> None:
@@ -69,7 +75,7 @@ class ConsoleSink:
             self._bar.update(self._task, completed=record.step, description=f"loss {record.loss:.3f}")
             return
         now = self._clock()
-        # The next record would come too late, so this one is shown.
+        # Shows this record if the next one would come too late.
         if now - self._last_line + (now - self._last_trained) > _PLAIN_SECONDS:
             self._last_line = now
             self._line(self._plain(record))
@@ -97,9 +103,9 @@ class ConsoleSink:
         return f"step {record.step} of {self._steps}, epoch {record.epoch}: {', '.join(parts)}"
 
     def _validated(self, record: Validated) -> str:
-        told = [text for name, tell in self._told if (text := tell(record.metrics.get(name)))]
-        best = "; the best so far" if record.best else ""
-        return f"epoch {record.epoch} of {self._epochs}: loss {record.train_loss:.4f}; dev: {', '.join(told)}{best}"
+        metrics = [text for name, describe in self._metrics if (text := describe(record.metrics.get(name)))]
+        best = "; best so far" if record.best else ""
+        return f"epoch {record.epoch} of {self._epochs}: loss {record.train_loss:.4f}; dev: {', '.join(metrics)}{best}"
 
     def _line(self, line: str) -> None:
         if self._shown:
@@ -108,8 +114,8 @@ class ConsoleSink:
             print(line, file=sys.stderr, flush=True)
 
 
-def _told_metrics(config: Config) -> list[tuple[str, Callable[[float | None], str]]]:
-    """The metrics of the line about an epoch, each with its words: the sensitivity, the AUROC, and what is best by."""
+def _shown_metrics(config: Config) -> list[tuple[str, Callable[[float | None], str]]]:
+    """The metrics in the line about an epoch, each with its description: sensitivity, AUROC and `validation.metric`."""
     rates = {sensitivity_at(rate): rate for rate in config.validation.false_alarm_rates}
     metric = config.validation.metric
     shown = metric if metric in rates else next(iter(rates))

@@ -1,4 +1,4 @@
-"""``metrics.jsonl``, a line a record: the truth, from which every other sink could be filled."""
+"""``metrics.jsonl``: every record, one per line. The other sinks have nothing that this file does not have."""
 
 from __future__ import annotations
 
@@ -12,38 +12,36 @@ from seizurekit.json_files import without_nan
 from seizurekit.training.telemetry.records import Ended, Notice, Record, Saved, Started, Trained, Validated, scalars
 
 _JSON = json.JSONEncoder(allow_nan=False)
-_MOST_KEPT = 10_000
-"""Lines kept in memory while the file cannot be written; some megabytes, and hours of training."""
+_MAX_WAITING = 10_000
+"""Number of lines that wait in memory while the file cannot be written: some megabytes, and hours of training."""
 
 
 class JsonlSink:
-    """Writes the file; what a full disk refuses is kept and written when there is room.
+    """Writes the file. Lines that do not fit on a full disk wait in memory until there is space.
 
-    Each line goes to the system at once, with no buffer of ours and no fsync: a killed process loses nothing, and a
-    line costs microseconds.
+    Each line goes to the operating system at once, without a buffer and without fsync: a killed process loses no line,
+    and a line takes microseconds. The constructor opens nothing; the first record or `cut` does.
+
+    Args:
+        path: the file; its folder is created.
+        keep: number of bytes of an earlier run to keep; None for a new file.
+        step: last step of the run that this one resumes.
     """
 
     name = "metrics.jsonl"
-    lasting = True
+    retries = True
 
     def __init__(self, path: Path, keep: int | None = None, step: int = 0) -> None:
-        """Opens nothing yet: that may fail, and is tried with each record.
-
-        Args:
-            path: the file; its folder is made.
-            keep: bytes that an earlier run wrote and that stand; None for a new file.
-            step: steps of the optimiser done before.
-        """
         self._path = path
         self._keep = keep
         self._file: int | None = None
         self._bytes = keep or 0
         self._step = step
         self._waiting: list[bytes] = []
-        self._left_out = 0
+        self._dropped = 0
 
     def cut(self) -> str | None:
-        """Opens the file and cuts off what was written after the kept bytes; a line if they are not all there.
+        """Opens the file and truncates it to the bytes to keep. Returns a warning if some of them are missing.
 
         Raises:
             OSError: the file cannot be opened or cut.
@@ -51,36 +49,36 @@ class JsonlSink:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
-            found = os.fstat(file).st_size
-            stands = _whole_lines(file, min(found, self._keep or 0))
-            os.ftruncate(file, stands)
+            size = os.fstat(file).st_size
+            kept = _complete_lines(file, min(size, self._keep or 0))
+            os.ftruncate(file, kept)
         except BaseException:
             os.close(file)
             raise
-        self._file, self._bytes = file, stands
-        if self._keep is None or stands == self._keep:
+        self._file, self._bytes = file, kept
+        if self._keep is None or kept == self._keep:
             return None
         return (
-            f"{self._path}: found {found} bytes, wanted the {self._keep} of when the training state was saved; "
-            f"going on after the {stands} that are whole lines"
+            f"{self._path}: size is {size} bytes, expected at least {self._keep} as when the checkpoint was saved; "
+            f"continuing after {kept} bytes of complete lines"
         )
 
     @property
     def bytes(self) -> int:
-        """Of the file that stand, all of them whole lines."""
+        """Size of the file in bytes, all of them complete lines."""
         return self._bytes
 
     def sync(self) -> None:
-        """Makes durable what was written.
+        """Makes the written lines durable.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: fsync fails.
         """
         if self._file is not None:
             os.fsync(self._file)
 
     def write(self, record: Record) -> None:
-        """Writes a line, and those that waited.
+        """Writes a line, and the lines that wait.
 
         Raises:
             OSError: the file cannot be written; the line waits for the next call.
@@ -88,28 +86,28 @@ class JsonlSink:
         if not isinstance(record, Started | Notice):
             self._step = record.step
         self._waiting.append(_line(self._values(record)))
-        if len(self._waiting) > _MOST_KEPT:
+        if len(self._waiting) > _MAX_WAITING:
             del self._waiting[0]
-            self._left_out += 1
+            self._dropped += 1
         if self._file is None:
             self.cut()
         assert self._file is not None
         content = b"".join(self._waiting)
         written = os.write(self._file, content)
-        if written < len(content):  # the disk is full: half a line must not stay
+        if written < len(content):  # the disk is full: do not leave part of a line
             os.ftruncate(self._file, self._bytes)
-            raise OSError(f"{self._path}: found room for {written} bytes, wanted {len(content)}")
+            raise OSError(f"{self._path}: wrote {written} of {len(content)} bytes, the disk is full")
         self._bytes += written
         self._waiting.clear()
-        if self._left_out:
-            left_out, self._left_out = self._left_out, 0
-            self.write(Notice(f"{left_out} records before this one could not be written here", warning=True))
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            self.write(Notice(f"{dropped} earlier records could not be written to this file", warning=True))
 
     def close(self) -> None:
-        """Closes the file, after a last try to write what waits.
+        """Closes the file, after a last attempt to write the lines that wait.
 
         Raises:
-            OSError: lines that waited could not be written.
+            OSError: they could not be written.
         """
         file, self._file = self._file, None
         lost = f"{self._path}: the last {len(self._waiting)} lines could not be written"
@@ -139,21 +137,21 @@ class JsonlSink:
             case Ended():
                 return {**values, "kind": "ended", "reason": record.reason, "complete": record.complete}
             case Started():
-                told = {"name": record.name, "steps": record.steps, "resumed_step": record.resumed_step}
+                run = {"name": record.name, "steps": record.steps, "resumed_step": record.resumed_step}
                 values["step"] = record.resumed_step or 0
-                return {**values, "kind": "started", **told, "facts": record.facts, "config": record.config}
+                return {**values, "kind": "started", **run, "facts": record.facts, "config": record.config}
 
 
 def _line(values: dict[str, Any]) -> bytes:
     try:
         text = _JSON.encode(values)
-    except ValueError:  # a NaN; looking for one each time would double the cost of a line
+    except ValueError:  # a NaN; checking every line for one would double its cost
         text = _JSON.encode(without_nan(values))
     return f"{text}\n".encode()
 
 
-def _whole_lines(file: int, size: int) -> int:
-    """Bytes of the first `size` up to the last line's end: a process that was killed may have left half a line."""
+def _complete_lines(file: int, size: int) -> int:
+    """Number of bytes, of the first `size`, in complete lines: a killed process may have left part of a line."""
     end = size
     while end > 0:
         start = max(0, end - 65536)

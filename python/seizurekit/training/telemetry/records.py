@@ -1,4 +1,4 @@
-"""The stream of records that a run gives out, and the names that its figures have in every sink."""
+"""The records that a run emits, and the names of their metrics in every sink."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class GpuLoad:
-    """How busy a GPU is.
+    """Load of a GPU.
 
     Attributes:
-        utilisation: share of the time in which something ran on it, per cent; None where nobody measures it.
-        memory_gb: of its memory that is taken, GB.
+        utilisation: share of the time during which a kernel ran, in percent; None if it cannot be measured.
+        memory_gb: memory in use, by all programs, in GB.
     """
 
     utilisation: float | None
@@ -22,14 +22,14 @@ class GpuLoad:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run begins, or goes on.
+    """A run starts or resumes.
 
     Attributes:
-        name: of the run.
-        config: the configuration, as JSON could hold it.
-        facts: what else describes the run: windows, parameters, device, versions.
-        steps: that the whole run has.
-        resumed_step: done before, by the run that this one continues; None for a new one.
+        name: name of the run.
+        config: configuration, of JSON types.
+        facts: other facts about the run: windows, parameters, device, versions.
+        steps: number of steps of the whole run.
+        resumed_step: last step of the run that this one resumes; None for a new run.
     """
 
     name: str
@@ -41,19 +41,19 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """The batches since the last such record, as means over them.
+    """Means over the batches since the last record of this kind.
 
     Attributes:
-        step: steps of the optimiser done, over the whole run.
-        epoch: from 1.
-        loss: as it is minimised.
-        lr: learning rate of the last of them.
-        grad_norm: of all parameters together, before clipping.
-        samples_per_s: windows a second, of all devices.
-        wait_ms: waited for a batch's data.
-        compute_ms: the rest of the time that a batch took.
-        skipped: steps left out so far because something was not finite.
-        gpu: None without one.
+        step: optimiser steps since the start of the run.
+        epoch: epoch, starting at 1.
+        loss: training loss per window.
+        lr: learning rate of the last step.
+        grad_norm: norm of the gradient of all parameters, before clipping.
+        samples_per_s: windows per second on all devices.
+        wait_ms: time per batch spent waiting for data.
+        compute_ms: remaining time per batch.
+        skipped: number of steps skipped so far because a value was not finite.
+        gpu: load of the GPU; None without one.
     """
 
     step: int
@@ -70,16 +70,16 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """Whole recordings of ``dev`` were scored.
+    """A validation on whole recordings of ``dev``.
 
     Attributes:
-        step: after which.
-        epoch: from 1.
-        metrics: by name, such as ``sensitivity_at_10_fa``, ``auroc``, ``loss``.
-        threshold: of the smoothed probability, that the scores ask for.
-        seconds: that it took.
-        train_loss: of the epoch that it follows, its mean over windows.
-        best: whether no epoch before was as good.
+        step: optimiser steps before it.
+        epoch: epoch, starting at 1.
+        metrics: metrics by name, such as ``sensitivity_at_10_fa``, ``auroc``, ``loss``.
+        threshold: threshold of the smoothed probability at which the metrics were computed.
+        seconds: duration of the validation.
+        train_loss: mean training loss per window in the epoch.
+        best: whether the epoch is better than all earlier ones.
     """
 
     step: int
@@ -93,7 +93,7 @@ class Validated:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A training state or a detector was written to `path` in so many seconds."""
+    """A checkpoint was written to `path`, which took `seconds`."""
 
     step: int
     path: str
@@ -102,7 +102,7 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A line for people."""
+    """A line of text for the user."""
 
     text: str
     warning: bool = False
@@ -113,9 +113,9 @@ class Ended:
     """The run ends.
 
     Attributes:
-        step: steps of the optimiser done.
-        reason: such as ``finished`` or ``stopped by SIGTERM``.
-        complete: whether it did all it was to do.
+        step: optimiser steps since the start of the run.
+        reason: reason of the end, such as ``finished`` or ``stopped by SIGTERM``.
+        complete: whether the run did all its work.
     """
 
     step: int
@@ -127,9 +127,9 @@ Record = Started | Trained | Validated | Saved | Notice | Ended
 
 
 def scalars(record: Record) -> dict[str, float]:
-    """The figures of a record by the names that they have in every sink; none of a record that has no figures."""
+    """Metrics of a record by their names in every sink; empty for a record without metrics."""
     if isinstance(record, Trained):
-        figures: dict[str, float] = {
+        metrics: dict[str, float] = {
             "train/loss": record.loss,
             "train/lr": record.lr,
             "train/grad_norm": record.grad_norm,
@@ -139,10 +139,10 @@ def scalars(record: Record) -> dict[str, float]:
             "time/compute_ms": record.compute_ms,
         }
         if record.gpu is not None:
-            figures["gpu/memory_gb"] = record.gpu.memory_gb
+            metrics["gpu/memory_gb"] = record.gpu.memory_gb
             if record.gpu.utilisation is not None:
-                figures["gpu/utilisation"] = record.gpu.utilisation
-        return figures
+                metrics["gpu/utilisation"] = record.gpu.utilisation
+        return metrics
     if isinstance(record, Validated):
         named = {f"val/{name}": float(value) for name, value in record.metrics.items()}
         rest = {"val/threshold": record.threshold, "val/seconds": record.seconds}

@@ -1,4 +1,4 @@
-"""What every place that records go to is able to do."""
+"""The interface of every destination of records."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from seizurekit.training.telemetry.records import Record
 
 
 class Sink(Protocol):
-    """A place that records go to. It may fail: that is told once and never stops a run, see `Telemetry`.
+    """A destination of records. A failure is reported once and never stops a run, see `Telemetry`.
 
     Attributes:
-        name: of it, in the line that tells of a failure.
-        lasting: whether it is tried again with the next record after it failed, or done without.
+        name: name of the sink in messages.
+        retries: whether the sink is tried again with the next record after a failure, or else dropped.
     """
 
     name: str
-    lasting: bool
+    retries: bool
 
     def write(self, record: Record) -> None:
-        """Takes a record; one that means nothing here is left alone."""
+        """Writes a record, or ignores it if it does not concern this sink."""
 
     def close(self) -> None:
-        """Finishes what was written."""
+        """Flushes and closes the sink."""

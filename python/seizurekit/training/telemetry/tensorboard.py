@@ -1,4 +1,4 @@
-"""TensorBoard: ``runs/<name>/tb``."""
+"""TensorBoard event files in ``runs/<name>/tb``."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from seizurekit.training.telemetry.records import Ended, Record, Started, scalar
 
 _FLUSH_SECONDS = 20
 _QUEUE = 1000
-"""Records that wait for a slow disk before training does."""
+"""Number of records that may wait for a slow disk before training waits too."""
 EVENT_FILES = "events.out.tfevents.*"
-"""What TensorBoard's files are called."""
+"""Pattern of the names of event files."""
 
 
 class TensorboardSink:
-    """Writes the figures of every record against its step, and the configuration as text."""
+    """Writes the metrics of every record by step, and the configuration as text.
+
+    Args:
+        folder: folder of the run's event files. Those of an earlier run are removed unless this run resumes it.
+        resumed_step: step at which the resumed checkpoint was saved; TensorBoard replaces what came after it.
+
+    Raises:
+        ImportError: tensorboard is not installed.
+        OSError: the folder cannot be written.
+    """
 
     name = "TensorBoard"
-    lasting = False
+    retries = False
 
     def __init__(self, folder: Path, resumed_step: int | None = None) -> None:
-        """Opens a file of events.
-
-        Args:
-            folder: of all the run's files of events; those of an earlier run are removed unless this one continues it.
-            resumed_step: done when the training state was saved; what came after it is written again and shown once.
-
-        Raises:
-            ImportError: there is no tensorboard.
-            OSError: the folder cannot be written.
-        """
         from torch.utils.tensorboard import SummaryWriter
 
         if resumed_step is None:
@@ -42,10 +41,10 @@ class TensorboardSink:
         self._writer: Any = SummaryWriter(str(folder), purge_step=purge, max_queue=_QUEUE, flush_secs=_FLUSH_SECONDS)
 
     def write(self, record: Record) -> None:
-        """Adds the record's figures.
+        """Adds the metrics of a record.
 
         Raises:
-            OSError: the disk refused what was written before.
+            OSError: an earlier record could not be written.
         """
         if isinstance(record, Started):
             step = record.resumed_step or 0
@@ -53,26 +52,26 @@ class TensorboardSink:
             self._writer.add_text("facts", _as_code(record.facts), step)
         elif isinstance(record, Ended):
             self._writer.flush()
-        elif figures := scalars(record):
-            self._add(figures, record.step)  # type: ignore[union-attr]  # those with figures have a step
+        elif metrics := scalars(record):
+            self._add(metrics, record.step)  # type: ignore[union-attr]  # records with metrics have a step
 
     def close(self) -> None:
-        """Writes what waits.
+        """Writes the records that wait, and closes the file.
 
         Raises:
-            OSError: the disk refuses.
+            OSError: they cannot be written.
         """
         self._writer.close()
 
-    def _add(self, figures: dict[str, float], step: int) -> None:
-        # One event for all of them: add_scalar would make one each, ten times the work.
+    def _add(self, metrics: dict[str, float], step: int) -> None:
+        # One event for all metrics: add_scalar writes one per metric, which takes ten times as long.
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
         self._writer.file_writer.add_summary(Summary(value=values), step)
 
 
 def _as_code(values: Mapping[str, object]) -> str:
-    """As Markdown shows it unchanged: indented by four."""
+    """JSON text, indented by four so that Markdown shows it as code."""
     text = json.dumps(values, indent=2)
     return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""Weights & Biases: a run there, fed from a thread of its own, since logging and finishing may block."""
+"""A run at Weights & Biases. A thread sends its records, because logging and finishing may block."""
 
 from __future__ import annotations
 
@@ -13,25 +13,38 @@ from seizurekit.training.telemetry.records import Ended, Record, Started, scalar
 from seizurekit.training.telemetry.wandb_check import WandbPlan
 
 FINISH_S = 60.0
-"""Seconds that a run's end waits for what W&B has not taken yet; it all lies in the run's folder, too."""
+"""Seconds that the end of a run waits for W&B to receive the rest; the run's folder has all of it, too."""
+_MARGIN_S = 5.0
+"""Seconds beyond W&B's own time limit."""
 _INIT_S = 30.0
 _QUEUE = 1000
-"""Records that wait for W&B; more of them are left out, and metrics.jsonl has them."""
+"""Number of records that may wait for W&B; further ones are dropped there, and metrics.jsonl has them."""
 
 
 class WandbSink:
-    """Sends the figures of every record, with the step among them.
+    """Sends the metrics of every record, and its step as one of them.
 
-    W&B's own step is left alone: it drops what does not grow, without a word, and a resumed run begins below what the
-    killed one sent.
+    W&B's own step is not used: W&B silently drops a step that does not grow, and a resumed run starts below the last
+    step of the killed run.
+
+    Args:
+        plan: result of `check_wandb`, with a mode.
+        config: configuration of the run, which W&B shows.
+        run_dir: folder of the run; W&B's files go to ``wandb`` in it.
+        run_id: identifier of the run to resume.
+        say: shows a line.
+        finish_s: time limit of `close` in seconds.
 
     Attributes:
-        run_id: by which a resumed run goes on in the same run there.
-        url: of the run; None offline.
+        run_id: identifier with which a resumed run continues the same run at W&B.
+        url: address of the run; None offline.
+
+    Raises:
+        Exception: W&B cannot start a run, not even offline.
     """
 
     name = "W&B"
-    lasting = False
+    retries = False
 
     def __init__(
         self,
@@ -42,63 +55,50 @@ class WandbSink:
         say: Callable[[str], None],
         finish_s: float = FINISH_S,
     ) -> None:
-        """Begins a run, offline where the server does not answer.
-
-        Args:
-            plan: of `check_wandb`, with a mode.
-            config: whole, which is shown there.
-            run_dir: W&B's own files go to ``wandb`` below it.
-            run_id: of the run that this one continues.
-            say: shows a line.
-            finish_s: most seconds that the end takes.
-
-        Raises:
-            Exception: whatever W&B raises where it cannot begin, not even offline.
-        """
         self._say = say
         self._finish_s = finish_s
-        self._run = self._begun(plan, config, run_dir, run_id)
+        self._run = self._start(plan, config, run_dir, run_id)
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")
         self.run_id: str = self._run.id
         self._offline: bool = self._run.settings._offline
-        self._folder = _short(Path(self._run.settings.sync_dir))
+        self._folder = _relative(Path(self._run.settings.sync_dir))
         self.url: str | None = None if self._offline else self._run.url
         if self.url:
             say(f"W&B: {self.url}")
         self._exit_code = 1
-        self._left_out = 0
+        self._dropped = 0
         self._error: Exception | None = None
         self._records: queue.Queue[Record | None] = queue.Queue(_QUEUE)
         self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
         self._thread.start()
 
     def write(self, record: Record) -> None:
-        """Hands the record to the thread; leaves it out where a thousand wait already.
+        """Hands the record to the thread, or drops it if too many are waiting.
 
         Raises:
-            Exception: what W&B raised at one before.
+            Exception: an earlier record failed at W&B.
         """
         if self._error is not None:
             raise self._error
         try:
             self._records.put_nowait(record)
         except queue.Full:
-            self._left_out += 1
-            if self._left_out == 1:
-                self._say("W&B takes the records too slowly: some are left out there; metrics.jsonl has them all")
+            self._dropped += 1
+            if self._dropped == 1:
+                self._say("W&B is too slow: some records are dropped there; metrics.jsonl has all of them")
 
     def close(self) -> None:
-        """Ends the run within the time limit and says where it is, or how to send the rest."""
+        """Finishes the run within the time limit, and shows its address or how to send the rest."""
         how = f"send it with: wandb sync {self._folder}"
         try:
             self._records.put(None, timeout=self._finish_s)
         except queue.Full:
-            self._say(f"W&B: stuck; {how}")
+            self._say(f"W&B: does not respond; {how}")
             return
-        self._thread.join(self._finish_s + 5.0)
+        self._thread.join(self._finish_s + _MARGIN_S)
         if self._thread.is_alive() or isinstance(self._error, TimeoutError):
-            self._say(f"W&B: it did not take the whole run within {self._finish_s:.0f} s; {how}")
+            self._say(f"W&B: did not receive the whole run within {self._finish_s:.0f} s; {how}")
         elif self._error is not None:
             self._say(f"W&B: {type(self._error).__name__}: {self._error}; {how}")
         elif self._offline:
@@ -106,10 +106,10 @@ class WandbSink:
         elif self.url:
             self._say(f"W&B: {self.url}")
 
-    def _begun(self, plan: WandbPlan, config: Config, run_dir: Path, run_id: str | None) -> Any:
+    def _start(self, plan: WandbPlan, config: Config, run_dir: Path, run_id: str | None) -> Any:
         import wandb
 
-        def begin(mode: Literal["online", "offline"]) -> Any:
+        def start(mode: Literal["online", "offline"]) -> Any:
             return wandb.init(
                 project=plan.project,
                 entity=plan.entity,
@@ -120,7 +120,7 @@ class WandbSink:
                 resume="allow",
                 mode=mode,
                 settings=wandb.Settings(
-                    silent=True,  # ours are the lines that are shown
+                    silent=True,  # our own lines are shown instead
                     console="off",
                     init_timeout=_INIT_S,
                     finish_timeout=self._finish_s,
@@ -132,18 +132,18 @@ class WandbSink:
         run_dir.mkdir(parents=True, exist_ok=True)
         if plan.mode == "online":
             try:
-                return begin("online")
+                return start("online")
             except (wandb.errors.CommError, TimeoutError) as error:
                 reason = " ".join(str(error).split())
-                self._say(f"W&B: {reason}; the run is written offline, and how to send it is said at the end")
-        return begin("offline")
+                self._say(f"W&B: {reason}; the run is written offline, and the last line shows how to send it")
+        return start("offline")
 
     def _work(self) -> None:
         try:
             while (record := self._records.get()) is not None:
                 self._send(record)
             self._run.finish(exit_code=self._exit_code)
-        except Exception as error:  # of any kind: it is raised again where the next record is written
+        except Exception as error:  # raised by the next `write`
             self._error = error
 
     def _send(self, record: Record) -> None:
@@ -151,10 +151,10 @@ class WandbSink:
             self._run.config.update({"facts": record.facts}, allow_val_change=True)
         elif isinstance(record, Ended):
             self._exit_code = 0 if record.complete else 1
-        elif figures := scalars(record):
-            self._run.log({"step": record.step, **figures})  # type: ignore[union-attr]  # those with figures have one
+        elif metrics := scalars(record):
+            self._run.log({"step": record.step, **metrics})  # type: ignore[union-attr]  # records with metrics have one
 
 
-def _short(path: Path) -> Path:
-    """Relative to where the user is, if it lies below."""
+def _relative(path: Path) -> Path:
+    """A path relative to the working directory, if it is inside it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""What a run shows where there is no terminal, and where there is one."""
+"""Output of a run with and without a terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Clock:
         return self.now
 
 
-def test_a_plain_line_has_the_figures_of_the_batches(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plain_line_has_the_metrics_of_the_batches(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     sink = ConsoleSink(config, 4000)
     sink.write(trained(120, gpu=GpuLoad(93.0, 11.0)))
     sink.close()
@@ -65,12 +65,12 @@ def test_an_epochs_line_has_its_loss_and_its_scores(config: Config, capsys: pyte
     sink.close()
     scores = "dev: sensitivity 97.9% at 10 false alarms in 24 h, AUROC 0.934"
     assert capsys.readouterr().err.splitlines() == [
-        f"epoch 2 of 6: loss 0.5000; {scores}; the best so far",
+        f"epoch 2 of 6: loss 0.5000; {scores}; best so far",
         f"epoch 2 of 6: loss 0.5000; {scores}",
     ]
 
 
-def test_the_metric_that_is_best_by_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_metric_that_chooses_the_best_epoch_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     validation = {"metric": "calibration_error", "false_alarm_rates": [2.5]}
     made = Config.model_validate({"name": "a", "cache": {"dir": "b"}, "validation": validation})
     sink = ConsoleSink(made, 10)
@@ -80,7 +80,7 @@ def test_the_metric_that_is_best_by_is_told(capsys: pytest.CaptureFixture[str]) 
     assert "sensitivity 25.0% at 2.5 false alarms in 24 h, AUROC 0.934, calibration error 0.0312" in said
 
 
-def test_the_rest_of_a_runs_life_is_a_line_each(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_other_record_is_a_line(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     sink = ConsoleSink(config, 40)
     sink.write(Started("tiny", {}, {}, 40, resumed_step=12))
     sink.write(Notice("a line"))
@@ -89,7 +89,7 @@ def test_the_rest_of_a_runs_life_is_a_line_each(config: Config, capsys: pytest.C
     sink.write(Ended(21, "stopped by SIGTERM"))
     sink.close()
     assert capsys.readouterr().err.splitlines() == [
-        "tiny: going on after step 12 of 40",
+        "tiny: resuming after step 12 of 40",
         "a line",
         "seizurekit: warning: a warning",
         "saved runs/tiny/state after step 20 in 0.2 s",
@@ -97,7 +97,7 @@ def test_the_rest_of_a_runs_life_is_a_line_each(config: Config, capsys: pytest.C
     ]
 
 
-def test_steps_that_were_left_out_are_counted(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
+def test_skipped_steps_are_counted(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
     sink = ConsoleSink(config, 40)
     sink.write(trained(1, skipped=3))
     sink.close()
@@ -105,7 +105,7 @@ def test_steps_that_were_left_out_are_counted(config: Config, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("plain", ["0", "1"])
-def test_a_terminal_has_a_bar_unless_it_is_not_wanted(
+def test_a_terminal_has_a_bar_unless_it_is_disabled(
     config: Config, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, plain: str
 ) -> None:
     monkeypatch.setenv("BGB_DISABLE_TQDM", plain)

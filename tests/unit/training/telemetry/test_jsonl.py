@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: whole lines, each step once, whatever happened to the run before."""
+"""`metrics.jsonl`: complete lines, each step once, also after a killed run."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_each_record_is_a_line_with_its_kind_its_step_and_the_time(tmp_path: Pat
     assert found[5]["reason"] == "stopped by SIGTERM"
 
 
-def test_not_a_number_is_null(tmp_path: Path) -> None:
+def test_nan_is_null(tmp_path: Path) -> None:
     sink = JsonlSink(tmp_path / "m")
     sink.write(trained(1, math.nan))
     sink.close()
@@ -74,16 +74,16 @@ def test_a_new_run_replaces_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"kind": "train", "st'])
-def test_a_resumed_run_cuts_off_what_was_written_after_its_state(tmp_path: Path, torn: bytes) -> None:
+def test_a_resumed_run_removes_what_was_written_after_its_checkpoint(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "m"
     first = JsonlSink(path)
     first.write(trained(1))
     first.write(trained(2))
-    stood = first.bytes
+    kept = first.bytes
     first.write(trained(3))
     first.close()
     path.write_bytes(path.read_bytes() + torn)
-    second = JsonlSink(path, keep=stood)
+    second = JsonlSink(path, keep=kept)
     assert second.cut() is None
     second.write(trained(3))
     second.close()
@@ -91,7 +91,7 @@ def test_a_resumed_run_cuts_off_what_was_written_after_its_state(tmp_path: Path,
 
 
 @pytest.mark.parametrize("left", ["half a line", "a line", "nothing"])
-def test_a_file_shorter_than_the_state_says_goes_on_after_its_whole_lines(tmp_path: Path, left: str) -> None:
+def test_a_file_shorter_than_expected_continues_after_its_complete_lines(tmp_path: Path, left: str) -> None:
     path = tmp_path / "m"
     first = JsonlSink(path)
     first.write(trained(1))
@@ -105,7 +105,7 @@ def test_a_file_shorter_than_the_state_says_goes_on_after_its_whole_lines(tmp_pa
     second = JsonlSink(path, keep=first.bytes)
     said = second.cut()
     assert said is not None
-    assert f"wanted the {first.bytes} of when" in said
+    assert f"expected at least {first.bytes} as when" in said
     second.write(trained(3))
     second.close()
     assert [line["step"] for line in lines(path)] == ([3] if left == "nothing" else [1, 3])
@@ -120,7 +120,7 @@ def test_lines_longer_than_a_block_are_cut_at_their_ends(tmp_path: Path) -> None
     assert path.read_bytes() == b"first\n"
 
 
-def test_what_a_full_disk_refuses_is_written_when_there_is_room(
+def test_lines_that_did_not_fit_on_a_full_disk_are_written_when_there_is_space(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, really = tmp_path / "m", os.write
@@ -128,7 +128,7 @@ def test_what_a_full_disk_refuses_is_written_when_there_is_room(
     sink.write(trained(1))
     monkeypatch.setattr(jsonl.os, "write", lambda file, content: really(file, content[:20]))
     for step in (2, 3):
-        with pytest.raises(OSError, match="found room for 20 bytes"):
+        with pytest.raises(OSError, match="wrote 20 of"):
             sink.write(trained(step))
         assert [line["step"] for line in lines(path)] == [1]
     monkeypatch.setattr(jsonl.os, "write", really)
@@ -137,19 +137,19 @@ def test_what_a_full_disk_refuses_is_written_when_there_is_room(
     assert [line["step"] for line in lines(path)] == [1, 2, 3, 4]
 
 
-def test_what_waits_for_a_full_disk_is_bounded_and_what_is_left_out_is_said(
+def test_the_lines_that_wait_for_a_full_disk_are_bounded_and_dropped_ones_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = os.write
-    monkeypatch.setattr(jsonl, "_MOST_KEPT", 2)
+    monkeypatch.setattr(jsonl, "_MAX_WAITING", 2)
     monkeypatch.setattr(jsonl.os, "write", lambda *_: 0)
     sink = JsonlSink(tmp_path / "m")
     for step in (1, 2, 3):
-        with pytest.raises(OSError, match="found room for 0"):
+        with pytest.raises(OSError, match="wrote 0 of"):
             sink.write(trained(step))
     monkeypatch.setattr(jsonl.os, "write", really)
     sink.write(trained(4))
     sink.close()
     found = lines(tmp_path / "m")
     assert [line["kind"] for line in found] == ["train", "train", "notice"]
-    assert found[2]["text"].startswith("2 records")
+    assert found[2]["text"].startswith("2 earlier records")

@@ -1,4 +1,4 @@
-"""Every record goes to every sink, and no sink can stop a run."""
+"""Every record reaches every sink, and no sink can stop a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lines(run_dir: Path) -> list[dict[str, Any]]:
 
 
 def losses(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
-    """The curve of the loss, by the sink that has it."""
+    """The loss curve as each sink has it."""
     events = EventAccumulator(str(run_dir / "tb")).Reload().Scalars("train/loss")
     return {
         "jsonl": [(line["step"], line["train/loss"]) for line in lines(run_dir) if line["kind"] == "train"],
@@ -36,8 +36,10 @@ def losses(run_dir: Path) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_a_runs_records_are_in_every_sink(config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Telemetry.opened(tmp_path, config, 40) as run:
+def test_every_sink_has_all_records_of_a_run(
+    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Telemetry.open(tmp_path, config, 40) as run:
         run.emit(Started("tiny", config.model_dump(mode="json"), {"windows": 7}, 40))
         run.emit(trained(10))
         run.emit(Validated(20, 1, {"sensitivity_at_10_fa": 0.5, "auroc": 0.75}, 0.4, 3.0, 0.5, True))
@@ -53,7 +55,7 @@ def test_a_runs_records_are_in_every_sink(config: Config, tmp_path: Path, capsys
 
 
 def test_a_resumed_run_has_each_step_once_in_every_sink(config: Config, tmp_path: Path) -> None:
-    with Telemetry.opened(tmp_path, config, 50) as run:
+    with Telemetry.open(tmp_path, config, 50) as run:
         for step in (10, 20):
             run.emit(trained(step, loss=1.0))
         state = json.loads(json.dumps(run.state()))
@@ -61,39 +63,39 @@ def test_a_resumed_run_has_each_step_once_in_every_sink(config: Config, tmp_path
             run.emit(trained(step, loss=1.0))
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "tra')
-    with Telemetry.opened(tmp_path, config, 50, resumed=state) as run:
+    with Telemetry.open(tmp_path, config, 50, resumed=state) as run:
         for step in (30, 40, 50):
             run.emit(trained(step, loss=2.0))
-    wanted = [(10, 1.0), (20, 1.0), (30, 2.0), (40, 2.0), (50, 2.0)]
-    assert losses(tmp_path) == {"jsonl": wanted, "tensorboard": wanted}
+    expected = [(10, 1.0), (20, 1.0), (30, 2.0), (40, 2.0), (50, 2.0)]
+    assert losses(tmp_path) == {"jsonl": expected, "tensorboard": expected}
 
 
-def test_a_resumed_run_whose_file_is_gone_says_so(
+def test_a_resumed_run_whose_file_is_missing_warns(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Telemetry.opened(tmp_path, config, 50, resumed={"step": 20, "jsonl_bytes": 99, "wandb_run": None}):
+    with Telemetry.open(tmp_path, config, 50, resumed={"step": 20, "jsonl_bytes": 99, "wandb_run": None}):
         pass
-    assert "found 0 bytes, wanted the 99" in capsys.readouterr().err
+    assert "size is 0 bytes, expected at least 99" in capsys.readouterr().err
     assert lines(tmp_path)[0]["kind"] == "notice"
 
 
-def test_processes_that_are_not_the_first_write_and_say_nothing(
+def test_ranks_other_than_rank_0_write_and_show_nothing(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Telemetry.opened(tmp_path, config, 40, first=False) as run:
+    with Telemetry.open(tmp_path, config, 40, enabled=False) as run:
         run.emit(trained(10))
         run.warn("a warning")
-        run.alive("training")
+        run.note_activity("training")
         assert run.state() == {"step": 0, "jsonl_bytes": 0, "wandb_run": None}
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
 
 
 class Broken:
-    """A sink that fails where it is told to."""
+    """A sink that fails in the method `where`."""
 
     name = "a broken sink"
-    lasting = False
+    retries = False
 
     where = ""
 
@@ -111,12 +113,12 @@ class Broken:
 
 
 @pytest.mark.parametrize("where", ["open", "write", "close"])
-def test_a_sink_that_fails_is_named_once_and_the_others_go_on(
+def test_a_sink_that_fails_is_named_once_and_the_others_continue(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     monkeypatch.setattr(Broken, "where", where)
     monkeypatch.setattr(telemetry, "TensorboardSink", Broken)
-    with Telemetry.opened(tmp_path, config, 40) as run:
+    with Telemetry.open(tmp_path, config, 40) as run:
         for step in (10, 20):
             run.emit(trained(step))
     said = capsys.readouterr().err
@@ -125,24 +127,24 @@ def test_a_sink_that_fails_is_named_once_and_the_others_go_on(
     assert [line["warning"] for line in lines(tmp_path) if line["kind"] == "notice"] == [True]
 
 
-def test_without_tensorboard_a_run_goes_on(
+def test_a_run_continues_without_tensorboard(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with Telemetry.opened(tmp_path, config, 40) as run:
+    with Telemetry.open(tmp_path, config, 40) as run:
         run.emit(trained(10))
     assert capsys.readouterr().err.count("TensorBoard: ") == 1
     assert not (tmp_path / "tb").exists()
 
 
-def test_tensorboard_can_be_left_out(tmp_path: Path) -> None:
+def test_tensorboard_can_be_disabled(tmp_path: Path) -> None:
     made = Config.model_validate({"name": "a", "cache": {"dir": "b"}, "telemetry": {"tensorboard": False}})
-    with Telemetry.opened(tmp_path, made, 40) as run:
+    with Telemetry.open(tmp_path, made, 40) as run:
         run.emit(trained(10))
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.jsonl"]
 
 
-def test_a_full_disk_is_told_once_and_the_records_are_written_when_there_is_room(
+def test_a_full_disk_is_reported_once_and_the_records_are_written_when_there_is_space(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = jsonl.os.write
@@ -150,15 +152,15 @@ def test_a_full_disk_is_told_once_and_the_records_are_written_when_there_is_room
     def refuse(file: int, content: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with Telemetry.opened(tmp_path, config, 40) as run:
+    with Telemetry.open(tmp_path, config, 40) as run:
         monkeypatch.setattr(jsonl.os, "write", refuse)
         for step in (1, 2, 3):
             run.emit(trained(step))
         monkeypatch.setattr(jsonl.os, "write", really)
         run.emit(trained(4))
     said = capsys.readouterr().err
-    assert said.count("metrics.jsonl: [Errno 28] No space left on device; tried again with each record") == 1
-    assert said.count("metrics.jsonl: written again") == 1
+    assert said.count("metrics.jsonl: [Errno 28] No space left on device; trying again with each record") == 1
+    assert said.count("metrics.jsonl: recovered") == 1
     assert [line["step"] for line in lines(tmp_path) if line["kind"] == "train"] == [1, 2, 3, 4]
 
 
@@ -166,18 +168,18 @@ def test_a_folder_that_cannot_be_made_does_not_stop_a_run(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "runs").write_text("a file")
-    with Telemetry.opened(tmp_path / "runs", config, 40) as run:
+    with Telemetry.open(tmp_path / "runs", config, 40) as run:
         run.emit(trained(10))
         assert run.state()["jsonl_bytes"] == 0
     said = capsys.readouterr().err
-    assert said.count("warning: metrics.jsonl: ") == 2  # when it opens, and that nothing was written in the end
+    assert said.count("warning: metrics.jsonl: ") == 2  # when it is opened, and at the end since nothing was written
     assert said.count("warning: TensorBoard: ") == 1
     assert "step 10 of 40" in said
 
 
-def test_an_error_of_the_training_is_the_end_that_is_told(config: Config, tmp_path: Path) -> None:
+def test_an_error_of_the_training_is_the_reason_of_the_end(config: Config, tmp_path: Path) -> None:
     def run_into_an_error() -> None:
-        with Telemetry.opened(tmp_path, config, 40) as run:
+        with Telemetry.open(tmp_path, config, 40) as run:
             run.emit(trained(10))
             raise ZeroDivisionError("by nothing")
 
@@ -187,18 +189,18 @@ def test_an_error_of_the_training_is_the_end_that_is_told(config: Config, tmp_pa
     assert lines(tmp_path)[-1]["reason"] == "ZeroDivisionError: by nothing"
 
 
-def test_silence_is_broken_by_the_heartbeat(tmp_path: Path) -> None:
+def test_the_heartbeat_ends_a_silence(tmp_path: Path) -> None:
     made = Config.model_validate(
         {"name": "a", "cache": {"dir": "b"}, "telemetry": {"heartbeat_minutes": 0.02 / 60, "tensorboard": False}}
     )
-    with Telemetry.opened(tmp_path, made, 40) as run:
+    with Telemetry.open(tmp_path, made, 40) as run:
         run.emit(trained(10))
-        run.alive("validating, recording 4 of 9")
+        run.note_activity("validating, recording 4 of 9")
         deadline = time.monotonic() + 10
         while len(lines(tmp_path)) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
     said = [line["text"] for line in lines(tmp_path) if line["kind"] == "notice"]
-    assert said[0].startswith("still at it: validating, recording 4 of 9 (")
+    assert said[0].startswith("still running: validating, recording 4 of 9 (")
     assert said[0].endswith("; step 10 of 40")
 
 

@@ -1,4 +1,4 @@
-"""TensorBoard's files, read back with its own reader."""
+"""Event files, read back with TensorBoard's own reader."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def curve(folder: Path, name: str) -> list[tuple[int, float]]:
     return [(event.step, event.value) for event in read(folder).Scalars(name)]
 
 
-def test_every_figure_is_a_curve_over_the_steps(tmp_path: Path) -> None:
+def test_every_metric_is_a_curve_over_the_steps(tmp_path: Path) -> None:
     sink = TensorboardSink(tmp_path / "tb")
     sink.write(Started("tiny", {"training": {"lr": 0.25}}, {"windows": 7}, 40))
     for step in (10, 20):
@@ -58,7 +58,7 @@ def test_after_a_resume_each_step_is_there_once(tmp_path: Path) -> None:
     assert curve(tmp_path / "tb", "train/loss") == [(10, 1.0), (20, 1.0), (30, 2.0), (40, 2.0), (50, 2.0)]
 
 
-def test_a_new_run_replaces_the_files_of_events_and_no_others(tmp_path: Path) -> None:
+def test_a_new_run_replaces_event_files_and_no_others(tmp_path: Path) -> None:
     (tmp_path / "tb").mkdir()
     (tmp_path / "tb" / "notes.txt").write_text("mine")
     for loss in (1.0, 2.0):

@@ -1,4 +1,4 @@
-"""Training that waits for its data says so, once, with the likely reason."""
+"""A training that waits for its data warns once, with the likely reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REMOTE = replace(LOCAL, remote=True)
 TORCH = replace(LOCAL, kind="torch", num_workers=8)
 
 
-def test_it_is_said_once_that_more_than_a_tenth_of_a_minute_was_waited() -> None:
+def test_waiting_for_more_than_a_tenth_of_a_minute_is_reported_once() -> None:
     said: list[str] = []
     waiting = Waiting(LOCAL, said.append, load=lambda: 1.0)
     for _ in range(59):
@@ -22,10 +22,10 @@ def test_it_is_said_once_that_more_than_a_tenth_of_a_minute_was_waited() -> None
     for _ in range(600):
         waiting.add(0.25, 0.75)
     assert len(said) == 1
-    assert said[0].startswith("25% of the last 60 s went into waiting for data: the disk is too slow")
+    assert said[0].startswith("waiting for data took 25% of the last 60 s: the disk is too slow")
 
 
-def test_a_tenth_is_not_worth_a_line() -> None:
+def test_waiting_for_less_is_not_reported() -> None:
     said: list[str] = []
     waiting = Waiting(LOCAL, said.append, load=lambda: 1.0)
     for _ in range(600):
@@ -33,7 +33,7 @@ def test_a_tenth_is_not_worth_a_line() -> None:
     assert said == []
 
 
-def test_waiting_that_begins_late_is_not_outweighed_by_what_went_before() -> None:
+def test_waiting_that_starts_late_is_reported_too() -> None:
     said: list[str] = []
     waiting = Waiting(LOCAL, said.append, after_s=2.0, load=lambda: 1.0)
     for _ in range(10_000):
@@ -46,15 +46,15 @@ def test_waiting_that_begins_late_is_not_outweighed_by_what_went_before() -> Non
 @pytest.mark.parametrize(
     ("facts", "load", "reason"),
     [
-        (replace(TORCH, workers_ended=lambda: True), 1.0, "workers were ended"),
-        (REMOTE, 1.0, "an object store is read directly: set cache.local_dir or loader.shuffle=block"),
+        (replace(TORCH, workers_terminated=lambda: True), 1.0, "workers were terminated"),
+        (REMOTE, 1.0, "the store is read from an object store; set cache.local_dir or loader.shuffle=block"),
         (replace(REMOTE, shuffle="block"), 1.0, "set cache.local_dir, or raise loader.prefetch"),
-        (replace(REMOTE, local_dir=True), 1.0, "still being fetched into cache.local_dir"),
+        (replace(REMOTE, local_dir=True), 1.0, "still being copied to cache.local_dir"),
         (replace(TORCH, num_workers=0), 1.0, "loader.num_workers is 0"),
         (TORCH, 1.0, "the disk"),
-        (LOCAL, 30.0, "a load of 30.0 on 16 processors"),
-        (replace(LOCAL, processors=2), 2.5, "2 processors both to read and to train"),
-        (replace(LOCAL, processors=1), 1.0, "one processor both to read and to train"),
+        (LOCAL, 30.0, "the load is 30.0 on 16 processors"),
+        (replace(LOCAL, processors=2), 2.5, "2 processors do both the reading and the training"),
+        (replace(LOCAL, processors=1), 1.0, "one processor does both the reading and the training"),
         (LOCAL, 16.0, "the disk is too slow"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A run at W&B: written offline and read back, kept on with the same id, and never in the way of the training."""
+"""A run at W&B: written offline and read back, resumed with the same id, and never in the way of the training."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import wandb
 from bench.wandb_file import history_rows, offline_runs, wait_for_records
 
 from seizurekit.config import Config
+from seizurekit.training.telemetry import wandb_run
 from seizurekit.training.telemetry.records import Ended, Started, Trained, Validated
 from seizurekit.training.telemetry.telemetry import Telemetry
 from seizurekit.training.telemetry.wandb_check import WandbPlan
 from seizurekit.training.telemetry.wandb_run import WandbSink
 
-OFFLINE = WandbPlan("offline", "eeg", None, "W&B: offline, says the plan")
+OFFLINE = WandbPlan("offline", "eeg", None, "W&B: a note of the plan")
 
 
 def trained(step: int, loss: float = 0.5) -> Trained:
@@ -30,10 +31,10 @@ def written(run_dir: Path) -> tuple[Path, list[Any]]:
     return newest, wait_for_records(newest)
 
 
-def test_an_offline_run_is_read_back_with_the_values_that_were_told(
+def test_an_offline_run_is_read_back_with_its_values(
     config: Config, own_wandb: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with Telemetry.opened(tmp_path, config, 40, wandb=OFFLINE) as run:
+    with Telemetry.open(tmp_path, config, 40, wandb=OFFLINE) as run:
         run.emit(Started("tiny", {}, {"windows": 7}, 40))
         run.emit(trained(10))
         run.emit(trained(20, loss=0.25))
@@ -53,24 +54,24 @@ def test_an_offline_run_is_read_back_with_the_values_that_were_told(
     assert (begun.project, begun.display_name) == ("eeg", "tiny")
     said = capfd.readouterr()
     assert said.err.splitlines()[-1] == f"W&B: the run is in {folder}; send it with: wandb sync {folder}"
-    assert said.err.count("W&B: offline, says the plan") == 1
+    assert said.err.count("W&B: a note of the plan") == 1
     assert "wandb:" not in said.err + said.out
 
 
-def test_a_resumed_run_goes_on_in_the_same_run(config: Config, own_wandb: None, tmp_path: Path) -> None:
-    with Telemetry.opened(tmp_path, config, 40, wandb=OFFLINE) as run:
+def test_a_resumed_run_continues_the_same_run(config: Config, own_wandb: None, tmp_path: Path) -> None:
+    with Telemetry.open(tmp_path, config, 40, wandb=OFFLINE) as run:
         run.emit(trained(10))
         state = run.state()
         run.emit(trained(20))
     assert state["wandb_run"]
-    with Telemetry.opened(tmp_path, config, 40, resumed=state, wandb=OFFLINE) as run:
+    with Telemetry.open(tmp_path, config, 40, resumed=state, wandb=OFFLINE) as run:
         run.emit(trained(20))
         assert run.state()["wandb_run"] == state["wandb_run"]
     assert [row["step"] for row in history_rows(written(tmp_path)[1])] == [20]
 
 
 class FakeRun:
-    """A run of a W&B that does as it is told."""
+    """A run of a W&B that blocks or fails on request."""
 
     def __init__(self, url: str = "https://wandb.test/run") -> None:
         self.id, self.url = "abc", url
@@ -110,10 +111,10 @@ ONLINE = WandbPlan("online", "eeg", "ada")
     ("ended", "code"),
     [(Ended(40, "no better loss in 8 epochs"), 0), (Ended(40, "stopped by SIGTERM", complete=False), 1)],
 )
-def test_the_url_is_said_at_the_start_and_at_the_end(
+def test_the_url_is_shown_at_the_start_and_at_the_end(
     config: Config, fake_run: FakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str], ended: Ended, code: int
 ) -> None:
-    with Telemetry.opened(tmp_path, config, 40, wandb=ONLINE) as run:
+    with Telemetry.open(tmp_path, config, 40, wandb=ONLINE) as run:
         assert run.url == "https://wandb.test/run"
         run.emit(ended)
     said = capsys.readouterr().err.splitlines()
@@ -121,23 +122,24 @@ def test_the_url_is_said_at_the_start_and_at_the_end(
     assert fake_run.exit_code == code
 
 
-def test_a_wandb_that_blocks_holds_up_neither_the_training_nor_its_end(
-    config: Config, fake_run: FakeRun, tmp_path: Path
+def test_a_wandb_that_blocks_delays_neither_the_training_nor_its_end(
+    config: Config, fake_run: FakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(wandb_run, "_MARGIN_S", 0.0)
     fake_run.blocked.clear()
     said: list[str] = []
     sink = WandbSink(ONLINE, config, tmp_path, None, said.append, finish_s=0.05)
     for step in range(1100):
         sink.write(trained(step))
     sink._thread.join(0)
-    assert sink._left_out >= 99
+    assert sink._dropped >= 99
     sink.close()
     fake_run.blocked.set()
-    assert [line for line in said if "too slowly" in line] == said[1:2]
+    assert [line for line in said if "too slow" in line] == said[1:2]
     assert said[-1].endswith("send it with: wandb sync /runs/wandb/run-abc")
 
 
-def test_an_end_that_takes_too_long_is_given_up_with_a_line_on_how_to_send_the_rest(
+def test_a_finish_that_takes_too_long_is_abandoned_with_a_line_on_how_to_send_the_rest(
     config: Config, fake_run: FakeRun, tmp_path: Path
 ) -> None:
     said: list[str] = []
@@ -145,25 +147,25 @@ def test_an_end_that_takes_too_long_is_given_up_with_a_line_on_how_to_send_the_r
     fake_run.error = TimeoutError("Timed out finishing run.")
     sink.write(trained(1))
     sink.close()
-    assert "did not take the whole run within 60 s; send it with: wandb sync /runs/wandb/run-abc" in said[-1]
+    assert "did not receive the whole run within 60 s; send it with: wandb sync /runs/wandb/run-abc" in said[-1]
 
 
-def test_an_error_of_wandb_is_told_once_and_the_training_goes_on(
+def test_an_error_of_wandb_is_reported_once_and_the_training_continues(
     config: Config, fake_run: FakeRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake_run.error = ValueError("it is broken")
-    with Telemetry.opened(tmp_path, config, 40, wandb=ONLINE) as run:
+    fake_run.error = ValueError("out of order")
+    with Telemetry.open(tmp_path, config, 40, wandb=ONLINE) as run:
         run.emit(trained(1))
         assert run._wandb is not None
         run._wandb._thread.join(10)
         run.emit(trained(2))
         run.emit(trained(3))
-    assert capsys.readouterr().err.count("W&B: ValueError: it is broken; going on without it") == 1
+    assert capsys.readouterr().err.count("W&B: ValueError: out of order; continuing without it") == 1
     steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert {1, 2, 3} <= set(steps)
 
 
-def test_a_server_that_goes_away_between_check_and_start_makes_the_run_an_offline_one(
+def test_a_server_that_disappears_between_check_and_start_makes_the_run_offline(
     config: Config, own_wandb: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     really = wandb.init
@@ -179,17 +181,17 @@ def test_a_server_that_goes_away_between_check_and_start_makes_the_run_an_offlin
     sink.write(trained(10))
     sink.close()
     assert said[0] == (
-        "W&B: Run initialization has timed out; the run is written offline, and how to send it is said at the end"
+        "W&B: Run initialization has timed out; the run is written offline, and the last line shows how to send it"
     )
     assert "wandb sync" in said[-1]
     assert [row["step"] for row in history_rows(written(tmp_path)[1])] == [10]
 
 
-def test_a_wandb_that_cannot_begin_at_all_is_done_without(
+def test_a_run_continues_without_a_wandb_that_cannot_start(
     config: Config, own_wandb: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with Telemetry.opened(tmp_path, config, 40, wandb=OFFLINE) as run:
+    with Telemetry.open(tmp_path, config, 40, wandb=OFFLINE) as run:
         run.emit(trained(1))
         assert run.state()["wandb_run"] is None
     assert capsys.readouterr().err.count("warning: W&B: ") == 1
