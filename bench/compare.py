@@ -140,7 +140,10 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error(f"{base}: .venv/bin/python is missing; build the checkout first")
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}, expected at least 1")
-    results = compare(base, HERE, options.command, options.rounds)
+    try:
+        results = compare(base, HERE, options.command, options.rounds)
+    except RuntimeError as error:
+        parser.exit(1, f"{error}\n")
     revisions = {"base": git_revision(base), "this": git_revision(HERE)}
     Report(
         name="compare",

@@ -44,7 +44,7 @@ SPLIT = "train"
 
 
 class IdleLearner:
-    """Stands in for the learner: waits `step_s` per step and learns nothing."""
+    """Replacement of the learner that waits `step_s` per step and learns nothing."""
 
     device = torch.device("cpu")
 

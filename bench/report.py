@@ -222,11 +222,15 @@ class Report:
 
     def write(self, options: argparse.Namespace) -> None:
         """Writes the report as the options of `add_output_options` ask: to standard output, and to a CSV file."""
-        if options.csv:
-            self.append_csv(Path(options.csv))
         if options.json:
             sys.stdout.write(self.as_json() + "\n")
-            return
+        else:
+            self.print_tables()
+        if options.csv:
+            self.append_csv(Path(options.csv))
+
+    def print_tables(self) -> None:
+        """Prints a table per case, with its figures, and the machine."""
         console = Console(highlight=False, markup=False, width=_WIDTH)
         for case in dict.fromkeys(each.case for each in self.measurements):
             console.print(f"{self.title}: {case}" if case else self.title, style="bold", soft_wrap=True)

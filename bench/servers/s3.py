@@ -174,21 +174,23 @@ class _Server:
         answer = _Answer(_FAULT_STATUS[fault]) if fault in _FAULT_STATUS else self._answer(head)
         if fault == "short" and answer.status == _PARTIAL:
             answer = answer.shortened()
-        closes = answer.status == _READ_ONLY or (fault == "cut" and bool(answer.body))
-        if fault == "cut":
+        is_cut = fault == "cut" and bool(answer.body)
+        if is_cut:
             answer = answer.cut()
         await self._wait_for_link(len(answer.body))
         writer.write(answer.to_bytes())
         await writer.drain()
-        if fault == "cut" and closes and self._random.random() < 0.5:
+        if is_cut and self._random.random() < 0.5:
             writer.transport.abort()
-        return not closes
+        return not is_cut and answer.status != _READ_ONLY
 
     def _draw_fault(self) -> str:
-        has_fault = self._random.random() < self._faults.share
-        fault = self._random.choice(self._faults.kinds) if has_fault else ""
+        """Kind of the fault of the next request, or an empty string."""
         self._counts["requests"] += 1
-        self._counts[fault] += has_fault
+        if self._random.random() >= self._faults.share:
+            return ""
+        fault = self._random.choice(self._faults.kinds)
+        self._counts[fault] += 1
         return fault
 
     def _answer(self, head: bytes) -> _Answer:
