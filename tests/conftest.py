@@ -17,6 +17,15 @@ hypothesis.settings.load_profile("seizurekit")
 # Before torch is first imported: tests run side by side, and the threads of one would wait for those of another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fsync() -> Iterator[None]:
+    """Makes fsync free: it protects against power failures, which no test provokes, and is slow on a busy disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
