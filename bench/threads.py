@@ -15,10 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.table import Table
-
-from bench.measure import this_machine
+from bench.report import Measurement, Report, add_output_options, this_machine
 
 SETTINGS: dict[str, dict[str, str]] = {
     "default": {},
@@ -33,27 +30,37 @@ OPENMP = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the benchmark and prints a table of windows per second."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Runs the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.threads", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2, 4], help="busy processes next to the training")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=6.0, help="of training in each run")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    add_output_options(parser)
     options = parser.parse_args(arguments)
     if options.child:
         print(windows_per_second(options.seconds, options.batch))
         return 0
-    table = Table("busy processes", *options.settings, title=f"Windows per second\n{this_machine(['torch'])}")
+    measurements: list[Measurement] = []
     for busy in options.busy:
         with busy_processes(busy):
             rates: dict[str, list[float]] = {name: [] for name in options.settings}
             for _ in range(options.rounds):
                 for name in options.settings:
                     rates[name].append(_in_child(SETTINGS[name], options))
-        table.add_row(str(busy), *(f"{sorted(values)[len(values) // 2]:.1f}" for values in rates.values()))
-    Console().print(table)
+        case = f"{busy} busy processes"
+        measurements += [Measurement(case, name, "windows/s", tuple(values), "rate") for name, values in rates.items()]
+    Report(
+        name="threads",
+        title=f"training steps of {options.batch} windows of 30 s",
+        measurements=tuple(measurements),
+        machine=this_machine(["seizurekit", "torch"]),
+        parameters={name: getattr(options, name) for name in ("busy", "settings", "rounds", "seconds", "batch")},
+    ).write(options)
     return 0
 
 

@@ -20,6 +20,7 @@ COMMANDS = (
     "pipeline.__main__",
     "startup",
     "telemetry",
+    "threads",
     "train",
 )
 
