@@ -1,1 +1,1 @@
-"""Where stores lie: local folders and object stores behind one interface."""
+"""Where stores are kept: local folders and object stores behind one interface."""

@@ -1,4 +1,4 @@
-"""One interface to local folders and object stores: files by name, each there whole or not at all."""
+"""The interface of local folders and object stores: files by name, each complete or missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 Options = Mapping[str, Any]
-"""Of an object store: what obstore's store of that scheme takes, and its ``client_options`` and ``retry_config``."""
+"""Options of an object store: those of obstore's store of that scheme, its ``client_options`` and ``retry_config``."""
 
 
 @dataclass(frozen=True)
@@ -28,51 +28,51 @@ class Writable(Protocol):
 
 
 class Folder(Protocol):
-    """A local folder, or a prefix of an object store. Names are relative, with ``/`` between their parts.
+    """A local folder, or a prefix of an object store. File names are relative, with ``/`` between their parts.
 
-    Can be pickled, and used from several threads. Every method may raise StorageError or, for a local folder, OSError;
-    the messages name the place, and never a credential.
+    Can be pickled, and used from several threads. Every method may raise StorageError or, for a local folder, OSError.
+    Their messages name the path or URL, but never a credential.
 
     Attributes:
-        url: what a person would call it.
-        is_local: its files can be opened by their path.
+        url: the path or URL without credentials, for messages.
+        is_local: its files can be opened by their paths.
     """
 
     url: str
     is_local: bool
 
     def at(self, name: str) -> Folder:
-        """The folder of that name in it."""
+        """The subfolder of that name."""
 
     def read(self, name: str) -> bytes:
-        """A file's content. Raises FileNotFoundError."""
+        """The content of a file. Raises FileNotFoundError."""
 
     def read_all(self, names: Sequence[str]) -> list[bytes]:
-        """Several files' contents, fetched together. Raises FileNotFoundError."""
+        """The contents of several files, fetched together. Raises FileNotFoundError."""
 
     def read_present(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The contents of those of the files that are there, fetched together."""
+        """The contents of those of the files that exist, fetched together."""
 
     def read_spans(self, spans: Sequence[Span]) -> list[memoryview]:
-        """Parts of files, fetched together, neighbours in one request. Raises FileNotFoundError."""
+        """Parts of files, fetched together; one request for spans that are close. Raises FileNotFoundError."""
 
     def write(self, name: str, content: bytes) -> None:
-        """Puts a file there, whole or not at all, in place of an earlier one."""
+        """Writes a file, or replaces it; it appears complete or not at all."""
 
     def open_whole(self, name: str) -> AbstractContextManager[Writable]:
         """A new file, which appears when the block ends, or never if the block raises."""
 
     def create(self, name: str, content: bytes) -> bool:
-        """Puts a file there unless one of its name is there; says whether it did. Of several at once one does."""
+        """Writes a file unless it exists, and returns whether it did. Only one of several callers succeeds."""
 
     def remove(self, name: str) -> None:
-        """Takes a file away; nothing where it is not there."""
+        """Removes a file if it exists."""
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file; None where it is not there."""
+        """Size of a file in bytes; None if it does not exist."""
 
     def files(self) -> dict[str, int]:
-        """Names of all files in it and below, with their sizes in bytes."""
+        """Sizes in bytes of all files in the folder and below, by name."""
 
     def folders(self) -> list[str]:
-        """Names of the folders directly in it."""
+        """Names of the subfolders."""

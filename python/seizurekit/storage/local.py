@@ -13,7 +13,7 @@ from seizurekit.storage.folder import Span, Writable
 
 
 class LocalFolder:
-    """A local folder, see `Folder`."""
+    """A local folder, see `Folder`; it need not exist yet."""
 
     is_local = True
 
@@ -21,24 +21,27 @@ class LocalFolder:
         self.path = Path(path)
         self.url = str(self.path)
 
+    def __repr__(self) -> str:
+        return f"LocalFolder({self.url!r})"
+
     def at(self, name: str) -> LocalFolder:
-        """The folder of that name in it."""
+        """The subfolder of that name."""
         return LocalFolder(self.path / name)
 
     def read(self, name: str) -> bytes:
-        """A file's content."""
+        """The content of a file."""
         return (self.path / name).read_bytes()
 
     def read_all(self, names: Sequence[str]) -> list[bytes]:
-        """Several files' contents."""
+        """The contents of several files."""
         return [self.read(name) for name in names]
 
     def read_present(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The contents of those of the files that are there."""
+        """The contents of those of the files that exist."""
         return {name: self.read(name) for name in names if (self.path / name).exists()}
 
     def read_spans(self, spans: Sequence[Span]) -> list[memoryview]:
-        """Parts of files; shorter where a file ends before."""
+        """Parts of files; a part is shorter if its file ends earlier."""
         parts = []
         for span in spans:
             with (self.path / span.name).open("rb") as file:
@@ -46,7 +49,7 @@ class LocalFolder:
         return parts
 
     def write(self, name: str, content: bytes) -> None:
-        """Puts a file there, durably, by a rename."""
+        """Writes a file, or replaces it, by a rename."""
         write_whole(self.path / name, content)
 
     def open_whole(self, name: str) -> AbstractContextManager[Writable]:
@@ -54,7 +57,7 @@ class LocalFolder:
         return open_whole(self.path / name)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Puts a file there unless one is there."""
+        """Writes a file unless it exists, and returns whether it did."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -65,22 +68,19 @@ class LocalFolder:
         return True
 
     def remove(self, name: str) -> None:
-        """Takes a file away."""
+        """Removes a file if it exists."""
         (self.path / name).unlink(missing_ok=True)
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file; None where it is not there."""
+        """Size of a file in bytes; None if it does not exist."""
         path = self.path / name
         return path.stat().st_size if path.is_file() else None
 
     def files(self) -> dict[str, int]:
-        """Names of all files in it and below, with their sizes in bytes."""
-        found = sorted(path for path in self.path.rglob("*") if path.is_file())
-        return {path.relative_to(self.path).as_posix(): path.stat().st_size for path in found}
+        """Sizes in bytes of all files in the folder and below, by name."""
+        paths = sorted(path for path in self.path.rglob("*") if path.is_file())
+        return {path.relative_to(self.path).as_posix(): path.stat().st_size for path in paths}
 
     def folders(self) -> list[str]:
-        """Names of the folders directly in it."""
+        """Names of the subfolders."""
         return sorted(path.name for path in self.path.iterdir() if path.is_dir()) if self.path.is_dir() else []
-
-    def __repr__(self) -> str:
-        return f"LocalFolder({self.url!r})"

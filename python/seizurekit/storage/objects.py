@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -15,55 +14,62 @@ from io import BytesIO
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from seizurekit import settings
+import obstore
+from obstore.exceptions import AlreadyExistsError, PreconditionError
+from obstore.store import from_url
+
 from seizurekit.errors import StorageError
+from seizurekit.settings import s3_endpoint, use_aws_profile
 from seizurekit.storage.folder import Options, Span, Writable
+from seizurekit.storage.request_errors import failure_reason, is_truncated
 
 T = TypeVar("T")
 
 SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss", "http", "https")
-REQUESTS_AT_ONCE = 64
-"""Of one call. More gain nothing on a link that a GPU machine has, and some stores then answer 503."""
+MAX_CONCURRENT_REQUESTS = 64
+"""Requests of one call at a time. More are no faster on the links of GPU machines, and some stores then answer 503."""
 COALESCE_BYTES = 512 * 1024
-"""Parts of a file nearer than this are one request: at 100 ms a request, what lies between them is cheaper."""
-SHORT_READS = 8
-"""Times that an answer cut short is asked for again; obstore itself retries what fails before the first byte."""
+"""Spans of a file closer than this are one request: at 100 ms a request, reading the gap is faster."""
+MAX_ATTEMPTS = 8
+"""Requests for an answer that is truncated. obstore itself repeats requests that fail before the first byte."""
 _CLIENT = {"connect_timeout": "5 seconds", "timeout": "60 seconds", "pool_idle_timeout": "60 seconds"}
 _RETRY = {
     "max_retries": 10,
     "backoff": {"init_backoff": timedelta(milliseconds=50), "max_backoff": timedelta(seconds=5), "base": 2},
     "retry_timeout": timedelta(seconds=120),
 }
-_used_by: int | None = None
+_from_url: Any = from_url  # its overloads reject options from a mapping
+_client_pid: int | None = None
+"""Process that made the first client."""
 
 
 class _Client:
-    """A connection to a store, made when it is first used, and kept: by a folder and by all folders in it."""
+    """A connection to a store, opened at its first use and shared by a folder and its subfolders."""
 
     def __init__(self, location: str, options: dict[str, Any]) -> None:
-        self.location, self.options, self.shown = location, options, _shown(location)
+        self.location, self.options, self.url = location, options, _without_credentials(location)
         self._store: Any = None
 
-    def opened(self) -> Any:
+    def store(self) -> Any:
         """obstore's store."""
-        global _used_by
-        if _used_by not in (None, os.getpid()):
-            # The client's threads did not come along; a call would wait for them for ever.
+        global _client_pid
+        if _client_pid not in (None, os.getpid()):
+            # A fork does not copy the client's threads: a request would wait for them forever.
             raise StorageError(
-                f"{self.shown}: found a process forked from one that had read an object store, wanted one that was "
-                "spawned (multiprocessing_context='spawn'), or threads, as WindowLoader uses"
+                f"{self.url}: this process was forked from one that had used an object store: start it by spawn "
+                "(multiprocessing_context='spawn'), or use threads, as WindowLoader does"
             )
         if self._store is None:
-            self._store = _opened(self.location, self.shown, self.options)
-            _used_by = os.getpid()
+            self._store = _open_store(self.location, self.url, self.options)
+            _client_pid = os.getpid()
         return self._store
 
 
 class ObjectFolder:
     """A prefix of an object store, see `Folder`.
 
-    Requests are tried again, with backoff and jitter, after 5xx, resets, timeouts and answers cut short. Credentials
-    come from `options`, the environment, the machine's role or, where boto3 is installed, its profiles.
+    Requests are repeated, with backoff and jitter, after 5xx answers, resets, timeouts and truncated answers.
+    Credentials come from `options`, the environment, the role of the machine or, if boto3 is installed, its profiles.
     """
 
     is_local = False
@@ -71,7 +77,7 @@ class ObjectFolder:
     def __init__(self, url: str, options: Options, prefix: str = "", client: _Client | None = None) -> None:
         self._client = client or _Client(url.rstrip("/"), dict(options))
         self._prefix = prefix
-        self.url = self._client.shown + (f"/{prefix.rstrip('/')}" if prefix else "")
+        self.url = self._client.url + (f"/{prefix.rstrip('/')}" if prefix else "")
 
     def __reduce__(self) -> tuple[type[ObjectFolder], tuple[str, Options, str]]:
         return type(self), (self._client.location, self._client.options, self._prefix)
@@ -80,73 +86,64 @@ class ObjectFolder:
         return f"ObjectFolder({self.url!r})"
 
     def at(self, name: str) -> ObjectFolder:
-        """The folder of that name in it."""
+        """The subfolder of that name."""
         return ObjectFolder("", {}, f"{self._prefix}{name}/", self._client)
 
     def read(self, name: str) -> bytes:
-        """A file's content. Raises FileNotFoundError."""
+        """The content of a file. Raises FileNotFoundError."""
         return self.read_all([name])[0]
 
     def read_all(self, names: Sequence[str]) -> list[bytes]:
-        """Several files' contents, fetched together. Raises FileNotFoundError."""
-        return self._together([(name, partial(self._content, name)) for name in names])
+        """The contents of several files, fetched together. Raises FileNotFoundError."""
+        return self._run_all([(name, partial(self._get, name)) for name in names])
 
     def read_present(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The contents of those of the files that are there, fetched together."""
+        """The contents of those of the files that exist, fetched together."""
 
-        async def one(name: str) -> bytes | None:
+        async def get(name: str) -> bytes | None:
             try:
-                return await self._content(name)
+                return await self._get(name)
             except FileNotFoundError:
                 return None
 
-        found = self._together([(name, partial(one, name)) for name in names])
-        return {name: content for name, content in zip(names, found, strict=True) if content is not None}
+        contents = self._run_all([(name, partial(get, name)) for name in names])
+        return {name: content for name, content in zip(names, contents, strict=True) if content is not None}
 
-    async def _content(self, name: str) -> bytes:
-        import obstore
-
-        found = await obstore.get_async(self._store, self._key(name))
-        content = bytes(await found.bytes_async())
-        _check_length(len(content), found.meta["size"])
+    async def _get(self, name: str) -> bytes:
+        result = await obstore.get_async(self._store, self._key(name))
+        content = bytes(await result.bytes_async())
+        _check_length(len(content), result.meta["size"])
         return content
 
     def read_spans(self, spans: Sequence[Span]) -> list[memoryview]:
-        """Parts of files, fetched together, neighbours in one request. Raises FileNotFoundError."""
-        requests = _coalesced(spans)
-        found = self._together([(whole.name, partial(self._part, whole)) for whole, _ in requests])
-        placed: dict[int, memoryview] = {}
-        for (whole, members), part in zip(requests, found, strict=True):
-            for number in members:
-                span = spans[number]
-                placed[number] = part[span.start - whole.start : span.stop - whole.start]
-        return [placed[number] for number in range(len(spans))]
+        """Parts of files, fetched together; one request for spans that are close. Raises FileNotFoundError."""
+        requests = _coalesce(spans)
+        answers = self._run_all([(request.name, partial(self._get_span, request)) for request, _ in requests])
+        parts: dict[int, memoryview] = {}
+        for (request, members), answer in zip(requests, answers, strict=True):
+            for i in members:
+                parts[i] = answer[spans[i].start - request.start : spans[i].stop - request.start]
+        return [parts[i] for i in range(len(spans))]
 
-    async def _part(self, span: Span) -> memoryview:
-        import obstore
-
-        # obstore's own get_ranges, which would coalesce too, panics at an answer that is too short.
+    async def _get_span(self, span: Span) -> memoryview:
+        # obstore's get_ranges, which coalesces too, panics at an answer that is too short.
         part = await obstore.get_range_async(self._store, self._key(span.name), start=span.start, end=span.stop)
         _check_length(len(part), span.stop - span.start)
         return memoryview(part)
 
     def write(self, name: str, content: bytes) -> None:
-        """Puts a file there, whole or not at all, in place of an earlier one."""
-        import obstore
-
-        self._do(name, lambda: obstore.put(self._store, self._key(name), content))
+        """Writes a file, or replaces it; it appears complete or not at all."""
+        self._run(name, lambda: obstore.put(self._store, self._key(name), content))
 
     @contextmanager
     def open_whole(self, name: str) -> Iterator[Writable]:
-        """A new file, gathered in memory and sent in one request when the block ends."""
+        """A new file, collected in memory and sent in one request when the block ends."""
         content = BytesIO()
         yield content
         self.write(name, content.getvalue())
 
     def create(self, name: str, content: bytes) -> bool:
-        """Puts a file there unless one of its name is there (a conditional PUT); says whether it did."""
-        import obstore
-        from obstore.exceptions import AlreadyExistsError, PreconditionError
+        """Writes a file unless it exists (a conditional PUT), and returns whether it did."""
 
         def put() -> bool:
             try:
@@ -155,159 +152,153 @@ class ObjectFolder:
                 return False
             return True
 
-        return self._do(name, put)
+        return self._run(name, put)
 
     def remove(self, name: str) -> None:
-        """Takes a file away; nothing where it is not there."""
-        import obstore
+        """Removes a file if it exists."""
 
         def delete() -> None:
             with suppress(FileNotFoundError):
                 obstore.delete(self._store, self._key(name))
 
-        self._do(name, delete)
+        self._run(name, delete)
 
     def size(self, name: str) -> int | None:
-        """Bytes of a file; None where it is not there."""
-        import obstore
-
+        """Size of a file in bytes; None if it does not exist."""
         try:
-            return int(self._do(name, lambda: obstore.head(self._store, self._key(name)))["size"])
+            return int(self._run(name, lambda: obstore.head(self._store, self._key(name)))["size"])
         except FileNotFoundError:
             return None
 
     def files(self) -> dict[str, int]:
-        """Names of all files in it and below, with their sizes in bytes."""
-        import obstore
+        """Sizes in bytes of all files in the folder and below, by name."""
 
-        def listed() -> dict[str, int]:
+        def list_all() -> dict[str, int]:
             pages = obstore.list(self._store, prefix=self._prefix or None, chunk_size=1000)
-            found = {each["path"]: int(each["size"]) for page in pages for each in page}
-            return {path.removeprefix(self._prefix): size for path, size in found.items()}
+            sizes = {entry["path"]: int(entry["size"]) for page in pages for entry in page}
+            return {path.removeprefix(self._prefix): size for path, size in sizes.items()}
 
-        return dict(sorted(self._do("", listed).items()))
+        return dict(sorted(self._run("", list_all).items()))
 
     def folders(self) -> list[str]:
-        """Names of the folders directly in it."""
-        import obstore
-
-        found = self._do("", lambda: obstore.list_with_delimiter(self._store, prefix=self._prefix or None))
-        return sorted(str(each).rstrip("/").rpartition("/")[2] for each in found["common_prefixes"])
+        """Names of the subfolders."""
+        listing = self._run("", lambda: obstore.list_with_delimiter(self._store, prefix=self._prefix or None))
+        return sorted(str(path).rstrip("/").rpartition("/")[2] for path in listing["common_prefixes"])
 
     @property
     def _store(self) -> Any:
-        return self._client.opened()
+        return self._client.store()
 
     def _key(self, name: str) -> str:
         return self._prefix + name
 
-    def _do(self, name: str, action: Callable[[], T]) -> T:
-        try:
-            return action()
-        except Exception as error:
-            raise self._told(name, error) from None
-
-    def _told(self, name: str, error: Exception) -> Exception:
-        """The error that a user gets for the client's: it names the place, and holds no credential."""
-        if isinstance(error, FileNotFoundError):
-            return FileNotFoundError(2, "No such file", self._place(name))
-        return error if isinstance(error, StorageError) else StorageError(f"{self._place(name)}: {reason(error)}")
-
-    def _together(self, tasks: Sequence[tuple[str, Callable[[], Awaitable[T]]]]) -> list[T]:
-        async def all_of_them() -> list[T]:
-            gate = asyncio.Semaphore(REQUESTS_AT_ONCE)
-
-            async def one(name: str, ask: Callable[[], Awaitable[T]]) -> T:
-                async with gate:
-                    return await self._asked(name, ask)
-
-            return await asyncio.gather(*(one(*task) for task in tasks))
-
-        return _run(all_of_them()) if tasks else []
-
-    async def _asked(self, name: str, ask: Callable[[], Awaitable[T]]) -> T:
-        for attempt in range(SHORT_READS):
-            try:
-                return await ask()
-            except _ShortReadError as error:
-                cut = str(error)
-            except Exception as error:
-                if not _broke_off(error):
-                    raise self._told(name, error) from None
-                cut = "the answer broke off"
-            await asyncio.sleep(_pause(attempt))
-        raise StorageError(f"{self._place(name)}: {cut}, {SHORT_READS} times")
-
-    def _place(self, name: str) -> str:
+    def _url(self, name: str) -> str:
         return f"{self.url}/{name}" if name else self.url
 
+    def _run(self, name: str, request: Callable[[], T]) -> T:
+        try:
+            return request()
+        except Exception as error:  # obstore raises its own classes, and those of Python
+            raise self._translate(name, error) from None
 
-class _ShortReadError(Exception):
+    def _translate(self, name: str, error: Exception) -> Exception:
+        """The error for the user instead of obstore's: it names the URL and contains no credential."""
+        if isinstance(error, FileNotFoundError):
+            return FileNotFoundError(2, "No such file", self._url(name))
+        return error if isinstance(error, StorageError) else StorageError(f"{self._url(name)}: {failure_reason(error)}")
+
+    def _run_all(self, requests: Sequence[tuple[str, Callable[[], Awaitable[T]]]]) -> list[T]:
+        """Runs requests, each with the name of its file, concurrently."""
+
+        async def gather() -> list[T]:
+            gate = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS)
+
+            async def run(name: str, request: Callable[[], Awaitable[T]]) -> T:
+                async with gate:
+                    return await self._repeat(name, request)
+
+            return await asyncio.gather(*(run(*each) for each in requests))
+
+        return _run_coroutine(gather()) if requests else []
+
+    async def _repeat(self, name: str, request: Callable[[], Awaitable[T]]) -> T:
+        """Runs a request until its answer is not truncated."""
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                return await request()
+            except _ShortAnswerError as error:
+                problem = str(error)
+            except Exception as error:  # see `_run`
+                if not is_truncated(error):
+                    raise self._translate(name, error) from None
+                problem = "the answer was truncated"
+            await asyncio.sleep(_pause(attempt))
+        raise StorageError(f"{self._url(name)}: {problem}, {MAX_ATTEMPTS} times")
+
+
+class _ShortAnswerError(Exception):
     pass
 
 
-def _coalesced(spans: Sequence[Span]) -> list[tuple[Span, list[int]]]:
-    """Requests, each with the numbers of the spans that lie in it."""
-    requests: list[tuple[Span, list[int]]] = []
-    for number in sorted(range(len(spans)), key=lambda i: (spans[i].name, spans[i].start)):
-        span = spans[number]
-        if requests:
-            last, members = requests[-1]
-            if last.name == span.name and span.start - last.stop <= COALESCE_BYTES:
-                requests[-1] = Span(last.name, last.start, max(last.stop, span.stop)), members
-                members.append(number)
-                continue
-        requests.append((span, [number]))
-    return requests
+def _check_length(length: int, expected: int) -> None:
+    if length != expected:
+        raise _ShortAnswerError(f"the answer has {length} bytes, expected {expected}")
 
 
 def _pause(attempt: int) -> float:
     return min(0.05 * 2.0**attempt, 2.0) * random.uniform(0.5, 1.5)
 
 
-def _check_length(found: int, wanted: int) -> None:
-    if found != wanted:
-        raise _ShortReadError(f"found {found} bytes in the answer, wanted {wanted}")
+def _coalesce(spans: Sequence[Span]) -> list[tuple[Span, list[int]]]:
+    """The spans to request, each with the indices of the given spans that it contains."""
+    requests: list[tuple[Span, list[int]]] = []
+    for i in sorted(range(len(spans)), key=lambda i: (spans[i].name, spans[i].start)):
+        span = spans[i]
+        if requests:
+            last, members = requests[-1]
+            if last.name == span.name and span.start - last.stop <= COALESCE_BYTES:
+                requests[-1] = Span(last.name, last.start, max(last.stop, span.stop)), members
+                members.append(i)
+                continue
+        requests.append((span, [i]))
+    return requests
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def _run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as thread:  # a notebook's loop is running in this one
-        return thread.submit(asyncio.run, work).result()
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1) as thread:  # this thread already runs a loop, e.g. a notebook's
+        return thread.submit(asyncio.run, coroutine).result()
 
 
-def _opened(location: str, shown: str, options: dict[str, Any]) -> Any:
-    from obstore.store import from_url as opened
-
-    from_url: Any = opened  # its overloads do not know options that come from a mapping
-    given = dict(options)
-    client = {**_CLIENT, **given.pop("client_options", {})}
-    retry = {**_RETRY, **given.pop("retry_config", {})}
+def _open_store(location: str, url: str, options: dict[str, Any]) -> Any:
+    arguments: dict[str, Any] = dict(options)
+    client = {**_CLIENT, **arguments.pop("client_options", {})}
+    retry = {**_RETRY, **arguments.pop("retry_config", {})}
     scheme = urlsplit(location).scheme
     if scheme in ("s3", "s3a"):
-        endpoint = str(given.get("endpoint") or given.get("aws_endpoint_url") or settings.s3_endpoint() or "")
+        endpoint = str(arguments.get("endpoint") or arguments.get("aws_endpoint_url") or s3_endpoint() or "")
         if endpoint:
-            given.setdefault("endpoint", endpoint)
+            arguments.setdefault("endpoint", endpoint)
         client.setdefault("allow_http", endpoint.startswith("http://"))
-        provider = _profile_credentials(given)
+        provider = _profile_credentials(arguments)
         if provider is not None:
-            given["credential_provider"] = provider
+            arguments["credential_provider"] = provider
     if scheme == "http":
         client.setdefault("allow_http", True)
     try:
-        return from_url(location, client_options=client, retry_config=retry, **given)
-    except Exception as error:
-        told = f"; the options are {', '.join(sorted(options))}" if options else ""
-        raise StorageError(f"{shown}: {reason(error)}{told}") from None
+        return _from_url(location, client_options=client, retry_config=retry, **arguments)
+    except Exception as error:  # an option of a wrong name, type or value, each of another class
+        names = f"; the options are {', '.join(sorted(options))}" if options else ""
+        raise StorageError(f"{url}: {failure_reason(error)}{names}") from None
 
 
 def _profile_credentials(options: dict[str, Any]) -> Any:
-    """boto3's credentials where none are given in the usual variables, and a profile is there to take them from."""
-    named = {name.removeprefix("aws_") for name in options}
-    if named & {"access_key_id", "skip_signature", "credential_provider"} or not settings.use_aws_profile():
+    """Credentials of boto3 if neither options nor variables hold any and there is a profile; else None."""
+    names = {name.removeprefix("aws_") for name in options}
+    if names & {"access_key_id", "skip_signature", "credential_provider"} or not use_aws_profile():
         return None
     try:
         from obstore.auth.boto3 import Boto3CredentialProvider
@@ -317,39 +308,7 @@ def _profile_credentials(options: dict[str, Any]) -> Any:
         return None
 
 
-def _shown(url: str) -> str:
-    """A URL without user, password and query, which may hold credentials."""
+def _without_credentials(url: str) -> str:
+    """A URL without user, password and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-_BROKEN_BODY = re.compile(r"(?i)\bbody\b|\beof\b|end of file|incomplete|message length")
-_STATUS = re.compile(r"\b([45]\d\d) ([A-Z][A-Za-z ]*[a-z])")
-_CODE = re.compile(r"<Code>(\w+)</Code>")
-_KNOWN = {
-    "dns error": "the host name is not known",
-    "connection refused": "the connection was refused",
-    "certificate": "the server's certificate is not trusted",
-    "kind: timeout": "no answer came in time",
-    "connection reset": "the connection was reset",
-    "connect error": "no connection",
-    "credential": "no credentials were found, or they are not valid",
-}
-
-
-def _broke_off(error: Exception) -> bool:
-    """Whether an answer ended before its end, which obstore does not ask for again."""
-    if isinstance(error, (FileNotFoundError, StorageError)):
-        return False
-    return not _STATUS.search(str(error)) and bool(_BROKEN_BODY.search(str(error)))
-
-
-def reason(error: BaseException) -> str:
-    """Why a store refused, made of what is known to hold no credential; the client's own text may quote a request."""
-    text = str(error)
-    status, code = _STATUS.search(text), _CODE.search(text)
-    told = [f"{status[1]} {status[2].strip()}"] if status else []
-    told += [code[1]] if code else []
-    lowered = text.lower()
-    told += [] if told else [words for sign, words in _KNOWN.items() if sign in lowered][:1]
-    return ", ".join(told) or type(error).__name__

@@ -10,10 +10,10 @@ from seizurekit.storage.local import LocalFolder
 
 
 def open_folder(location: str | PathLike[str], options: Options | None = None) -> Folder:
-    """The folder at a path or a URL (``s3://``, ``gs://``, ``az://``, ``https://``, ``file://``); it need not exist.
+    """The folder at a path or URL (``s3://``, ``gs://``, ``az://``, ``https://``, ``file://``); it need not exist.
 
     Raises:
-        StorageError: a scheme that is not known, or options that its store does not take.
+        StorageError: the scheme is unknown.
     """
     text = fspath(location)
     scheme, separator, rest = text.partition("://")
@@ -21,8 +21,8 @@ def open_folder(location: str | PathLike[str], options: Options | None = None) -
         return LocalFolder(text)
     if scheme == "file":
         return LocalFolder(rest)
-    from seizurekit.storage.objects import SCHEMES, ObjectFolder  # obstore, which a local store does not need
+    from seizurekit.storage.objects import SCHEMES, ObjectFolder  # imports obstore, which local stores do not need
 
     if scheme not in SCHEMES:
-        raise StorageError(f"{scheme}://: found an unknown scheme, wanted {', '.join((*SCHEMES, 'file'))} or a path")
+        raise StorageError(f"{scheme}://: unknown scheme, expected {', '.join((*SCHEMES, 'file'))} or a path")
     return ObjectFolder(text, options or {})
