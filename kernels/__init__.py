@@ -1,1 +1,1 @@
-"""Accelerator kernels, one folder an operation: Triton or CUDA beside the plain reference that they equal."""
+"""Accelerator kernels and plain references, one folder per operation; `seizurekit.ops` launches them."""

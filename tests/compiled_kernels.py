@@ -1,7 +1,7 @@
-"""Triton kernels compiled for GPUs that are not there, as the package's own functions would launch them.
+"""Compiles Triton kernels for GPUs that this machine does not have, with the arguments of real launches.
 
-`launches` runs a function of the package on CPU tensors and keeps what it would have launched; `compile_launch`
-compiles one launch ahead of time and reads registers, spills and the width of its accesses.
+`launches` calls a function of the package with CPU tensors and records its launches; `compile_launch` compiles one
+launch ahead of time and reads registers, spills and the width of its accesses.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OPTIONS = ("num_warps", "num_stages", "enable_fp_fusion")
 
 @dataclass(frozen=True)
 class Launch:
-    """A kernel and the arguments that it would have been launched with, by name."""
+    """A kernel with the arguments of a launch, by name."""
 
     kernel: triton.JITFunction
     arguments: dict[str, Any]
@@ -43,14 +43,14 @@ class Launch:
 
 @dataclass(frozen=True)
 class CompiledKernel:
-    """What a compiled kernel takes of a GPU.
+    """Resources of a compiled kernel.
 
     Attributes:
-        name: the kernel's.
-        registers: a thread's.
-        spilled: bytes of a thread's stack and local memory.
-        shared: bytes of shared memory that the kernel is launched with.
-        ptx: its text.
+        name: name of the kernel.
+        registers: registers per thread.
+        spilled: bytes of stack and local memory per thread.
+        shared: bytes of shared memory per program.
+        ptx: the PTX text.
     """
 
     name: str
@@ -60,29 +60,29 @@ class CompiledKernel:
     ptx: str
 
     def loads(self, bits: int) -> int:
-        """How many loads from global memory bring so many bits at once."""
+        """Number of loads of this many bits from global memory."""
         return _accesses(self.ptx, "ld", bits)
 
     @property
     def atomics(self) -> int:
-        """How many atomic operations there are on global memory."""
+        """Number of atomic operations on global memory."""
         return len(re.findall(r"\b(?:atom|red)\.(?:\w+\.)*global", self.ptx))
 
     def stores(self, bits: int) -> int:
-        """How many stores to global memory write so many bits at once."""
+        """Number of stores of this many bits to global memory."""
         return _accesses(self.ptx, "st", bits)
 
 
 def launches(function: Callable[..., Any], *arguments: Any) -> list[Launch]:
-    """The launches that a call makes, in their order; nothing is launched."""
-    found: list[Launch] = []
-    with _recording(found):
+    """The launches that a call would make, in order; launches nothing."""
+    recorded: list[Launch] = []
+    with _recording(recorded):
         function(*arguments)
-    return found
+    return recorded
 
 
 def compile_launch(launch: Launch, capability: int, folder: Path) -> CompiledKernel:
-    """A launch compiled for a compute capability, such as 90; `folder` takes the binary."""
+    """Compiles a launch for a compute capability, e.g. 90; writes the binary to `folder`."""
     signature: dict[str, str] = {}
     constants: dict[tuple[int, ...], Any] = {}
     aligned: dict[tuple[int, ...], list[list[Any]]] = {}
@@ -108,11 +108,11 @@ def compile_launch(launch: Launch, capability: int, folder: Path) -> CompiledKer
 
 
 @contextmanager
-def _recording(found: list[Launch]) -> Iterator[None]:
+def _recording(recorded: list[Launch]) -> Iterator[None]:
     def record(kernel: triton.JITFunction, *values: Any, grid: Any, warmup: bool, **named: Any) -> None:
         names = [parameter.name for parameter in kernel.params]
         options = {name: named.pop(name) for name in _OPTIONS if name in named}
-        found.append(Launch(kernel, dict(zip(names, values, strict=False)) | named, options))
+        recorded.append(Launch(kernel, dict(zip(names, values, strict=False)) | named, options))
 
     launched = triton.JITFunction.run
     triton.JITFunction.run = record
@@ -123,7 +123,7 @@ def _recording(found: list[Launch]) -> Iterator[None]:
 
 
 def _kind(value: Any, plain: bool) -> str:
-    """The type of an argument in a signature, as Triton gives it when it launches."""
+    """The type of an argument in a signature, as Triton chooses it at a launch."""
     if isinstance(value, torch.Tensor):
         return _TYPES[value.dtype]
     if isinstance(value, float):
@@ -140,6 +140,6 @@ def _is_multiple_of_16(value: Any, plain: bool) -> bool:
 
 
 def _accesses(ptx: str, operation: str, bits: int) -> int:
-    """Counts ``ld.global.v4.b32`` and the like, predicated or with a cache hint or not."""
-    found = re.findall(rf"\b{operation}\.global(?:\.[a-z_0-9:]+)*?(?:\.v(\d))?\.[a-z](\d+)\b", ptx)
-    return sum(int(count or 1) * int(width) == bits for count, width in found)
+    """Counts instructions such as ``ld.global.v4.b32``, with or without a predicate or cache hint."""
+    accesses = re.findall(rf"\b{operation}\.global(?:\.[a-z_0-9:]+)*?(?:\.v(\d))?\.[a-z](\d+)\b", ptx)
+    return sum(int(count or 1) * int(width) == bits for count, width in accesses)

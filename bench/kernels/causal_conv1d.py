@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from seizurekit.ops import causal_conv1d
-from seizurekit.ops.causal_conv1d_operator import CAUSAL_CONV1D
-from seizurekit.ops.causal_conv1d_trial import ConvCase
-from seizurekit.ops.dispatch import why_not
+from seizurekit.ops.causal_conv1d.backends import CAUSAL_CONV1D
+from seizurekit.ops.causal_conv1d.trial import ConvCase
+from seizurekit.ops.dispatch import unusable_reason
 
 CONV1D = "torch F.conv1d by groups"
 PACKAGE = "cuda-package"
@@ -89,11 +89,11 @@ def contenders(shape: Shape, skipped: dict[str, str]) -> Iterator[tuple[str, Con
 
     Each back end passes its trial first, so that one with wrong results is not timed.
     """
-    for name in CAUSAL_CONV1D.backends:
+    for name in CAUSAL_CONV1D.backend_names:
         case = ConvCase(
             shape.device, shape.dtype, torch.float32, shape.width, True, False, shape.channels_last, initial=False
         )
-        reason = why_not(CAUSAL_CONV1D, name, case)
+        reason = unusable_reason(CAUSAL_CONV1D, name, case)
         if reason is None:
             yield name, _with_backend(name)
         else:

@@ -11,12 +11,12 @@ from torch import Tensor
 from bench.kernels.timing import time_on_device
 from bench.report import Measurement, milliseconds, speed_ups
 from seizurekit.kernels.ssd_scan import reference
-from seizurekit.kernels.ssd_scan.arguments import ScanInputs, ScanOptions
+from seizurekit.kernels.ssd_scan.contract import ScanInputs, ScanOptions
 from seizurekit.models.detector import EXPAND, SIZES
 from seizurekit.ops import ssd_scan
-from seizurekit.ops.dispatch import why_not
-from seizurekit.ops.ssd import SSD_SCAN
-from seizurekit.ops.ssd_trial import ScanCase
+from seizurekit.ops.dispatch import unusable_reason
+from seizurekit.ops.ssd_scan.backends import SSD_SCAN
+from seizurekit.ops.ssd_scan.trial import ScanCase
 
 SEQUENTIAL = "sequential recurrence"
 BATCH, LENGTH = 4, 960
@@ -28,8 +28,8 @@ def measure_scans(device: torch.device, rounds: int, skipped: dict[str, str]) ->
     Back ends that are not available are added to `skipped`, with the reason.
     """
     names = []
-    for name in SSD_SCAN.backends:
-        reason = why_not(SSD_SCAN, name, ScanCase(device, torch.float32, False))
+    for name in SSD_SCAN.backend_names:
+        reason = unusable_reason(SSD_SCAN, name, ScanCase(device, torch.float32, False))
         if reason is None:
             names.append(name)
         else:
@@ -63,8 +63,7 @@ def _arguments(shape: tuple[int, ...], device: torch.device) -> list[Tensor]:
 
 
 def _sequential(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-    outputs: tuple[Tensor, Tensor] = reference.forward(ScanInputs(*tensors), ScanOptions())
-    return outputs
+    return reference.forward(ScanInputs(*tensors), ScanOptions())
 
 
 def _call(scan: Callable[..., object], mode: str, arguments: list[Tensor]) -> Callable[[], object]:

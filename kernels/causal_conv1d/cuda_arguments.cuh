@@ -1,25 +1,25 @@
-// What every kernel is given, and which part of it a thread computes.
+// The argument of every kernel, the part of the work that a thread does, and the filters.
 #pragma once
 
-#include "cuda_numbers.cuh"
+#include "cuda_types.cuh"
 
 namespace seizurekit {
 
 using Index = long long;  // of elements
-using Time = int;         // cuda_plan.py refuses longer signals
+using Time = int;         // cuda.py rejects longer signals
 
-constexpr int kTaps = 4;  // the widest filter; narrower ones leave taps out
-constexpr int kHalo = kTaps - 1;
-constexpr int kThreads = 128;  // of a block, at most; a power of two
+constexpr int max_taps = 4;  // of the widest filter
+constexpr int halo = max_taps - 1;
+constexpr int max_threads = 128;  // per block; a power of two
 
-// A tensor's strides in elements.
+// Strides of a tensor in elements.
 struct Strides {
   Index batch;
   Index channel;
   Index time;
 };
 
-// cuda_library.py has the same structure; a null pointer stands for an argument that is not there.
+// The structure of the same name in cuda_arguments.py; a tensor that is None is a null pointer.
 struct Arguments {
   const void* x;
   const void* weight;   // [D, W] contiguous
@@ -28,8 +28,8 @@ struct Arguments {
   const void* dy;
   const void* dfinal;  // [B, D, S] contiguous
   void* out;           // y or dx
-  void* states;        // final or dinitial [B, D, S] contiguous; of update, the state [B, D, N]
-  float* partial;      // [splits, kTaps + 1, D]: sums of dweight, by place of the tap, and of dbias
+  void* states;        // final or dinitial [B, D, S] contiguous; for update, the state [B, D, N]
+  float* partial;      // [splits, max_taps + 1, D]: sums of dweight, by slot of the tap, and of dbias
   void* dweight;       // [D, W] contiguous
   void* dbias;         // [D]
   Index batch;
@@ -38,25 +38,25 @@ struct Arguments {
   Strides initial_strides;  // of initial and dfinal, which have x's dimension innermost
   Strides dy_strides;
   Strides out_strides;
-  Strides state_strides;  // of update's state, `time` being that of its columns
+  Strides state_strides;  // of the state of update; `time` is the stride of its columns
   Index state_columns;
-  Index tiles;   // of a channel's length
-  Index splits;  // blocks that share a group of channels' tiles
+  Index tiles;   // per channel and batch entry
+  Index splits;  // blocks that share the tiles of a group of channels
   Time length;
-  Time run;  // times of a tile
+  Time run;  // samples of a tile
   int width;
   int silu;
   int reverse;
-  int weight_is_float;  // else of x's type
-  int channel_lanes;    // neighbouring threads that take neighbouring channels; a power of two
+  int weight_is_float;  // otherwise it has x's type
+  int channel_lanes;    // neighbouring threads that compute neighbouring channels; a power of two
 };
 
 __device__ inline int states_of(const Arguments& a) { return a.width - 1; }
 
-// The tiles of a thread, one after the other: of all batch entries and times of its channels, those of its split.
+// Visits the tiles of a thread: its channels, all batch entries and times of its split.
 template <int Channels>
 struct Walk {
-  Index channel;  // the thread's first
+  Index channel;  // the first one of the thread
   Index batch;
   Index tile;
 
@@ -92,53 +92,53 @@ struct Walk {
   Index tile_step_;
 };
 
-// The filters of some channels. place[j] weighs the sample j places after the earliest that any filter of kTaps reads,
-// so that the direction only changes where taps lie: pre[t] = bias + sum of place[j] * xe[t - lead + j].
+// The filters of some channels. A filter has max_taps slots, and slot j weighs sample t - lead + j:
+// pre[t] = bias + sum of slot[j] * xe[t - lead + j]. The direction only changes which slots have taps.
 template <typename T, int Channels>
 struct Filter {
-  float place[Channels][kTaps];
+  float slot[Channels][max_taps];
   float bias[Channels];
-  unsigned int places;  // a bit for each that has a tap
+  unsigned int used_slots;  // a bit for each slot that has a tap
 
   __device__ Filter(const Arguments& a, Index channel) {
-    places = ((1u << a.width) - 1u) << (a.reverse != 0 ? 0 : kTaps - a.width);
+    used_slots = ((1u << a.width) - 1u) << (a.reverse != 0 ? 0 : max_taps - a.width);
 #pragma unroll
     for (int c = 0; c < Channels; ++c) {
       bias[c] = a.bias == nullptr ? 0.0f : weight_at(a, a.bias, channel + c);
 #pragma unroll
-      for (int j = 0; j < kTaps; ++j) {
-        place[c][j] = used(j) ? weight_at(a, a.weight, (channel + c) * a.width + tap_at(a, j)) : 0.0f;
+      for (int j = 0; j < max_taps; ++j) {
+        slot[c][j] = used(j) ? weight_at(a, a.weight, (channel + c) * a.width + tap_at(a, j)) : 0.0f;
       }
     }
   }
 
-  __device__ bool used(int j) const { return (places >> j & 1u) != 0; }
+  __device__ bool used(int j) const { return (used_slots >> j & 1u) != 0; }
 
-  // The tap at a place, or a negative number.
+  // The tap in a slot, negative if there is none.
   __device__ static int tap_at(const Arguments& a, int j) {
-    return a.reverse != 0 ? a.width - 1 - j : j - (kTaps - a.width);
+    return a.reverse != 0 ? a.width - 1 - j : j - (max_taps - a.width);
   }
 
   __device__ static float weight_at(const Arguments& a, const void* weights, Index i) {
     return a.weight_is_float != 0 ? static_cast<const float*>(weights)[i] : to_float(static_cast<const T*>(weights)[i]);
   }
 
-  // Before the activation; sample(j) gives the one at place j.
+  // The sum before the activation; sample(j) returns the sample of slot j.
   template <typename Sample>
   __device__ float apply(int c, Sample sample) const {
     float sum = bias[c];
 #pragma unroll
-    for (int j = 0; j < kTaps; ++j) {
-      if (used(j)) sum = fmaf(place[c][j], sample(j), sum);
+    for (int j = 0; j < max_taps; ++j) {
+      if (used(j)) sum = fmaf(slot[c][j], sample(j), sum);
     }
     return sum;
   }
 };
 
-// How far before an output the first of its places lies.
-__device__ inline int lead_of(const Arguments& a) { return a.reverse != 0 ? 0 : kHalo; }
+// The number of samples from slot 0 to the output.
+__device__ inline int lead_of(const Arguments& a) { return a.reverse != 0 ? 0 : halo; }
 
-// What the SiLU's gradient is multiplied with.
+// The derivative of SiLU.
 __device__ inline float silu_slope(float pre) {
   const float s = sigmoid(pre);
   return s * fmaf(pre, 1.0f - s, 1.0f);

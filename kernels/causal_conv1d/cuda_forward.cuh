@@ -1,4 +1,4 @@
-// y and the final state: one pass over memory.
+// y and the final state, in one pass over memory.
 #pragma once
 
 #include "cuda_tiles.cuh"
@@ -16,19 +16,19 @@ __device__ void write_final(const Arguments& a, Index batch, Index channel) {
 }
 
 template <typename T>
-__device__ T activated(const Arguments& a, float pre) {
+__device__ T activate(const Arguments& a, float pre) {
   return from_float<T>(a.silu != 0 ? pre * sigmoid(pre) : pre);
 }
 
 template <typename T, int Vector, int Times>
 __device__ void forward_tile(Row<T, Vector, Times>, const Arguments& a, Index batch, Index channel, Time time,
                              const Filter<T, 1>& filter) {
-  T x[Times + kHalo];
+  T x[Times + halo];
   T y[Times];
-  load_beside<Row<T, Vector, Times>>(input_of<T>(a, batch, channel), time, a.reverse == 0, x);
+  load_with_halo<Row<T, Vector, Times>>(input_of<T>(a, batch, channel), time, a.reverse == 0, x);
 #pragma unroll
   for (int n = 0; n < Times; ++n) {
-    y[n] = activated<T>(a, filter.apply(0, [&](int j) { return to_float(x[n + j]); }));
+    y[n] = activate<T>(a, filter.apply(0, [&](int j) { return to_float(x[n + j]); }));
   }
   store_row<Row<T, Vector, Times>>(a, offset<T>(a.out, a.out_strides, batch, channel), time, y);
 }
@@ -39,37 +39,37 @@ __device__ void forward_tile(Columns<T, Channels, Batch>, const Arguments& a, In
   const auto signal = input_of<T>(a, batch, channel);
   T* out = offset<T>(a.out, a.out_strides, batch, channel);
   const Time first = time - lead_of(a);
-  Pack<T, Channels> x[Batch + kHalo];
-  load_columns<kHalo>(signal, first, x);
+  Pack<T, Channels> x[Batch + halo];
+  load_columns<halo>(signal, first, x);
 #pragma unroll 1
   for (Time n = 0; n < a.run; n += Batch) {
-    load_columns<Batch>(signal, first + kHalo + n, x + kHalo);
+    load_columns<Batch>(signal, first + halo + n, x + halo);
 #pragma unroll
     for (int i = 0; i < Batch; ++i) {
       Pack<T, Channels> y;
 #pragma unroll
       for (int c = 0; c < Channels; ++c) {
-        y.at[c] = activated<T>(a, filter.apply(c, [&](int j) { return to_float(x[i + j].at[c]); }));
+        y.at[c] = activate<T>(a, filter.apply(c, [&](int j) { return to_float(x[i + j].at[c]); }));
       }
       store_column(a, out, time + n + i, y);
     }
 #pragma unroll
-    for (int i = 0; i < kHalo; ++i) x[i] = x[i + Batch];
+    for (int i = 0; i < halo; ++i) x[i] = x[i + Batch];
   }
 }
 
 template <typename Shape>
 __device__ void forward(const Arguments& a) {
   using T = typename Shape::T;
-  Walk<Shape::kChannels> walk(a);
+  Walk<Shape::channels> walk(a);
   if (!walk.has_channel(a)) return;
-  const Filter<T, Shape::kChannels> filter(a, walk.channel);
+  const Filter<T, Shape::channels> filter(a, walk.channel);
 #pragma unroll 1
   for (; walk.has_tile(a); walk.advance(a)) {
     forward_tile(Shape{}, a, walk.batch, walk.channel, walk.time(a), filter);
     if (walk.tile != 0) continue;
 #pragma unroll 1
-    for (int c = 0; c < Shape::kChannels; ++c) write_final<T>(a, walk.batch, walk.channel + c);
+    for (int c = 0; c < Shape::channels; ++c) write_final<T>(a, walk.batch, walk.channel + c);
   }
 }
 

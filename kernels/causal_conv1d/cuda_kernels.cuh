@@ -1,4 +1,4 @@
-// The kernels by name: operation, type, what is innermost, and whether accesses are of 16 bytes.
+// The kernels by name: operation, type, layout (rows: length innermost), and whether accesses are wide.
 #pragma once
 
 #include "cuda_backward.cuh"
@@ -7,8 +7,8 @@
 #include "cuda_sums.cuh"
 
 // clang-format off
-// Row<T, samples to an access, times of a tile>; Columns<T, channels to an access, accesses in flight>. Sums of eight
-// channels' gradients do not fit into the registers, hence accesses of 8 bytes there.
+// Row<T, samples per access, samples of a tile>; Columns<T, channels per access, accesses in flight>. The sums for
+// gradients of eight channels do not fit into registers, so these accesses have 8 bytes.
 #define SEIZUREKIT_EACH_TILED_KERNEL(DO)                                          \
   DO(forward, float32, rows, vector, seizurekit::Row<float, 4, 8>)                \
   DO(forward, float32, rows, scalar, seizurekit::Row<float, 1, 4>)                \
@@ -44,15 +44,15 @@
 // clang-format on
 
 #define SEIZUREKIT_TILED(operation, type, layout, access, ...)                          \
-  extern "C" __global__ void __launch_bounds__(seizurekit::kThreads, 4)                    \
+  extern "C" __global__ void __launch_bounds__(seizurekit::max_threads, 4)              \
       operation##_##type##_##layout##_##access(const seizurekit::Arguments arguments) { \
     seizurekit::operation<__VA_ARGS__>(arguments);                                      \
   }
 
-#define SEIZUREKIT_SMALL(operation, type, T)                         \
-  extern "C" __global__ void __launch_bounds__(seizurekit::kThreads, 4) \
-      operation##_##type(const seizurekit::Arguments arguments) {    \
-    seizurekit::operation<T>(arguments);                             \
+#define SEIZUREKIT_SMALL(operation, type, T)                               \
+  extern "C" __global__ void __launch_bounds__(seizurekit::max_threads, 4) \
+      operation##_##type(const seizurekit::Arguments arguments) {          \
+    seizurekit::operation<T>(arguments);                                   \
   }
 
 SEIZUREKIT_EACH_TILED_KERNEL(SEIZUREKIT_TILED)

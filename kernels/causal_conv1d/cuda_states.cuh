@@ -1,5 +1,5 @@
-// A few values a channel: the initial state's gradient, and the single step of streaming. A thread for each channel of
-// each batch entry.
+// The gradient of the initial state, and the single step for streaming. A thread computes one channel of one batch
+// entry.
 #pragma once
 
 #include "cuda_tiles.cuh"
@@ -26,12 +26,12 @@ __device__ void initial_gradient(const Arguments& a) {
   const Filter<T, 1> filter(a, channel);
 #pragma unroll 1
   for (int s = 0; s < states; ++s) {
-    const Time place = a.reverse != 0 ? a.length + states - 1 - s : s - states;
-    const T* dfinal = final_gradient<T>(a, batch, channel, place);
+    const Time position = a.reverse != 0 ? a.length + states - 1 - s : s - states;
+    const T* dfinal = final_gradient<T>(a, batch, channel, position);
     float sum = dfinal == nullptr ? 0.0f : to_float(*dfinal);
 #pragma unroll 1
-    for (int j = 0; j < kTaps; ++j) {
-      const Time time = place + lead_of(a) - j;
+    for (int j = 0; j < max_taps; ++j) {
+      const Time time = position + lead_of(a) - j;
       if (filter.used(j) && time >= 0 && time < a.length) {
         const float weight = filter.weight_at(a, a.weight, channel * a.width + filter.tap_at(a, j));
         sum = fmaf(weight, dpre_at(a, filter, batch, channel, time), sum);
@@ -52,7 +52,7 @@ __device__ void update(const Arguments& a) {
   T* state = static_cast<T*>(a.states) + batch * strides.batch + channel * strides.channel;
   const Filter<T, 1> filter(a, channel);
   const float pre = filter.apply(
-      0, [&](int j) { return to_float(j == kHalo ? x : state[(a.state_columns - kHalo + j) * strides.time]); });
+      0, [&](int j) { return to_float(j == halo ? x : state[(a.state_columns - halo + j) * strides.time]); });
   for (Index n = 0; n + 1 < a.state_columns; ++n) state[n * strides.time] = state[(n + 1) * strides.time];
   state[(a.state_columns - 1) * strides.time] = x;
   const float y = a.silu != 0 ? pre * sigmoid(pre) : pre;

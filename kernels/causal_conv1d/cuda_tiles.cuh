@@ -1,31 +1,30 @@
-// Samples of a tile, from memory to registers and back: 16 bytes at once where the layout and the alignment allow it.
+// Loads and stores of tiles, with 16-byte accesses where layout and alignment allow them.
 #pragma once
 
 #include "cuda_arguments.cuh"
 
 namespace seizurekit {
 
-// A tile with L innermost: Times samples of one channel, Vector of them to an access. With Vector above 1 the length,
-// the strides and the addresses are multiples of Vector.
+// A tile with L innermost: `times` samples of one channel, `vector` samples per access. If vector > 1, the length,
+// strides and addresses are multiples of it.
 template <typename Sample, int VectorOf, int TimesOf>
 struct Row {
   using T = Sample;
-  static constexpr int kVector = VectorOf;
-  static constexpr int kTimes = TimesOf;
-  static constexpr int kChannels = 1;
-  static_assert(kTimes % kVector == 0);
+  static constexpr int vector = VectorOf;
+  static constexpr int times = TimesOf;
+  static constexpr int channels = 1;
+  static_assert(times % vector == 0);
 };
 
-// A tile with D innermost: Channels samples to an access, Batch times in flight, as many times as the run says. With
-// Channels above 1, D, the strides and the addresses are multiples of Channels.
+// A tile with D innermost: Arguments::run samples of `channels` channels, which an access moves at once; BatchOf
+// accesses are in flight. If channels > 1, D, strides and addresses are multiples of it.
 template <typename Sample, int ChannelsOf, int BatchOf>
 struct Columns {
   using T = Sample;
-  static constexpr int kChannels = ChannelsOf;
-  static constexpr int kBatch = BatchOf;
+  static constexpr int channels = ChannelsOf;
 };
 
-// Some channels of one batch entry, with the initial state before them (after them, in reverse) and zeros around.
+// Neighbouring channels of one batch entry, extended by the initial state on one side and by zeros.
 template <typename T>
 struct Signal {
   const T* samples;
@@ -36,8 +35,8 @@ struct Signal {
   int states;
   bool reverse;
 
-  // Where a time's samples lie; null for the zeros.
-  __device__ const T* place(Time time) const {
+  // Address of the samples at a time; null where they are zeros.
+  __device__ const T* address(Time time) const {
     if (time >= 0 && time < length) return samples + time * time_stride;
     const Time column = reverse ? states - 1 - (time - length) : states + time;
     if (initial == nullptr || column < 0 || column >= states) return nullptr;
@@ -45,7 +44,7 @@ struct Signal {
   }
 
   __device__ T at(Time time) const {
-    const T* sample = place(time);
+    const T* sample = address(time);
     return sample == nullptr ? T{} : *sample;
   }
 };
@@ -72,7 +71,7 @@ __device__ Signal<T> gradient_of(const Arguments& a, Index batch, Index channel)
   return {offset<T>(a.dy, a.dy_strides, batch, channel), nullptr, a.dy_strides.time, 0, a.length, 0, a.reverse != 0};
 }
 
-// What the final state's gradient adds to a time's samples; null for nothing.
+// Address of the gradient that the final state adds at a time; null if none.
 template <typename T>
 __device__ const T* final_gradient(const Arguments& a, Index batch, Index channel, Time time) {
   const Time column = a.reverse != 0 ? states_of(a) - 1 - time : time - (a.length - states_of(a));
@@ -80,7 +79,7 @@ __device__ const T* final_gradient(const Arguments& a, Index batch, Index channe
   return offset<T>(a.dfinal, a.initial_strides, batch, channel) + column * a.initial_strides.time;
 }
 
-// Vector samples of a row, `time` being a multiple of Vector.
+// Vector samples of a row; `time` is a multiple of Vector.
 template <int Vector, typename T>
 __device__ Pack<T, Vector> chunk(const Signal<T>& row, Time time) {
   if constexpr (Vector > 1) {
@@ -92,7 +91,7 @@ __device__ Pack<T, Vector> chunk(const Signal<T>& row, Time time) {
   return values;
 }
 
-// Count samples of a row, from `time` on.
+// Loads Count samples of a row, starting at `time`.
 template <int Vector, int Count, typename T>
 __device__ void load_row(const Signal<T>& row, Time time, T* values) {
 #pragma unroll
@@ -103,68 +102,67 @@ __device__ void load_row(const Signal<T>& row, Time time, T* values) {
   }
 }
 
-// A row's tile and the halo before it, or else after it.
+// Loads a tile of a row with the halo on one side.
 template <typename Shape, typename T>
-__device__ void load_beside(const Signal<T>& row, Time time, bool before, T (&values)[Shape::kTimes + kHalo]) {
-  constexpr int kTimes = Shape::kTimes;
-  if constexpr (Shape::kVector > 1) {
-    T own[kTimes];
-    load_row<Shape::kVector, kTimes>(row, time, own);
-    const auto beside = chunk<Shape::kVector>(row, before ? time - Shape::kVector : time + kTimes);
+__device__ void load_with_halo(const Signal<T>& row, Time time, bool before, T (&values)[Shape::times + halo]) {
+  constexpr int times = Shape::times;
+  if constexpr (Shape::vector > 1) {
+    T own[times];
+    load_row<Shape::vector, times>(row, time, own);
+    const auto neighbour = chunk<Shape::vector>(row, before ? time - Shape::vector : time + times);
 #pragma unroll
-    for (int i = 0; i < kTimes + kHalo; ++i) {
-      const T late =
-          i < kHalo ? beside.at[Shape::kVector - kHalo + (i < kHalo ? i : 0)] : own[i < kHalo ? 0 : i - kHalo];
-      const T early = i < kTimes ? own[i < kTimes ? i : 0] : beside.at[i < kTimes ? 0 : i - kTimes];
+    for (int i = 0; i < times + halo; ++i) {
+      const T late = i < halo ? neighbour.at[Shape::vector - halo + (i < halo ? i : 0)] : own[i < halo ? 0 : i - halo];
+      const T early = i < times ? own[i < times ? i : 0] : neighbour.at[i < times ? 0 : i - times];
       values[i] = before ? late : early;
     }
   } else {
-    load_row<1, kTimes + kHalo>(row, before ? time - kHalo : time, values);
+    load_row<1, times + halo>(row, before ? time - halo : time, values);
   }
 }
 
-// A row's tile and the halos on both of its sides.
+// Loads a tile of a row with the halos on both sides.
 template <typename Shape, typename T>
-__device__ void load_around(const Signal<T>& row, Time time, T (&values)[Shape::kTimes + 2 * kHalo]) {
-  constexpr int kTimes = Shape::kTimes;
-  if constexpr (Shape::kVector > 1) {
-    const auto before = chunk<Shape::kVector>(row, time - Shape::kVector);
-    const auto after = chunk<Shape::kVector>(row, time + kTimes);
-    load_row<Shape::kVector, kTimes>(row, time, values + kHalo);
+__device__ void load_with_halos(const Signal<T>& row, Time time, T (&values)[Shape::times + 2 * halo]) {
+  constexpr int times = Shape::times;
+  if constexpr (Shape::vector > 1) {
+    const auto before = chunk<Shape::vector>(row, time - Shape::vector);
+    const auto after = chunk<Shape::vector>(row, time + times);
+    load_row<Shape::vector, times>(row, time, values + halo);
 #pragma unroll
-    for (int i = 0; i < kHalo; ++i) {
-      values[i] = before.at[Shape::kVector - kHalo + i];
-      values[kHalo + kTimes + i] = after.at[i];
+    for (int i = 0; i < halo; ++i) {
+      values[i] = before.at[Shape::vector - halo + i];
+      values[halo + times + i] = after.at[i];
     }
   } else {
-    load_row<1, kTimes + 2 * kHalo>(row, time - kHalo, values);
+    load_row<1, times + 2 * halo>(row, time - halo, values);
   }
 }
 
-// Writes a row's tile, as far as the signal goes.
+// Stores a tile of a row up to the end of the signal.
 template <typename Shape, typename T>
-__device__ void store_row(const Arguments& a, T* row, Time time, const T (&values)[Shape::kTimes]) {
+__device__ void store_row(const Arguments& a, T* row, Time time, const T (&values)[Shape::times]) {
 #pragma unroll
-  for (int n = 0; n < Shape::kTimes; n += Shape::kVector) {
+  for (int n = 0; n < Shape::times; n += Shape::vector) {
     if (time + n >= a.length) return;
-    Pack<T, Shape::kVector> pack;
+    Pack<T, Shape::vector> pack;
 #pragma unroll
-    for (int i = 0; i < Shape::kVector; ++i) pack.at[i] = values[n + i];
-    *reinterpret_cast<Pack<T, Shape::kVector>*>(row + (time + n) * a.out_strides.time) = pack;
+    for (int i = 0; i < Shape::vector; ++i) pack.at[i] = values[n + i];
+    *reinterpret_cast<Pack<T, Shape::vector>*>(row + (time + n) * a.out_strides.time) = pack;
   }
 }
 
-// Count times from `time` on, all of the channels at once.
+// Loads the channels of Count samples, starting at `time`.
 template <int Count, int Channels, typename T>
 __device__ void load_columns(const Signal<T>& signal, Time time, Pack<T, Channels>* values) {
 #pragma unroll
   for (int i = 0; i < Count; ++i) {
-    const T* samples = signal.place(time + i);
+    const T* samples = signal.address(time + i);
     values[i] = samples == nullptr ? Pack<T, Channels>{} : *reinterpret_cast<const Pack<T, Channels>*>(samples);
   }
 }
 
-// The i-th four bytes of a pack.
+// Word i (4 bytes) of a pack.
 template <int Channels, typename T>
 __device__ unsigned int word_of(const Pack<T, Channels>& values, int i) {
   if constexpr (sizeof(T) == 4) {
@@ -174,26 +172,26 @@ __device__ unsigned int word_of(const Pack<T, Channels>& values, int i) {
   }
 }
 
-// Where accesses are wide, in so many words: the compiler would else store values that it rounded one by one, one by one.
+// Stores one sample of the channels. Assembly, because the compiler would split the store of rounded 16-bit values.
 template <int Channels, typename T>
 __device__ void store_column(const Arguments& a, T* out, Time time, const Pack<T, Channels>& values) {
   if (time >= a.length) return;
-  T* place = out + time * a.out_strides.time;
+  T* address = out + time * a.out_strides.time;
 #ifdef __CUDA_ARCH__
   if constexpr (sizeof(values) == 16) {
-    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(place)),
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(address)),
                  "r"(word_of(values, 0)), "r"(word_of(values, 1)), "r"(word_of(values, 2)), "r"(word_of(values, 3))
                  : "memory");
     return;
   }
   if constexpr (sizeof(values) == 8) {
-    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(place)), "r"(word_of(values, 0)),
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(address)), "r"(word_of(values, 0)),
                  "r"(word_of(values, 1))
                  : "memory");
     return;
   }
 #endif
-  *reinterpret_cast<Pack<T, Channels>*>(place) = values;
+  *reinterpret_cast<Pack<T, Channels>*>(address) = values;
 }
 
 }  // namespace seizurekit

@@ -1,10 +1,10 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
-"""The convolution of sequences with channels innermost in memory, forward and backward.
+"""Forward and backward kernels for sequences with channels innermost in memory.
 
-A program takes BD channels and BG runs of R consecutive samples. A thread walks along its runs and keeps the last three
-samples in registers: every sample is loaded once, but for the three before (and, backward, after) a run. The next
-sample is asked for before the present one is used. Channels, strides and offsets come in units of ALIGN elements, so
-that the compiler knows them to be multiples of it and makes accesses of up to 16 bytes.
+A program computes BD channels of BG runs of R consecutive samples. A thread walks along its runs and keeps the last
+three samples in registers, so only the three samples before (and, backward, after) a run are loaded twice. The next
+sample is loaded before the current one is used. Channels, strides and offsets are passed in units of ALIGN elements,
+which tells the compiler that they are multiples of it, so it makes accesses of up to 16 bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def causal_conv1d_fwd_kernel_channels_last(
     W: tl.constexpr, SILU: tl.constexpr, REVERSE: tl.constexpr, ALIGN: tl.constexpr, ACC: tl.constexpr,
     BG: tl.constexpr, BD: tl.constexpr,
 ):  # fmt: skip
-    """y, dense, and the final state; see the package for the formula."""
+    """Writes y, dense, and the final state; the formula is in the package docstring."""
     D = D.to(tl.int64) * ALIGN
     L = L.to(tl.int64)
     i_program = tl.program_id(0).to(tl.int64)
@@ -87,9 +87,9 @@ def causal_conv1d_bwd_kernel_channels_last(
     W: tl.constexpr, SILU: tl.constexpr, REVERSE: tl.constexpr, ALIGN: tl.constexpr, ACC: tl.constexpr,
     BG: tl.constexpr, BD: tl.constexpr,
 ):  # fmt: skip
-    """dx, dense, the initial state's gradient, and this program's part of dweight's and dbias's sums.
+    """Writes dx, dense, the gradient of the initial state, and this program's partial sums of dweight and dbias.
 
-    dx at a sample needs the gradient of pre there and at the three after it: the outputs run three behind the inputs.
+    dx of a sample depends on the gradient of pre at this sample and the next three, so dx is written three steps late.
     """
     D = D.to(tl.int64) * ALIGN
     L = L.to(tl.int64)

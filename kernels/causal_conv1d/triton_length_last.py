@@ -1,11 +1,11 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
-"""The convolution of sequences with the length innermost in memory, forward and backward.
+"""Forward and backward kernels for sequences with the length innermost in memory.
 
-A thread takes chunks of V consecutive samples of a channel, by one or two 16-byte accesses, and the chunks beside them.
-Samples of another lag are had by moving elements between a thread's registers (`earlier`), not by further loads, which
-would not be aligned. Memory is walked in its own order whatever the direction: with REVERSE the chunk before another,
-in the order of the convolution, is the one behind it in memory. Lengths, strides and offsets come in units of ALIGN
-elements, so that the compiler knows them to be multiples of it.
+A thread loads chunks of V consecutive samples of a channel, by one or two 16-byte accesses, and their neighbours.
+Samples of another lag come from moving elements between the registers of a thread (`earlier`), not from more loads,
+which would not be aligned. Chunks are visited in memory order in both directions: with REVERSE, the chunk before
+another one in the order of the convolution is the one after it in memory. Lengths, strides and offsets are passed in
+units of ALIGN elements, which tells the compiler that they are multiples of it.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ from seizurekit.kernels.causal_conv1d.triton_states import (
 
 
 @triton.jit
-def _earlier_of_2(b_beside, b_chunk, REVERSE: tl.constexpr):
+def _earlier_of_2(b_neighbour, b_chunk, REVERSE: tl.constexpr):
     b_even, b_odd = tl.split(b_chunk)
-    b_beside_even, b_beside_odd = tl.split(b_beside)
-    return tl.join(b_odd, b_beside_even) if REVERSE else tl.join(b_beside_odd, b_even)
+    b_neighbour_even, b_neighbour_odd = tl.split(b_neighbour)
+    return tl.join(b_odd, b_neighbour_even) if REVERSE else tl.join(b_neighbour_odd, b_even)
 
 
 @triton.jit
-def _earlier_of_4(b_beside, b_chunk, REVERSE: tl.constexpr):
+def _earlier_of_4(b_neighbour, b_chunk, REVERSE: tl.constexpr):
     halves: tl.constexpr = (b_chunk.shape[0], b_chunk.shape[1], 2, 2)
     b_even, b_odd = tl.split(tl.reshape(b_chunk, halves))
-    b_beside_even, b_beside_odd = tl.split(tl.reshape(b_beside, halves))
+    b_neighbour_even, b_neighbour_odd = tl.split(tl.reshape(b_neighbour, halves))
     if REVERSE:
-        b_even, b_odd = b_odd, _earlier_of_2(b_beside_even, b_even, REVERSE)
+        b_even, b_odd = b_odd, _earlier_of_2(b_neighbour_even, b_even, REVERSE)
     else:
-        b_even, b_odd = _earlier_of_2(b_beside_odd, b_odd, REVERSE), b_even
+        b_even, b_odd = _earlier_of_2(b_neighbour_odd, b_odd, REVERSE), b_even
     return tl.reshape(tl.join(b_even, b_odd), b_chunk.shape)
 
 
 @triton.jit
-def _earlier_of_8(b_beside, b_chunk, REVERSE: tl.constexpr):
+def _earlier_of_8(b_neighbour, b_chunk, REVERSE: tl.constexpr):
     halves: tl.constexpr = (b_chunk.shape[0], b_chunk.shape[1], 4, 2)
     b_even, b_odd = tl.split(tl.reshape(b_chunk, halves))
-    b_beside_even, b_beside_odd = tl.split(tl.reshape(b_beside, halves))
+    b_neighbour_even, b_neighbour_odd = tl.split(tl.reshape(b_neighbour, halves))
     if REVERSE:
-        b_even, b_odd = b_odd, _earlier_of_4(b_beside_even, b_even, REVERSE)
+        b_even, b_odd = b_odd, _earlier_of_4(b_neighbour_even, b_even, REVERSE)
     else:
-        b_even, b_odd = _earlier_of_4(b_beside_odd, b_odd, REVERSE), b_even
+        b_even, b_odd = _earlier_of_4(b_neighbour_odd, b_odd, REVERSE), b_even
     return tl.reshape(tl.join(b_even, b_odd), b_chunk.shape)
 
 
 @triton.jit
 def earlier(b_before, b_chunk, REVERSE: tl.constexpr):
-    """[BD, BC, V] chunks moved by a sample: element i is the chunk's i - 1 (i + 1 with REVERSE), or its neighbour's."""
+    """Chunks [BD, BC, V] shifted by one sample: element i is element i - 1 (i + 1 with REVERSE) of the sequence."""
     if b_chunk.shape[2] == 8:
         b_moved = _earlier_of_8(b_before, b_chunk, REVERSE)
     else:
@@ -68,7 +68,7 @@ def earlier(b_before, b_chunk, REVERSE: tl.constexpr):
 
 @triton.jit
 def _load_chunk(p_x, p_initial, o_t, o_d, m_d, stride_d, L, W: tl.constexpr, REVERSE: tl.constexpr):
-    """Samples of the initial state on its side of x, zeros beyond; o_t counts in memory's order."""
+    """Samples at o_t in memory order, extended by the initial state and zeros."""
     b_x = tl.load(p_x + o_d * stride_d + o_t, mask=m_d & (o_t >= 0) & (o_t < L), other=0)
     if p_initial is not None:
         o_s = L - 1 - o_t if REVERSE else o_t
@@ -78,7 +78,7 @@ def _load_chunk(p_x, p_initial, o_t, o_d, m_d, stride_d, L, W: tl.constexpr, REV
 
 
 @triton.jit
-def _before_activation(b_x0, b_x1, b_x2, b_x3, b_w0, b_w1, b_w2, b_w3, b_bias, W: tl.constexpr, ACC: tl.constexpr):
+def _pre_activation(b_x0, b_x1, b_x2, b_x3, b_w0, b_w1, b_w2, b_w3, b_bias, W: tl.constexpr, ACC: tl.constexpr):
     b_pre = b_bias + b_w0 * b_x0.to(ACC) + b_w1 * b_x1.to(ACC)
     if W > 2:
         b_pre += b_w2 * b_x2.to(ACC)
@@ -89,9 +89,9 @@ def _before_activation(b_x0, b_x1, b_x2, b_x3, b_w0, b_w1, b_w2, b_w3, b_bias, W
 
 @triton.jit
 def _lags(b_before, b_x0, REVERSE: tl.constexpr):
-    """The chunk's samples one, two and three earlier."""
+    """The chunk shifted by one, two and three samples."""
     b_x1 = earlier(b_before, b_x0, REVERSE)
-    b_before = earlier(b_before, b_before, REVERSE)  # right but for its first element, which nothing asks for
+    b_before = earlier(b_before, b_before, REVERSE)  # its first element is wrong, and never used
     b_x2 = earlier(b_before, b_x1, REVERSE)
     b_before = earlier(b_before, b_before, REVERSE)
     return b_x1, b_x2, earlier(b_before, b_x2, REVERSE)
@@ -104,7 +104,7 @@ def causal_conv1d_fwd_kernel_length_last(
     W: tl.constexpr, SILU: tl.constexpr, REVERSE: tl.constexpr, ALIGN: tl.constexpr, ACC: tl.constexpr,
     BD: tl.constexpr, BC: tl.constexpr, V: tl.constexpr,
 ):  # fmt: skip
-    """y, dense, and the final state; see the package for the formula."""
+    """Writes y, dense, and the final state; the formula is in the package docstring."""
     D = D.to(tl.int64)
     L = L.to(tl.int64) * ALIGN
     i_program = tl.program_id(0).to(tl.int64)
@@ -131,7 +131,7 @@ def causal_conv1d_fwd_kernel_length_last(
     b_before = _load_chunk(p_x, p_initial, o_t + BEFORE, o_d, m_d, x_stride_d, L, W, REVERSE)
     b_x0 = _load_chunk(p_x, p_initial, o_t, o_d, m_d, x_stride_d, L, W, REVERSE)
     b_x1, b_x2, b_x3 = _lags(b_before, b_x0, REVERSE)
-    b_pre = _before_activation(b_x0, b_x1, b_x2, b_x3, b_w0, b_w1, b_w2, b_w3, b_bias, W, ACC)
+    b_pre = _pre_activation(b_x0, b_x1, b_x2, b_x3, b_w0, b_w1, b_w2, b_w3, b_bias, W, ACC)
     b_y = silu(b_pre) if SILU else b_pre
     tl.store(p_y + o_d * L + o_t, b_y.to(p_y.dtype.element_ty), mask=m_d & (o_t < L))
 
@@ -143,9 +143,9 @@ def causal_conv1d_bwd_kernel_length_last(
     W: tl.constexpr, SILU: tl.constexpr, REVERSE: tl.constexpr, ALIGN: tl.constexpr, ACC: tl.constexpr,
     BD: tl.constexpr, BC: tl.constexpr, V: tl.constexpr,
 ):  # fmt: skip
-    """dx, dense, the initial state's gradient, and this program's part of dweight's and dbias's sums, of R tiles.
+    """Writes dx, dense, the gradient of the initial state, and partial sums of dweight and dbias over R tiles.
 
-    dx in a chunk needs the gradient of pre there and in the chunk after it, so that is computed for both.
+    dx of a chunk depends on the gradient of pre in this chunk and the next one, so that is computed for both.
     """
     D = D.to(tl.int64)
     L = L.to(tl.int64) * ALIGN
@@ -188,9 +188,9 @@ def causal_conv1d_bwd_kernel_length_last(
         if SILU:
             b_after = _load_chunk(p_x, p_initial, o_t + AFTER, o_d, m_d, x_stride_d, L, W, REVERSE)
             b_a1, b_a2, b_a3 = _lags(b_x0, b_after, REVERSE)
-            b_pre = _before_activation(b_x0, b_x1, b_x2, b_x3, b_w0, b_w1, b_w2, b_w3, b_bias, W, ACC)
+            b_pre = _pre_activation(b_x0, b_x1, b_x2, b_x3, b_w0, b_w1, b_w2, b_w3, b_bias, W, ACC)
             b_d0 = tl.where(o_t < L, silu_gradient(b_d0, b_pre), 0)
-            b_pre = _before_activation(b_after, b_a1, b_a2, b_a3, b_w0, b_w1, b_w2, b_w3, b_bias, W, ACC)
+            b_pre = _pre_activation(b_after, b_a1, b_a2, b_a3, b_w0, b_w1, b_w2, b_w3, b_bias, W, ACC)
             m_after = (o_t + AFTER >= 0) & (o_t + AFTER < L)
             b_d_after = tl.where(m_after, silu_gradient(b_d_after, b_pre), 0)
         b_d1, b_d2, b_d3 = _lags(b_d_after, b_d0, not REVERSE)

@@ -1,9 +1,8 @@
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
-"""What the Triton kernels of both layouts share: the activation, the states at a sequence's edges, and the sums of the
-weights' gradients.
+"""Code shared by the Triton kernels of both layouts: activation, states, sums of weight gradients; and the step kernel.
 
-Here ``s`` counts samples in the order in which the convolution runs; with ``reverse``, p_x points at a sequence's last
-sample and the stride of s is negative. The lag of a tap is how many samples it looks back: W - 1 - k.
+``s`` counts samples in the order of the convolution; with ``reverse``, p_x points at the last sample of a sequence
+and the stride of s is negative. The lag of tap k is the number of samples it looks back: W - 1 - k.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ def silu(b_pre):
 
 @triton.jit
 def silu_gradient(b_dy, b_pre):
-    """The gradient of pre, given that of SiLU(pre)."""
+    """The gradient of pre, given the gradient of SiLU(pre)."""
     b_sigmoid = 1 / (1 + tl.exp(-b_pre))
     return b_dy * b_sigmoid * (1 + b_pre * (1 - b_sigmoid))
 
 
 @triton.jit
 def load_tap(p_weight, o_d, m_d, LAG: tl.constexpr, W: tl.constexpr, ACC: tl.constexpr):
-    """The weights of one lag; zeros where the filter is shorter."""
+    """The weights of one lag; zeros if the filter is shorter."""
     b_tap = tl.zeros(o_d.shape, ACC)
     if LAG < W:
         b_tap = tl.load(p_weight + o_d * W + (W - 1 - LAG), mask=m_d, other=0).to(ACC)
@@ -36,7 +35,7 @@ def load_tap(p_weight, o_d, m_d, LAG: tl.constexpr, W: tl.constexpr, ACC: tl.con
 
 @triton.jit
 def load_bias(p_bias, o_d, m_d, ACC: tl.constexpr):
-    """The bias, or zeros."""
+    """The bias; zeros if it is None."""
     b_bias = tl.zeros(o_d.shape, ACC)
     if p_bias is not None:
         b_bias = tl.load(p_bias + o_d, mask=m_d, other=0).to(ACC)
@@ -45,7 +44,7 @@ def load_bias(p_bias, o_d, m_d, ACC: tl.constexpr):
 
 @triton.jit
 def load_extended(p_x, p_initial, o_s, o_d, m_d, stride_s, stride_d, L, W: tl.constexpr):
-    """Samples o_s of channels o_d: of the initial state before sample 0, zeros where there is neither."""
+    """Samples o_s of channels o_d; before sample 0 those of the initial state, zeros elsewhere."""
     b_x = tl.load(p_x + o_s * stride_s + o_d * stride_d, mask=m_d & (o_s >= 0) & (o_s < L), other=0)
     if p_initial is not None:
         m_initial = m_d & (o_s < 0) & (o_s > -W)
@@ -55,7 +54,7 @@ def load_extended(p_x, p_initial, o_s, o_d, m_d, stride_s, stride_d, L, W: tl.co
 
 @triton.jit
 def store_final(p_x, p_initial, p_final, o_d, m_d, stride_s, stride_d, L, W: tl.constexpr):
-    """The last W - 1 samples of the initial state and x."""
+    """Writes the last W - 1 samples of the initial state followed by x."""
     for column in tl.static_range(W - 1):
         o_s = L - (W - 1) + column + tl.zeros_like(o_d)
         b_x = load_extended(p_x, p_initial, o_s, o_d, m_d, stride_s, stride_d, L, W)
@@ -64,7 +63,7 @@ def store_final(p_x, p_initial, p_final, o_d, m_d, stride_s, stride_d, L, W: tl.
 
 @triton.jit
 def load_dfinal(p_dfinal, o_s, o_d, m, L, W: tl.constexpr, ACC: tl.constexpr):
-    """The gradient that samples o_s have from the final state: zeros but for the last W - 1."""
+    """The gradient that the final state adds to samples o_s: zeros except for the last W - 1."""
     o_column = o_s - (L - (W - 1))
     m_final = m & (o_column >= 0) & (o_column < W - 1)
     return tl.load(p_dfinal + o_d * (W - 1) + o_column, mask=m_final, other=0).to(ACC)
@@ -76,7 +75,7 @@ def store_dinitial(
     dy_stride_s, dy_stride_d, x_stride_s, x_stride_d, L,
     W: tl.constexpr, SILU: tl.constexpr, ACC: tl.constexpr,
 ):  # fmt: skip
-    """The gradient of the initial state: of the first W - 1 outputs, and of the final state where L < W - 1."""
+    """Writes the gradient of the initial state, from the first W - 1 outputs and, if L < W - 1, the final state."""
     b_bias = load_bias(p_bias, o_d, m_d, ACC)
     for column in tl.static_range(W - 1):
         b_sum = tl.zeros(o_d.shape, ACC)
@@ -99,7 +98,7 @@ def store_dinitial(
 
 @triton.jit
 def store_partial(p_partial, i_row, LINE: tl.constexpr, b_sum, o_d, m_d, D, W: tl.constexpr):
-    """One line of a program's part of the sums over batch and time: taps 0 to W - 1, then the bias."""
+    """Writes one line of a program's partial sums over batch and time: lines 0 to W - 1 are taps, W is the bias."""
     tl.store(p_partial + (i_row * (W + 1) + LINE) * D + o_d, b_sum, mask=m_d)
 
 
@@ -107,7 +106,7 @@ def store_partial(p_partial, i_row, LINE: tl.constexpr, b_sum, o_d, m_d, D, W: t
 def causal_conv1d_bwd_sum_kernel(
     p_partial, p_dweight, p_dbias, ROWS, D, W: tl.constexpr, BP: tl.constexpr, BD: tl.constexpr
 ):
-    """dweight [D, W] and dbias [D] from the programs' parts [rows, W + 1, D], always added in the same order."""
+    """Sums partial sums [ROWS, W + 1, D] to dweight [D, W] and dbias [D], in a fixed order."""
     o_d = tl.program_id(0).to(tl.int64) * BD + tl.arange(0, BD)
     i_line = tl.program_id(1)
     b_sum = tl.zeros((BP, BD), p_partial.dtype.element_ty)
@@ -127,7 +126,7 @@ def causal_conv1d_update_kernel(
     p_x, p_state, p_weight, p_bias, p_y, ROWS, D, N, x_stride_b, x_stride_d,
     W: tl.constexpr, SILU: tl.constexpr, ACC: tl.constexpr, BR: tl.constexpr, BN: tl.constexpr,
 ):  # fmt: skip
-    """One sample of each of ROWS = B * D sequences; state [ROWS, N] moves up by one column."""
+    """One sample of each of ROWS = B * D sequences; shifts the state [ROWS, N] by one column and appends x."""
     o_row = tl.program_id(0).to(tl.int64) * BR + tl.arange(0, BR)
     m_row = o_row < ROWS
     o_d = o_row % D
@@ -142,5 +141,5 @@ def causal_conv1d_update_kernel(
     p_column = p_state + o_row[:, None] * N + o_n
     b_state = tl.load(p_column + 1, mask=m_row[:, None] & (o_n < N - 1), other=0)
     b_state = tl.where(o_n == N - 1, b_x[:, None], b_state)
-    tl.debug_barrier()  # a thread may write what another one reads
+    tl.debug_barrier()  # a thread may write an element that another one reads
     tl.store(p_column, b_state, mask=m_row[:, None] & (o_n < N))

@@ -1,4 +1,4 @@
-"""Fixed point to floating point in plain torch."""
+"""int16 to floating point in plain torch."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def dequantize_reference(x: Tensor, step: float, dtype: torch.dtype) -> Tensor:
-    """``x * step`` in float32, then rounded to `dtype`; x int16 of any shape."""
+    """``x * step`` computed in float32, then rounded to `dtype`; x is int16 of any shape."""
     return (x.to(torch.float32) * step).to(dtype)

@@ -1,5 +1,5 @@
-// CUDA's words for a compiler of the host: the threads of a block are fibers, and blocks run one after the other. A
-// barrier that some threads of a block pass and others do not reach is an error.
+// CUDA for a host compiler: the threads of a block are fibers, and blocks run one after another. A barrier that only
+// some threads of a block reach is an error.
 #pragma once
 
 #include <ucontext.h>
@@ -49,13 +49,13 @@ inline unsigned short __float_to_half_bits(float value) {
 
 namespace cuda_on_host {
 
-/// One block: every thread runs to its next barrier, in the given order, until all have ended.
+/// A block: every thread runs to its next barrier, in the given order, until all have finished.
 class Block {
  public:
   explicit Block(unsigned int threads) : fibers_(threads) {}
 
-  /// False where some threads waited at a barrier that others never reached.
-  bool run(const std::function<void()>& kernel, bool backwards) {
+  /// Runs a kernel; false if only some threads reached a barrier.
+  bool run(const std::function<void()>& kernel, bool last_thread_first) {
     kernel_ = &kernel;
     current_block() = this;
     for (auto& fiber : fibers_) {
@@ -64,12 +64,12 @@ class Block {
     while (true) {
       std::size_t waiting = 0;
       for (std::size_t i = 0; i < fibers_.size(); ++i) {
-        running_ = backwards ? fibers_.size() - 1 - i : i;
+        running_ = last_thread_first ? fibers_.size() - 1 - i : i;
         Fiber& fiber = fibers_[running_];
-        if (!fiber.ended) {
+        if (!fiber.finished) {
           threadIdx = {static_cast<unsigned int>(running_), 0, 0};
           swapcontext(&back_, &fiber.context);
-          waiting += fiber.ended ? 0 : 1;
+          waiting += fiber.finished ? 0 : 1;
         }
       }
       if (waiting == 0) {
@@ -89,26 +89,26 @@ class Block {
   void barrier() { swapcontext(&fibers_[running_].context, &back_); }
 
  private:
-  static constexpr std::size_t kStack = 1 << 16;
+  static constexpr std::size_t stack_bytes = 1 << 16;
 
   struct Fiber {
     ucontext_t context;
-    std::unique_ptr<char[]> stack = std::make_unique<char[]>(kStack);
-    bool ended = false;
+    std::unique_ptr<char[]> stack = std::make_unique<char[]>(stack_bytes);
+    bool finished = false;
   };
 
   static void enter() {
     Block* block = current_block();
     (*block->kernel_)();
-    block->fibers_[block->running_].ended = true;
+    block->fibers_[block->running_].finished = true;
     swapcontext(&block->fibers_[block->running_].context, &block->back_);
   }
 
   void start(Fiber& fiber) {
-    fiber.ended = false;
+    fiber.finished = false;
     getcontext(&fiber.context);
     fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = kStack;
+    fiber.context.uc_stack.ss_size = stack_bytes;
     fiber.context.uc_link = nullptr;
     makecontext(&fiber.context, enter, 0);
   }

@@ -1,4 +1,4 @@
-"""The self-test finds what is wrong, and says so by its exit code."""
+"""The self-test finds wrong back ends and reports them by its exit code."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from seizurekit.ops import dispatch
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    dispatch.forget()
+def _clean() -> Iterator[None]:
+    dispatch.reset_cache()
     yield
-    dispatch.forget()
+    dispatch.reset_cache()
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -28,15 +28,15 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def test_every_back_end_that_claims_to_work_here_is_right(
+def test_every_back_end_that_is_available_is_right(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "kernels", "--device", "cpu", "--require", "native,torch", "--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    checks = found["checks"]
-    assert found["missing"] == []
-    assert {check["verdict"] for check in checks} == {"ok", "absent"}
-    assert all(check["reason"] for check in checks if check["verdict"] == "absent")
+    report = json.loads(capsys.readouterr().out)
+    checks = report["checks"]
+    assert report["missing"] == []
+    assert {check["verdict"] for check in checks} == {"ok", "unavailable"}
+    assert all(check["reason"] for check in checks if check["verdict"] == "unavailable")
     assert all(check["error"] <= check["tolerance"] for check in checks)
     native = [check["case"] for check in checks if (check["backend"], check["verdict"]) == ("native", "ok")]
     for word in ("float32", "bfloat16", "float16", "width 2", "width 3", "width 4", "length innermost", "reverse"):
@@ -59,7 +59,7 @@ def raising(original: Callable[..., Any]) -> Callable[..., Any]:
     return forward
 
 
-def not_a_number(original: Callable[..., Any]) -> Callable[..., Any]:
+def returning_nan(original: Callable[..., Any]) -> Callable[..., Any]:
     def forward(*call: Any, **flags: Any) -> Any:
         y, final = original(*call, **flags)
         return y * float("nan"), final
@@ -68,11 +68,11 @@ def not_a_number(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(
-    ("fault", "verdict", "words"),
+    ("fault", "verdict", "message"),
     [
-        (doubled, "wrong", "y is off by"),
+        (doubled, "wrong", "y: error is "),
         (raising, "failed", "RuntimeError: CUDA error: an illegal memory access"),
-        (not_a_number, "wrong", "y is off by inf"),
+        (returning_nan, "wrong", "y: error is inf"),
     ],
 )
 def test_a_back_end_that_is_wrong_is_found(
@@ -80,18 +80,18 @@ def test_a_back_end_that_is_wrong_is_found(
     capsys: pytest.CaptureFixture[str],
     fault: Callable[[Callable[..., Any]], Callable[..., Any]],
     verdict: str,
-    words: str,
+    message: str,
 ) -> None:
-    from seizurekit.kernels.causal_conv1d import native
+    from seizurekit.ops.causal_conv1d import native
 
     monkeypatch.setattr(native, "forward", fault(native.forward))
     assert run(monkeypatch, "kernels", "--device", "cpu") == 1
     lines = [line for line in capsys.readouterr().out.splitlines() if " native " in line]
     assert len(lines) == 4
-    assert [line for line in lines if verdict.upper() not in line or words not in line] == []
+    assert [line for line in lines if verdict.upper() not in line or message not in line] == []
 
 
-def test_a_required_back_end_that_is_not_here_is_named(
+def test_a_required_back_end_that_is_unavailable_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "kernels", "--device", "cpu", "--require", "mamba-ssm,native") == 1
@@ -102,18 +102,18 @@ def test_a_step_with_wrong_gradients_is_found(monkeypatch: pytest.MonkeyPatch) -
     step = selftest._training_step
 
     def off(device: torch.device, precision: torch.dtype) -> dict[str, float]:
-        found = step(device, precision)
+        results = step(device, precision)
         if precision == torch.bfloat16:
-            found["norm of the gradient"] *= 1.1
-        return found
+            results["gradient norm"] *= 1.1
+        return results
 
     monkeypatch.setattr(selftest, "_training_step", off)
     checks = [check for check in selftest.check_kernels(torch.device("cpu")) if check.operation == "detector"]
     assert [check.verdict for check in checks] == ["ok", "wrong"]
-    assert checks[1].result == "norm of the gradient"
+    assert checks[1].result == "gradient norm"
 
 
-def test_a_device_that_is_not_there_is_one_line(
+def test_a_device_that_this_machine_does_not_have_is_an_error_of_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "kernels", "--device", "cuda:9") == 1

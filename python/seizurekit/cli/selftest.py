@@ -57,14 +57,14 @@ def _print_json(checks: Iterable[Check], absent: list[str]) -> None:
 
 def _print_table(checks: list[Check], absent: list[str]) -> None:
     """Prints one line per back end and precision, with its first failed check."""
-    from seizurekit.selftest import ABSENT, OK
+    from seizurekit.selftest import OK, UNAVAILABLE
 
     rows = [("operation", "back end", "precision", "checks", "error/tolerance", "seconds", "verdict")]
     groups: dict[tuple[str, str, str], list[Check]] = {}
     for check in checks:
         groups.setdefault((check.operation, check.backend, check.precision), []).append(check)
     for names, group in groups.items():
-        if group[0].verdict == ABSENT:
+        if group[0].verdict == UNAVAILABLE:
             rows.append((*names, "", "", "", f"unavailable: {group[0].reason}"))
             continue
         bad = [check for check in group if check.verdict != OK]

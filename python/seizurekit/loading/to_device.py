@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from seizurekit.kernels.dequantize import dequantize
+from seizurekit.ops.dequantize import dequantize
 
 _TORCH = {
     "float32": torch.float32,
@@ -63,8 +63,7 @@ class ToDevice:
 
     def _move(self, x: Tensor) -> Tensor:
         x = x if self._device is None else x.to(self._device, non_blocking=self.is_cuda)
-        moved: Tensor = dequantize(x, self._step, self._dtype) if self._dequantize else x
-        return moved
+        return dequantize(x, self._step, self._dtype) if self._dequantize else x
 
 
 def host_array(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> npt.NDArray[Any]:

@@ -1,57 +1,120 @@
-"""The choice of a back end: made in the open, after the chosen one has been tried.
+"""Selection of the back end that computes an operation.
 
-A back end is a module of functions (`seizurekit.kernels.causal_conv1d` tells which). For each operation and kind of
-device a table gives their order of preference. Before a back end first serves a case (a device, dtypes and flags) it
-runs a small input of that case, forward and backward, and is compared with the reference in float64; one that cannot be
-imported, raises, or computes something else is passed over. One log line tells which was taken and why those before it
-were not.
+Each operation has a table of back ends in order of preference. Before a back end is first used for a case (device,
+dtypes, layout, flags), it computes a small example forward and backward, and the results are compared with the
+reference in float64. A back end that fails to import, raises or computes wrong results is skipped. The first time a
+back end is selected on a device, one log line names it, and the reason why each preferred one was skipped.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 
 from seizurekit.errors import BackendError
-from seizurekit.ops.deviation import Deviation
+from seizurekit.ops.comparison import Comparison
 from seizurekit.settings import force_fallback
 
 REFERENCE = "torch"
-"""Of every operation, the back end that runs everywhere."""
+"""The back end of every operation that runs on every device."""
 
-_log = logging.getLogger(__name__)
-_lock = threading.RLock()
-_verdicts: dict[tuple[str, str, Case], str | None] = {}
-_taken: dict[tuple[str, str, str], Choice] = {}
+
+class Backend(Protocol):
+    """What the selection needs of a back-end module."""
+
+    def unavailable_reason(self, device: torch.device) -> str | None:
+        """Why the back end cannot run on a device, or None."""
 
 
 class Case(Protocol):
-    """What a back end is tried for: hashable, and with the device."""
+    """What a back end is tried for."""
 
     @property
     def device(self) -> torch.device:
-        """Where the operation is to run."""
+        """The device that the operation runs on."""
 
     def __hash__(self) -> int: ...
 
 
+BackendT = TypeVar("BackendT", bound=Backend)
+CaseT = TypeVar("CaseT", bound=Case)
+TriedT = TypeVar("TriedT", bound=Backend, contravariant=True)
+
+
+class Trial(Protocol[TriedT, CaseT]):
+    """A module that tries the back ends of an operation."""
+
+    def cases(self, device: torch.device) -> Iterable[CaseT]:
+        """The cases that the self-test computes on a device."""
+
+    def unsupported_reason(self, backend: TriedT, case: CaseT) -> str | None:
+        """Why a back end cannot compute a case, or None."""
+
+    def errors_vs_reference(self, backend: TriedT, case: CaseT) -> list[Comparison]:
+        """Every result for an example of the case, forward and backward, compared with the reference in float64."""
+
+
 @dataclass(frozen=True)
-class Choice:
-    """A back end that was taken.
+class BackendEntry(Generic[BackendT]):
+    """A row of an operation's table.
 
     Attributes:
-        operation: as in `seizurekit.ops`.
-        device: where.
-        backend: its name.
-        fallback: whether it is the plain one although there are others for this device.
-        reason: why those before it were not taken; empty where none was before it.
+        name: what users pass as ``backend=``.
+        needs: what must be installed, for documentation.
+        devices: types of device on which it is selected without being requested; None for all.
+        load: imports and returns the module.
+    """
+
+    name: str
+    needs: str
+    devices: tuple[str, ...] | None
+    load: Callable[[], BackendT]
+
+
+@dataclass(frozen=True)
+class Operation(Generic[BackendT, CaseT]):
+    """One operation.
+
+    Attributes:
+        name: its name in `seizurekit.ops`.
+        backends: its back ends, the preferred ones first.
+        trial: tries them.
+    """
+
+    name: str
+    backends: tuple[BackendEntry[BackendT], ...]
+    trial: Trial[BackendT, CaseT]
+
+    @property
+    def backend_names(self) -> tuple[str, ...]:
+        """The names of all back ends."""
+        return tuple(entry.name for entry in self.backends)
+
+    def preferred(self, device: torch.device) -> tuple[str, ...]:
+        """The names of the back ends to select from on a device, in order."""
+        return tuple(entry.name for entry in self.backends if entry.devices is None or device.type in entry.devices)
+
+    def load(self, name: str) -> BackendT:
+        """The module of a back end; raises what its import raises."""
+        (entry,) = (entry for entry in self.backends if entry.name == name)
+        return entry.load()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A back end that was selected.
+
+    Attributes:
+        operation: name of the operation.
+        device: the device.
+        backend: name of the back end.
+        fallback: whether it is plain torch although others exist for this device.
+        reason: why the preferred ones were skipped; empty if none was.
     """
 
     operation: str
@@ -64,115 +127,91 @@ class Choice:
         return f"{self.operation} on {self.device}: {self.backend}{f' ({self.reason})' if self.reason else ''}"
 
 
-class Trial(Protocol):
-    """How an operation's back ends are tried: a module with these functions."""
-
-    def cases(self, device: torch.device) -> Iterable[Any]:
-        """Everything that the self-test computes on a device."""
-
-    def refusal(self, backend: ModuleType, case: Any) -> str | None:
-        """Why a back end does not serve a case, or None."""
-
-    def deviations(self, backend: ModuleType, case: Any) -> list[Deviation]:
-        """Every result for a small input of the case, forward and backward, against the reference in float64."""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One operation's back ends.
-
-    Attributes:
-        name: as in `seizurekit.ops`.
-        backends: the module of each, by its name.
-        preference: for each type of device their names, the best first; `REFERENCE` alone for a type that is not here.
-        trial: how they are tried.
-    """
-
-    name: str
-    backends: Mapping[str, str]
-    preference: Mapping[str, tuple[str, ...]]
-    trial: Trial
-
-    def order(self, device: torch.device) -> tuple[str, ...]:
-        """The names to ask on a device, the best first."""
-        return self.preference.get(device.type, (REFERENCE,))
+_log = logging.getLogger(__name__)
+_lock = threading.RLock()
+_reasons: dict[tuple[str, str, Case], str | None] = {}
+_selections: dict[tuple[str, str, str], Selection] = {}
 
 
 def choose(
-    operation: Operation,
-    case: Case,
-    refusal: Callable[[ModuleType], str | None] = lambda backend: None,
+    operation: Operation[BackendT, CaseT],
+    case: CaseT,
+    unsupported_reason: Callable[[BackendT], str | None] = lambda backend: None,
     requested: str | None = None,
-) -> ModuleType:
+) -> BackendT:
     """The back end to call.
 
     Args:
-        operation: what is to be computed.
-        case: what it is to be tried for.
-        refusal: why a back end cannot serve the call at hand, or None.
-        requested: the only one to take.
+        operation: the operation.
+        case: what the back end must have been tried for.
+        unsupported_reason: why a back end cannot compute this call, or None.
+        requested: the only back end to consider.
 
     Raises:
-        BackendError: `requested` cannot serve, or none can; with the reason.
+        BackendError: the requested back end, or every one, cannot compute the call; has the reasons.
     """
-    only = _only(operation, requested)
+    only = _only_candidate(operation, requested)
     reasons: dict[str, str] = {}
-    for name in (only,) if only else operation.order(case.device):
-        reason = why_not(operation, name, case) or refusal(load(operation, name))
+    for name in (only,) if only else operation.preferred(case.device):
+        reason = unusable_reason(operation, name, case) or unsupported_reason(operation.load(name))
         if reason is None:
             if requested is None:
-                _tell(operation, case, name, reasons)
-            return load(operation, name)
+                _record_selection(operation, case.device, name, reasons)
+            return operation.load(name)
         reasons[name] = reason
-    raise BackendError(f"{operation.name} on {case.device}: {_listed(reasons)}")
+    raise BackendError(f"{operation.name} on {case.device}: {_join(reasons)}")
 
 
-def why_not(operation: Operation, name: str, case: Case) -> str | None:
-    """Why a back end cannot serve a case, or None; tried once, the answer kept until `forget`."""
+def unusable_reason(operation: Operation[BackendT, CaseT], name: str, case: CaseT) -> str | None:
+    """Why a back end cannot be used for a case, or None; tried once, then cached until `reset_cache`."""
     key = (operation.name, name, case)
-    if key not in _verdicts:
+    if key not in _reasons:
         with _lock:
-            if key not in _verdicts:
-                _verdicts[key] = _tried(operation, name, case)
-    return _verdicts[key]
+            if key not in _reasons:
+                _reasons[key] = _try(operation, name, case)
+    return _reasons[key]
 
 
-def taken() -> list[Choice]:
-    """Every back end that was taken so far, in the order in which they first were."""
-    with _lock:
-        return list(_taken.values())
+def import_failure(operation: Operation[BackendT, CaseT], name: str, device: torch.device) -> str | None:
+    """Why a back end cannot be imported or cannot run on a device, or None."""
+    try:
+        return operation.load(name).unavailable_reason(device)
+    except ModuleNotFoundError as error:
+        return f"not installed (no module {error.name})"
+    except Exception as error:  # importing a damaged package may raise anything
+        return f"fails to import: {describe(error)}"
 
 
-def load(operation: Operation, name: str) -> ModuleType:
-    """A back end's module; raises what its import raises."""
-    return importlib.import_module(operation.backends[name])
-
-
-def deviations(operation: Operation, backend: ModuleType, case: Case) -> list[Deviation]:
-    """A back end's results for a case against the reference's, whatever mode torch is in."""
+def errors_vs_reference(operation: Operation[BackendT, CaseT], name: str, case: CaseT) -> list[Comparison]:
+    """The results of a back end for a case compared with the reference, whatever mode torch is in."""
     with torch.no_grad(), torch.autocast(case.device.type, enabled=False):
-        return operation.trial.deviations(backend, case)
+        return operation.trial.errors_vs_reference(operation.load(name), case)
 
 
-def forget() -> None:
-    """Forgets every verdict, so that each back end is tried again."""
+def selected() -> list[Selection]:
+    """Every back end selected so far, in order of first use."""
     with _lock:
-        _verdicts.clear()
-        _taken.clear()
+        return list(_selections.values())
 
 
-def described(error: BaseException) -> str:
-    """An exception as a reason: its type and the first line of its message."""
+def reset_cache() -> None:
+    """Discards the results of all trials, so that every back end is tried again."""
+    with _lock:
+        _reasons.clear()
+        _selections.clear()
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line: its type and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _only(operation: Operation, requested: str | None) -> str | None:
-    """The one back end that may serve: the requested or the forced one; None where the choice is free."""
-    if requested is not None and requested not in operation.backends:
-        raise BackendError(
-            f"{operation.name}: backend: found {requested!r}, wanted one of {', '.join(operation.backends)}"
-        )
+def _only_candidate(operation: Operation[Any, Any], requested: str | None) -> str | None:
+    """The back end that is requested or forced; None if any may be selected."""
+    names = operation.backend_names
+    if requested is not None and requested not in names:
+        raise BackendError(f"{operation.name}: backend is {requested!r}, expected one of {', '.join(names)}")
     if not force_fallback():
         return requested
     if requested not in (None, REFERENCE):
@@ -182,43 +221,36 @@ def _only(operation: Operation, requested: str | None) -> str | None:
     return REFERENCE
 
 
-def why_not_here(operation: Operation, name: str, device: torch.device) -> str | None:
-    """Why a back end does not even claim to work on a device, or None."""
-    try:
-        reason: str | None = load(operation, name).why_not(device)
-    except ModuleNotFoundError as error:
-        return f"not installed (no module {error.name})"
-    except Exception as error:  # a broken package may raise anything when imported; all of it becomes the reason
-        return f"fails to import: {described(error)}"
-    return reason
-
-
-def _tried(operation: Operation, name: str, case: Case) -> str | None:
-    reason = why_not_here(operation, name, case.device)
+def _try(operation: Operation[BackendT, CaseT], name: str, case: CaseT) -> str | None:
+    reason = import_failure(operation, name, case.device)
     if reason is None:
-        reason = operation.trial.refusal(load(operation, name), case)
+        reason = operation.trial.unsupported_reason(operation.load(name), case)
     if reason is not None:
         return reason
     if case.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
-        raise BackendError(f"{operation.name}: {name} was never tried for {case}; run it once before capturing a graph")
+        raise BackendError(
+            f"{operation.name}: {name} was not tried yet for {case}: run it once before capturing a CUDA graph"
+        )
     try:
-        worst = max(deviations(operation, load(operation, name), case), key=lambda deviation: deviation.share)
-    except Exception as error:  # whatever a kernel's compiler, loader or driver raises is the reason
-        return described(error)
-    return f"wrong numbers: {worst}" if worst.share > 1 else None
+        worst = max(errors_vs_reference(operation, name, case), key=lambda result: result.ratio)
+    except Exception as error:  # compilers, loaders and drivers of kernels may raise anything
+        return describe(error)
+    return f"wrong results: {worst}" if worst.ratio > 1 else None
 
 
-def _tell(operation: Operation, case: Case, name: str, reasons: Mapping[str, str]) -> None:
-    """Logs the first time that a back end is taken on a device; the plain fallback as a warning."""
-    key = (operation.name, str(case.device), name)
+def _record_selection(
+    operation: Operation[Any, Any], device: torch.device, name: str, reasons: Mapping[str, str]
+) -> None:
+    """Logs the first selection of a back end on a device; a fallback to plain torch as a warning."""
+    key = (operation.name, str(device), name)
     with _lock:
-        if key in _taken:
+        if key in _selections:
             return
-        why = "SEIZURE_MAMBA_FORCE_FALLBACK is set" if force_fallback() else _listed(reasons)
-        fallback = name == REFERENCE and name != operation.order(case.device)[0]
-        choice = _taken[key] = Choice(*key, fallback, why)
-    _log.log(logging.WARNING if fallback else logging.INFO, "%s", choice)
+        reason = "SEIZURE_MAMBA_FORCE_FALLBACK is set" if force_fallback() else _join(reasons)
+        fallback = name == REFERENCE and name != operation.preferred(device)[0]
+        selection = _selections[key] = Selection(*key, fallback, reason)
+    _log.log(logging.WARNING if fallback else logging.INFO, "%s", selection)
 
 
-def _listed(reasons: Mapping[str, str]) -> str:
+def _join(reasons: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {reason}" for name, reason in reasons.items())

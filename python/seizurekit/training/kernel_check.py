@@ -30,12 +30,12 @@ def check_kernels(model: torch.nn.Module, config: Config, device: torch.device) 
     with torch.no_grad():
         for name, buffer in model.named_buffers():
             buffer.copy_(buffers[name])
-    choices = [choice for choice in dispatch.taken() if torch.device(choice.device).type == device.type]
+    choices = [choice for choice in dispatch.selected() if torch.device(choice.device).type == device.type]
     _check_required(choices, config.model.require_kernels)
     return {choice.operation: choice.backend for choice in choices}
 
 
-def _check_required(choices: list[dispatch.Choice], required: bool | tuple[str, ...]) -> None:
+def _check_required(choices: list[dispatch.Selection], required: bool | tuple[str, ...]) -> None:
     fallbacks = [choice for choice in choices if choice.fallback]
     if required and fallbacks:
         raise BackendError(
@@ -50,5 +50,5 @@ def _check_required(choices: list[dispatch.Choice], required: bool | tuple[str, 
         )
 
 
-def _listed(choices: list[dispatch.Choice]) -> str:
+def _listed(choices: list[dispatch.Selection]) -> str:
     return "; ".join(map(str, choices))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 
 import pytest
@@ -8,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from seizurekit.kernels.ssd_scan import chunked, reference
-from seizurekit.kernels.ssd_scan.arguments import ScanInputs, ScanOptions
+from seizurekit.kernels.ssd_scan import reference
+from seizurekit.kernels.ssd_scan.contract import ScanBackend, ScanInputs, ScanOptions
+from seizurekit.ops.ssd_scan import chunk, chunked
 
 F64 = torch.float64
 
 
-def made(
+def random_inputs(
     shape: tuple[int, int, int, int] = (2, 37, 4, 3),
     groups: int = 2,
     states: int = 5,
@@ -24,7 +26,7 @@ def made(
     dtype: torch.dtype = F64,
     seed: int = 0,
 ) -> ScanInputs:
-    """Random inputs; `packed` is the length of the sequences packed into a row, 0 for none."""
+    """Random inputs; `packed` is the length of the sequences packed into a row, 0 for one sequence."""
     generator = torch.Generator().manual_seed(seed)
     batch, length, heads, channels = shape
 
@@ -45,30 +47,31 @@ def made(
     )
 
 
-def exactly(inputs: ScanInputs) -> ScanInputs:
+def in_float64(inputs: ScanInputs) -> ScanInputs:
     return ScanInputs(*(t.double() if t is not None and t.is_floating_point() else t for t in inputs))
 
 
-def seeds(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
+def output_gradients(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
+    """Gradients of y and of the final state."""
     batch, _, heads, channels = inputs.x_BLHP.shape
-    final = torch.ones(batch, heads, channels, inputs.B_BLGN.shape[3], dtype=inputs.sums)
+    final = torch.ones(batch, heads, channels, inputs.B_BLGN.shape[3], dtype=inputs.sum_dtype)
     return torch.cos(inputs.x_BLHP * 5), torch.cos(final.cumsum(-1).cumsum(1))
 
 
-def flipped(inputs: ScanInputs) -> ScanInputs:
-    along = {name: t.flip(1) for name, t in inputs._asdict().items() if "L" in name and t is not None}
-    return inputs._replace(**along)
+def flip(inputs: ScanInputs) -> ScanInputs:
+    sequences = {name: t.flip(1) for name, t in inputs._asdict().items() if "L" in name and t is not None}
+    return inputs._replace(**sequences)
 
 
-def assert_all_close(found: object, wanted: object, **tolerance: float) -> None:
-    for a, b in zip(found, wanted, strict=True):  # type: ignore[call-overload]
+def assert_all_close(results: Iterable[Tensor | None], expected: Iterable[Tensor | None], **tolerance: float) -> None:
+    for a, b in zip(results, expected, strict=True):
         assert (a is None) == (b is None)
         if a is not None:
             torch.testing.assert_close(a, b, **tolerance)
 
 
 def recurrence_as_written(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
-    """One head's recurrence after the other, in the letters of the paper, with torch's own autograd."""
+    """The recurrence of each head, with the symbols of the paper, for torch's own autograd."""
     x, dt, A, B, C, D, dt_bias, h, _ = inputs
     group = x.shape[2] // B.shape[2]
     y = []
@@ -85,35 +88,35 @@ def recurrence_as_written(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
 
 
 def test_the_reference_is_the_recurrence_and_its_gradients_are_autograds() -> None:
-    inputs = made((2, 9, 4, 3))
+    inputs = random_inputs((2, 9, 4, 3))
     options = ScanOptions(dt_softplus=True)
     leaves = [t.clone().requires_grad_() for t in inputs[:-1]]
-    wanted = recurrence_as_written(ScanInputs(*leaves, None))
-    assert_all_close(reference.forward(inputs, options), [t.detach() for t in wanted])
-    dy, dfinal = seeds(inputs)
-    gradients = torch.autograd.grad(wanted, leaves, (dy, dfinal))
+    expected = recurrence_as_written(ScanInputs(*leaves, None))
+    assert_all_close(reference.forward(inputs, options), [t.detach() for t in expected])
+    dy, dfinal = output_gradients(inputs)
+    gradients = torch.autograd.grad(expected, leaves, (dy, dfinal))
     assert_all_close(reference.backward(dy, dfinal, inputs, options), gradients)
 
 
 @pytest.mark.parametrize("backend", [reference, chunked], ids=["reference", "chunked"])
-def test_backwards_in_time_is_the_flipped_scan_of_the_flipped_sequence(backend: object) -> None:
-    inputs = made(packed=10)
+def test_backwards_in_time_is_the_flipped_scan_of_the_flipped_sequence(backend: ScanBackend) -> None:
+    inputs = random_inputs(packed=10)
     forwards, backwards = (ScanOptions(16, True, (0.1, 2.0), reverse) for reverse in (False, True))
-    y, final = backend.forward(flipped(inputs), forwards)
+    y, final = backend.forward(flip(inputs), forwards)
     assert_all_close(backend.forward(inputs, backwards), (y.flip(1), final))
-    dy, dfinal = seeds(inputs)
-    found = backend.backward(dy, dfinal, inputs, backwards)
-    wanted = backend.backward(dy.flip(1), dfinal, flipped(inputs), forwards)
-    assert_all_close(found, [w.flip(1) if name in (0, 1, 3, 4) else w for name, w in enumerate(wanted)])
+    dy, dfinal = output_gradients(inputs)
+    gradients = backend.backward(dy, dfinal, inputs, backwards)
+    expected = backend.backward(dy.flip(1), dfinal, flip(inputs), forwards)
+    assert_all_close(gradients, [e.flip(1) if i in (0, 1, 3, 4) else e for i, e in enumerate(expected)])
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 16, 36, 37, 64])
 @pytest.mark.parametrize(("reverse", "packed"), list(product([False, True], [0, 1, 7, 20])))
 def test_chunks_of_any_size_give_what_the_reference_gives(chunk_size: int, reverse: bool, packed: int) -> None:
-    inputs = made(packed=packed)
+    inputs = random_inputs(packed=packed)
     options = ScanOptions(chunk_size, True, (0.0, float("inf")), reverse)
     assert_all_close(chunked.forward(inputs, options), reference.forward(inputs, options))
-    gradients = seeds(inputs)
+    gradients = output_gradients(inputs)
     assert_all_close(chunked.backward(*gradients, inputs, options), reference.backward(*gradients, inputs, options))
 
 
@@ -143,52 +146,51 @@ def test_every_combination_of_arguments_gives_what_the_reference_gives(
     seed: int,
 ) -> None:
     batch, length, per_group, channels = shape
-    inputs = made((batch, length, groups * per_group, channels), groups, states, skip, initial, packed, seed=seed)
+    inputs = random_inputs(
+        (batch, length, groups * per_group, channels), groups, states, skip, initial, packed, seed=seed
+    )
     options = ScanOptions(0, softplus, limit, reverse)
     assert_all_close(chunked.forward(inputs, options), reference.forward(inputs, options))
-    dy, dfinal = seeds(inputs)
-    for seed_of_final in (dfinal, None):
-        found = chunked.backward(dy, seed_of_final, inputs, options)
-        assert_all_close(found, reference.backward(dy, seed_of_final, inputs, options))
+    dy, dfinal = output_gradients(inputs)
+    for dfinal_or_none in (dfinal, None):
+        gradients = chunked.backward(dy, dfinal_or_none, inputs, options)
+        assert_all_close(gradients, reference.backward(dy, dfinal_or_none, inputs, options))
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 2, 3), (2, 0, 2, 3), (2, 5, 2, 0)])
 @pytest.mark.parametrize("backend", [reference, chunked], ids=["reference", "chunked"])
-def test_empty_tensors_are_served(backend: object, shape: tuple[int, int, int, int]) -> None:
-    inputs = made(shape, groups=1)
+def test_tensors_without_elements_are_computed(backend: ScanBackend, shape: tuple[int, int, int, int]) -> None:
+    inputs = random_inputs(shape, groups=1)
     y, final = backend.forward(inputs, ScanOptions())
     assert y.shape == shape
     if shape[1] == 0:
         assert torch.equal(final, inputs.initial_BHPN)
-    gradients = backend.backward(*seeds(inputs), inputs, ScanOptions())
+    gradients = backend.backward(*output_gradients(inputs), inputs, ScanOptions())
     assert [g.shape for g in gradients] == [t.shape for t in inputs[:-1]]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_summed_in_float32_and_rounded_once(dtype: torch.dtype) -> None:
-    inputs = made((2, 300, 4, 8), dtype=dtype, states=16)
+    inputs = random_inputs((2, 300, 4, 8), dtype=dtype, states=16)
     options = ScanOptions(dt_softplus=True)
     y, final = chunked.forward(inputs, options)
-    wanted_y, wanted_final = reference.forward(exactly(inputs), options)
+    expected_y, expected_final = reference.forward(in_float64(inputs), options)
     assert (y.dtype, final.dtype) == (dtype, torch.float32)
-    torch.testing.assert_close(y.double(), wanted_y, rtol=torch.finfo(dtype).eps, atol=1e-4)
-    torch.testing.assert_close(final.double(), wanted_final, rtol=1e-5, atol=1e-5)
-    gradients = chunked.backward(*seeds(inputs), inputs, options)
+    torch.testing.assert_close(y.double(), expected_y, rtol=torch.finfo(dtype).eps, atol=1e-4)
+    torch.testing.assert_close(final.double(), expected_final, rtol=1e-5, atol=1e-5)
+    gradients = chunked.backward(*output_gradients(inputs), inputs, options)
     assert [g.dtype for g in gradients] == [t.dtype for t in inputs[:-1]]
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_products_of_bfloat16_as_accelerators_take_them_stay_close(
-    monkeypatch: pytest.MonkeyPatch, reverse: bool
-) -> None:
-    from seizurekit.kernels.ssd_scan import chunk
-
-    inputs = made((2, 300, 4, 8), dtype=torch.bfloat16, states=16)
+def test_bfloat16_products_as_on_accelerators_stay_close(monkeypatch: pytest.MonkeyPatch, reverse: bool) -> None:
+    inputs = random_inputs((2, 300, 4, 8), dtype=torch.bfloat16, states=16)
     options = ScanOptions(0, True, reverse=reverse)
-    wanted = chunked.forward(inputs, options), chunked.backward(*seeds(inputs), inputs, options)
+    gradients = output_gradients(inputs)
+    expected = (*chunked.forward(inputs, options), *chunked.backward(*gradients, inputs, options))
     monkeypatch.setattr(chunk, "_product_dtype", lambda x: x.dtype)
-    found = chunked.forward(inputs, options), chunked.backward(*seeds(inputs), inputs, options)
-    for pair in zip(sum(found, ()), sum(wanted, ()), strict=True):
+    results = (*chunked.forward(inputs, options), *chunked.backward(*gradients, inputs, options))
+    for pair in zip(results, expected, strict=True):
         a, b = (t.double() for t in pair)
         assert float((a - b).norm() / b.norm()) < 0.01
 
@@ -196,28 +198,27 @@ def test_products_of_bfloat16_as_accelerators_take_them_stay_close(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_steps_so_large_that_all_decays_vanish_give_no_nan(dtype: torch.dtype, reverse: bool) -> None:
-    inputs = made((1, 200, 2, 4), groups=1, dtype=dtype)
+    inputs = random_inputs((1, 200, 2, 4), groups=1, dtype=dtype)
     inputs.dt_BLH[:, 50:60] = 1e4
     options = ScanOptions(0, True, reverse=reverse)
-    results = (*chunked.forward(inputs, options), *chunked.backward(*seeds(inputs), inputs, options))
+    results = (*chunked.forward(inputs, options), *chunked.backward(*output_gradients(inputs), inputs, options))
     assert all(torch.isfinite(t).all() for t in results)
-    wanted, _ = reference.forward(exactly(inputs), options)
-    # What happens around the large steps is as exact as elsewhere.
+    expected, _ = reference.forward(in_float64(inputs), options)
+    # Samples near the large steps are as exact as others.
     tolerance = {torch.float32: 2e-4, torch.bfloat16: 1e-2}[dtype]
-    torch.testing.assert_close(results[0].double(), wanted, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(results[0].double(), expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("backend", [chunked], ids=["chunked"])
-def test_inputs_in_any_strides_are_taken_and_left_as_they_were(backend: object) -> None:
+def test_inputs_may_have_any_strides_and_are_not_changed() -> None:
     wide = torch.randn(2, 37, 4 * 3 + 2 * 10 + 4, dtype=F64)
     x, B, C, dt = wide.split([12, 10, 10, 4], dim=-1)
-    inputs = made()._replace(
+    inputs = random_inputs()._replace(
         x_BLHP=x.unflatten(2, (4, 3)), B_BLGN=B.unflatten(2, (2, 5)), C_BLGN=C.unflatten(2, (2, 5)), dt_BLH=dt
     )
     before = wide.clone()
     dense = ScanInputs(*(None if t is None else t.contiguous() for t in inputs))
-    assert_all_close(backend.forward(inputs, ScanOptions()), backend.forward(dense, ScanOptions()))
-    gradients = seeds(inputs)
-    found = backend.backward(gradients[0][:, :1].expand_as(gradients[0]), gradients[1], inputs, ScanOptions())
-    assert all(torch.isfinite(g).all() for g in found)
+    assert_all_close(chunked.forward(inputs, ScanOptions()), chunked.forward(dense, ScanOptions()))
+    dy, dfinal = output_gradients(inputs)
+    gradients = chunked.backward(dy[:, :1].expand_as(dy), dfinal, inputs, ScanOptions())
+    assert all(torch.isfinite(g).all() for g in gradients)
     assert torch.equal(wide, before)

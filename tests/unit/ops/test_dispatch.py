@@ -1,19 +1,20 @@
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from types import ModuleType
+from functools import partial
 
 import pytest
 import torch
 
 from seizurekit.errors import BackendError
 from seizurekit.ops import dispatch
-from seizurekit.ops.deviation import Deviation
-from seizurekit.ops.dispatch import Operation, choose
+from seizurekit.ops.comparison import Comparison
+from seizurekit.ops.dispatch import BackendEntry, Operation, choose
 
 CPU = torch.device("cpu")
 
@@ -24,15 +25,19 @@ class Case:
     flag: bool = False
 
 
-def fake(name: str, why_not: str | None = None, answer: object = None) -> ModuleType:
-    module = ModuleType(name)
-    module.why_not = lambda device: why_not  # type: ignore[attr-defined]
-    module.answer = answer  # type: ignore[attr-defined]
-    return module
+@dataclass(frozen=True)
+class Fake:
+    """A back end that computes `answer` or raises it."""
+
+    answer: int | Exception = 42
+    unavailable: str | None = None
+
+    def unavailable_reason(self, device: torch.device) -> str | None:
+        return self.unavailable
 
 
 class Trial:
-    """Wants 42; keeps what it was asked for."""
+    """Expects the answer 42; records the cases that were tried."""
 
     def __init__(self) -> None:
         self.tried: list[Case] = []
@@ -40,59 +45,56 @@ class Trial:
     def cases(self, device: torch.device) -> list[Case]:
         return [Case(device)]
 
-    def refusal(self, backend: ModuleType, case: Case) -> str | None:
+    def unsupported_reason(self, backend: Fake, case: Case) -> str | None:
         return None
 
-    def deviations(self, backend: ModuleType, case: Case) -> list[Deviation]:
+    def errors_vs_reference(self, backend: Fake, case: Case) -> list[Comparison]:
         self.tried.append(case)
         if isinstance(backend.answer, Exception):
             raise backend.answer
-        return [Deviation("answer", abs(backend.answer - 42), 0.5)]
+        return [Comparison("answer", abs(backend.answer - 42), 0.5)]
+
+
+def operation_of(**load: Callable[[], Fake]) -> Operation[Fake, Case]:
+    return Operation("answer", tuple(BackendEntry(name, "", ("cpu",), load[name]) for name in load), Trial())
+
+
+FAILING: dict[str, Callable[[], Fake]] = {
+    "missing": partial(importlib.import_module, "there_is_no_such_module"),
+    "broken": partial(importlib.import_module, "fake_broken"),
+    "elsewhere": lambda: Fake(unavailable="runs on CUDA devices only"),
+    "raising": lambda: Fake(RuntimeError("CUDA error: no kernel image\nis available")),
+    "wrong": lambda: Fake(41),
+}
+"""Back ends that fail in every way."""
 
 
 @pytest.fixture(autouse=True)
-def _forget() -> Iterator[None]:
-    dispatch.forget()
+def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "fake_broken", None)
+    dispatch.reset_cache()
     yield
-    dispatch.forget()
+    dispatch.reset_cache()
 
 
-@pytest.fixture
-def operation(monkeypatch: pytest.MonkeyPatch) -> Operation:
-    """Back ends that fail in every way, and at the end one that works."""
-    modules = {
-        "broken": None,
-        "elsewhere": fake("elsewhere", why_not="runs on CUDA devices only", answer=42),
-        "raising": fake("raising", answer=RuntimeError("CUDA error: no kernel image\nis available")),
-        "wrong": fake("wrong", answer=41),
-        "torch": fake("torch", answer=42),
-    }
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, f"fake_{name}", module)
-    names = {"absent": "there_is_no_such_module", **{name: f"fake_{name}" for name in modules}}
-    return Operation("answer", names, {"cpu": tuple(names)}, Trial())
-
-
-def test_every_back_end_that_fails_is_passed_over_and_one_line_says_why(
-    operation: Operation, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_every_back_end_that_fails_is_skipped_and_one_line_has_the_reasons(caplog: pytest.LogCaptureFixture) -> None:
+    operation = operation_of(**FAILING, torch=lambda: Fake(42))
     with caplog.at_level(logging.INFO):
         chosen = [choose(operation, Case()), choose(operation, Case()), choose(operation, Case(flag=True))]
-    assert {module.__name__ for module in chosen} == {"torch"}
+    assert chosen == [Fake(42)] * 3
     (line,) = caplog.messages
     assert line == (
-        "answer on cpu: torch (absent: not installed (no module there_is_no_such_module); "
+        "answer on cpu: torch (missing: not installed (no module there_is_no_such_module); "
         "broken: not installed (no module fake_broken); elsewhere: runs on CUDA devices only; "
         "raising: RuntimeError: CUDA error: no kernel image; "
-        "wrong: wrong numbers: answer is off by 1, where 0.5 is tolerated)"
+        "wrong: wrong results: answer: error is 1, expected at most 0.5)"
     )
     assert caplog.records[0].levelno == logging.WARNING
 
 
-def test_the_first_that_works_is_taken_and_said_quietly(operation: Operation, caplog: pytest.LogCaptureFixture) -> None:
-    quick = Operation("answer", operation.backends | {"quick": "fake_torch"}, {"cpu": ("quick", "torch")}, Trial())
+def test_the_first_back_end_that_works_is_selected_and_logged_as_information(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
-        choose(quick, Case())
+        choose(operation_of(quick=Fake, torch=Fake), Case())
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.INFO, "answer on cpu: quick")
     ]
@@ -101,41 +103,39 @@ def test_the_first_that_works_is_taken_and_said_quietly(operation: Operation, ca
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("absent", "not installed"),
+        ("missing", "not installed"),
         ("broken", "not installed"),
         ("elsewhere", "runs on CUDA devices only"),
         ("raising", "RuntimeError: CUDA error: no kernel image"),
-        ("wrong", "wrong numbers: answer is off by 1"),
+        ("wrong", "wrong results: answer: error is 1"),
     ],
 )
-def test_a_requested_back_end_that_fails_is_an_error_with_the_reason(
-    operation: Operation, name: str, reason: str
-) -> None:
+def test_a_requested_back_end_that_fails_is_an_error_with_the_reason(name: str, reason: str) -> None:
     with pytest.raises(BackendError, match=f"answer on cpu: {name}: {reason}"):
-        choose(operation, Case(), requested=name)
+        choose(operation_of(**FAILING), Case(), requested=name)
 
 
-def test_where_none_works_the_error_names_the_reason_of_each(operation: Operation) -> None:
-    nothing = Operation("answer", operation.backends, {"cpu": ("absent", "wrong")}, Trial())
-    with pytest.raises(BackendError, match=r"absent: not installed .*; wrong: wrong numbers: answer is off by 1"):
-        choose(nothing, Case())
+def test_if_all_fail_the_error_has_the_reason_of_each() -> None:
+    with pytest.raises(BackendError, match=r"missing: not installed .*; wrong: wrong results: answer: error is 1"):
+        choose(operation_of(**FAILING), Case())
 
 
-def test_a_call_that_a_back_end_refuses_goes_to_the_next(operation: Operation) -> None:
-    two = Operation("answer", {"quick": "fake_torch", "torch": "fake_torch"}, {"cpu": ("quick", "torch")}, Trial())
-    asked: list[ModuleType] = []
-
-    def refusal(backend: ModuleType) -> str | None:
-        asked.append(backend)
-        return "too long" if len(asked) == 1 else None
-
-    assert choose(two, Case(), refusal).__name__ == "torch"
-    assert len(asked) == 2
+def test_a_call_that_a_back_end_does_not_support_goes_to_the_next() -> None:
+    quick, slow = Fake(42), Fake(42)
+    operation = operation_of(quick=lambda: quick, torch=lambda: slow)
+    assert choose(operation, Case(), lambda backend: "too long" if backend is quick else None) is slow
 
 
-def test_a_back_end_is_tried_once_a_case_whatever_the_number_of_threads(operation: Operation) -> None:
+def test_on_other_devices_only_the_reference_is_selected() -> None:
+    other = Case(torch.device("meta"))
+    operation = operation_of(quick=Fake)
+    reference = BackendEntry("torch", "", None, Fake)
+    assert Operation("answer", (*operation.backends, reference), Trial()).preferred(other.device) == ("torch",)
+
+
+def test_a_back_end_is_tried_once_per_case_with_any_number_of_threads() -> None:
     trial = Trial()
-    once = Operation("answer", {"torch": "fake_torch"}, {}, trial)
+    once = Operation("answer", (BackendEntry("torch", "", None, Fake),), trial)
     threads = [threading.Thread(target=lambda: choose(once, Case())) for _ in range(8)]
     for thread in threads:
         thread.start()

@@ -339,12 +339,12 @@ def test_a_missing_required_kernel_stops_the_run(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, required: bool | list[str]
 ) -> None:
     monkeypatch.setenv("SEIZURE_MAMBA_FORCE_FALLBACK", "1")
-    dispatch.forget()
+    dispatch.reset_cache()
     try:
         with pytest.raises(BackendError, match=r"model\.require_kernels: .*SEIZURE_MAMBA_FORCE_FALLBACK is set"):
             loop.train(tiny_config(small_store, model={"require_kernels": required}), tmp_path)
     finally:
-        dispatch.forget()
+        dispatch.reset_cache()
     assert not list(tmp_path.glob("checkpoints/*"))
 
 
