@@ -10,9 +10,9 @@ import numpy as np
 
 from seizurekit.recordings.synthetic.malformations import MALFORMATIONS
 from seizurekit.recordings.synthetic.mimics import Mimic, draw_mimics
-from seizurekit.recordings.synthetic.montage import Session, draw_session
 from seizurekit.recordings.synthetic.patient import Patient, draw_patient
 from seizurekit.recordings.synthetic.seizures import Seizure, draw_seizures
+from seizurekit.recordings.synthetic.session import Session, draw_session
 
 SPLITS = ("train", "dev", "eval")
 _NAMES = 26**5

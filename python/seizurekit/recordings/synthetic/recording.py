@@ -17,11 +17,11 @@ from seizurekit.recordings.synthetic.edf_file import (
 )
 from seizurekit.recordings.synthetic.malformations import malform
 from seizurekit.recordings.synthetic.mimics import add_mimic
-from seizurekit.recordings.synthetic.montage import Session
 from seizurekit.recordings.synthetic.noise import slow_curve
 from seizurekit.recordings.synthetic.plan import RecordingPlan
 from seizurekit.recordings.synthetic.scalp import ELECTRODES, TEN_TWENTY
 from seizurekit.recordings.synthetic.seizures import add_seizure, suppression
+from seizurekit.recordings.synthetic.session import Session
 
 Float32 = npt.NDArray[np.float32]
 
