@@ -43,6 +43,11 @@ def test_the_page_shows_a_detected_seizure_with_context() -> None:
     assert PAGE_SECONDS[0] <= stop - start <= PAGE_SECONDS[1]
 
 
+def test_a_detected_seizure_has_priority_over_a_missed_one() -> None:
+    start, stop = choose_page([seizure(100, 125), seizure(400, 405)], [seizure(401, 404)], 900.0)
+    assert start < 400 < 405 < stop
+
+
 def test_a_missed_seizure_has_priority_over_a_false_alarm() -> None:
     start, stop = choose_page([seizure(100, 120)], [seizure(500, 520)], 900.0)
     assert start < 100 < 120 < stop

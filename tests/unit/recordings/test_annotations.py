@@ -72,6 +72,7 @@ def test_columns_may_have_any_order_and_others_are_ignored() -> None:
         (with_rows("TERM,1,2,mystery,1"), [(1, 2, "mystery")], "unknown label kept: line 7, mystery TERM"),
         (with_rows("TERM,-5,2,seiz,1"), [(0, 2, "seiz")], "clipped to start at 0 s: line 7, seiz"),
         (with_rows("TERM,-5,-2,seiz,1"), [], "before 0 s dropped: line 7"),
+        (with_rows("TERM,-5,0,seiz,1"), [], "before 0 s dropped: line 7"),
         (with_rows("TERM,2,2,seiz,1"), [], "without length dropped: line 7"),
         (
             with_rows("TERM,90,101,seiz,1"),
@@ -99,6 +100,13 @@ def test_each_change_to_the_events_and_each_oddity_is_reported_once(
     assert [(e.start, e.stop, e.label) for e in annotations.events] == events
     assert message in "\n".join(annotations.messages)
     assert sum(message in each for each in annotations.messages) == 1
+
+
+def test_events_are_sorted_by_start_stop_and_channel() -> None:
+    rows = ["C3-CZ,5,9,seiz,1", "TERM,1,8,bckg,1", "C3-CZ,1,7,bckg,1", "C3-CZ,1,8,bckg,1"]
+    events = parse(with_rows(*rows)).events
+    expected = [(1, 7, "C3-CZ"), (1, 8, "C3-CZ"), (1, 8, "TERM"), (5, 9, "C3-CZ")]
+    assert [(e.start, e.stop, e.channel) for e in events] == expected
 
 
 def test_a_thousand_odd_rows_make_one_message() -> None:
@@ -190,13 +198,13 @@ def test_seizures_of_a_csv_are_merged_over_its_channels() -> None:
     rows = [
         "FP1-F7,10,20,fnsz,0.5",
         "F7-T3,12,25,fnsz,0.9",
-        "T3-T5,25,30,gnsz,1",
+        "T3-T5,25,30,gnsz,0.8",
         "FP1-F7,40,50,cpsz,1",
         "O1-O2,0,99,artf,1",
     ]
     annotations = parse(with_rows(*rows), "a.csv")
     assert annotations.kind == "csv"
-    assert annotations.seizures() == (Event(10, 30, "fnsz", "TERM", 1.0), Event(40, 50, "cpsz", "TERM", 1.0))
+    assert annotations.seizures() == (Event(10, 30, "fnsz", "TERM", 0.9), Event(40, 50, "cpsz", "TERM", 1.0))
     assert annotations.seizures({"cpsz"}) == (Event(40, 50, "cpsz"),)
     assert annotations.seizures({"tnsz"}) == ()
 

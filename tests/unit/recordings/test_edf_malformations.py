@@ -100,6 +100,11 @@ def test_empty_labels_are_listed_and_reached_by_position_or_unique_label(recordi
     assert np.array_equal(edf.read(["#1", "#2"]), edf.read([0, 1]))
 
 
+def test_the_only_empty_label_also_gets_a_unique_label(recording: Recording, opened: Open) -> None:
+    edf = opened(recording.plain().with_signal(1, label=""))
+    assert [channel.unique_label for channel in edf.channels] == ["EEG FP1-REF", "#1", "IBI"]
+
+
 def test_a_unique_label_is_never_another_signals_label(opened: Open) -> None:
     content = Recording("EDF").plain().with_signal(0, label="A").with_signal(1, label="A").with_signal(2, label="A#1")
     labels = [channel.unique_label for channel in opened(content).channels]

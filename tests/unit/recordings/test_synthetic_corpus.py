@@ -102,6 +102,12 @@ def test_there_are_many_separate_seizures_that_end_before_their_recording(seed: 
         assert all(seizure.stop - seizure.start >= 6.0 for seizure in plan.seizures)
 
 
+def test_no_mimic_is_within_6_s_of_a_seizure() -> None:
+    for plan in plan_corpus(DEMO):
+        for mimic in plan.mimics:
+            assert all(mimic.stop + 6.0 <= s.start or s.stop + 6.0 <= mimic.start for s in plan.seizures)
+
+
 def test_temporary_files_of_a_killed_call_are_removed(tmp_path: Path) -> None:
     write_synthetic_corpus(tmp_path / "corpus", **TINY)
     leftover = next((tmp_path / "corpus").rglob("*.edf")).with_name(".seizurekit-a.edf.0123abcd.tmp")
@@ -115,10 +121,12 @@ def test_an_incomplete_corpus_is_completed_and_existing_files_are_kept(tiny: Pat
     write_synthetic_corpus(out, **TINY)
     removed, kept = sorted(out.rglob("*.edf"))[0], sorted(out.rglob("*.edf"))[-1]
     removed.unlink()
-    kept.write_bytes(b"edited by its owner")
+    edited = {kept, removed.with_suffix(".csv"), removed.with_suffix(".csv_bi")}
+    for path in edited:
+        path.write_bytes(b"edited by its owner")
     write_synthetic_corpus(out, **TINY)
     changed = {path for path, digest in digests(out).items() if digests(tiny)[path] != digest}
-    assert changed == {str(kept.relative_to(out))}
+    assert changed == {str(path.relative_to(out)) for path in edited}
 
 
 @pytest.mark.parametrize("change", [{"seed": 6}, {"minutes": 2.0}, {"train_patients": 2}, {"broken": 1}])

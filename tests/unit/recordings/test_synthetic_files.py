@@ -83,6 +83,13 @@ def test_values_are_rounded_to_the_nearest_digital_value_within_the_limits() -> 
     assert out.tolist() == [[3, -3, 1000, -1000]]
 
 
+def test_asymmetric_limits_shift_digital_zero() -> None:
+    header = SignalHeader("EEG CZ-REF", 3, physical_min="-100", physical_max="300", digital_min=-1000, digital_max=1000)
+    out = np.empty((1, 3), np.int16)
+    digitise(np.array([100.0, -100.0, 300.0], np.float32), header, out)
+    assert out.tolist() == [[0, -1000, 1000]]
+
+
 def test_a_header_field_that_is_too_long_is_an_error() -> None:
     header = FileHeader("X" * 81, "", "01.02.10", "09.30.00", plus=False)
     with pytest.raises(ValueError, match="at most 80"):

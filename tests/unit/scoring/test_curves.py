@@ -95,6 +95,13 @@ def test_the_auroc_is_the_share_of_pairs_in_the_right_order(positive: list[int],
     assert auroc_from_counts(*counts) == pytest.approx(wins / (len(positive) * len(negative)))
 
 
+def test_the_auroc_distinguishes_a_probability_of_1_from_one_just_below() -> None:
+    builder = CurveBuilder(DETECTION)
+    probability = np.repeat(np.float32([1.0, 1.0 - 1.5 / 65536]), 160)
+    builder.add(probability, np.array([[0.0, 10.0]]), RATE)
+    assert builder.curve().auroc == 1.0
+
+
 def test_the_auroc_of_samples_of_one_class_is_nan() -> None:
     builder = CurveBuilder(DETECTION)
     builder.add(np.linspace(0, 1, 1000, dtype=np.float32), np.empty((0, 2)), RATE)

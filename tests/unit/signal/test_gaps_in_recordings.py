@@ -65,6 +65,17 @@ def test_gaps_of_more_than_a_day_are_an_error(tmp_path: Path) -> None:
                 run(edf)
 
 
+def test_gaps_of_exactly_a_day_are_accepted(tmp_path: Path) -> None:
+    day = 24 * 3600
+    with sk.open_edf(write_records(tmp_path / "day.edf", [0, 1, 2 + day])) as edf:
+        assert plan_preprocessing(edf).samples == (3 + day) * 256
+    with (
+        sk.open_edf(write_records(tmp_path / "longer.edf", [0, 1, 3 + day])) as edf,
+        pytest.raises(EdfError, match="at most 24 h"),
+    ):
+        plan_preprocessing(edf)
+
+
 def test_a_recording_without_a_single_sample_is_zero() -> None:
     found = preprocess_array(np.full((19, 1000), np.nan), 250, CANONICAL_CHANNELS)
     assert found.signal.shape == (19, 1024)

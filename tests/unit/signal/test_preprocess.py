@@ -14,7 +14,7 @@ from seizurekit import _core
 from seizurekit.errors import ChannelError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
 from seizurekit.signal.chain import Chain
-from seizurekit.signal.preprocess import preprocess_array, quantize
+from seizurekit.signal.preprocess import output_samples, preprocess_array, quantize
 
 LABELS = list(CANONICAL_CHANNELS)
 
@@ -202,6 +202,21 @@ def test_only_channels_of_the_chain_are_reported_as_interpolated(noise) -> None:
     found = preprocess_array(noise(256, 5.0)[kept], 256, [LABELS[i] for i in kept], chain)
     assert found.interpolated == ("Fz",)
     assert found.signal.shape[0] == 2
+
+
+def test_interpolation_uses_electrodes_that_are_not_in_the_output(noise) -> None:
+    kept = [i for i, name in enumerate(LABELS) if name != "Fz"]
+    x, labels = noise(256, 5.0)[kept], [LABELS[i] for i in kept]
+    full = preprocess_array(x, 256, labels)
+    reduced = preprocess_array(x, 256, labels, Chain(channels=("O1", "Fz")))
+    np.testing.assert_array_equal(reduced.signal[1], full.signal[LABELS.index("Fz")])
+
+
+@pytest.mark.parametrize("samples", [1, 249, 250, 251, 1001, 2503])
+def test_the_planned_length_is_the_length_of_the_output(samples: int) -> None:
+    x = np.zeros((19, samples), np.float32)
+    for rate in (250, 256, 1000, Fraction("999.5")):
+        assert output_samples(samples, Fraction(rate), Chain()) == preprocess_array(x, rate, LABELS).signal.shape[1]
 
 
 def test_a_row_without_a_label_is_an_error(noise) -> None:
