@@ -109,6 +109,12 @@ def test_events_are_sorted_by_start_stop_and_channel() -> None:
     assert [(e.start, e.stop, e.channel) for e in events] == expected
 
 
+def test_an_event_that_overlaps_one_before_the_previous_is_reported() -> None:
+    annotations = parse(with_rows("TERM,0,10,bckg,1", "TERM,1,2,seiz,1", "TERM,5,6,seiz,1"))
+    (message,) = annotations.messages
+    assert message.endswith("seiz TERM 1.0000 to 2.0000 s; seiz TERM 5.0000 to 6.0000 s")
+
+
 def test_a_thousand_odd_rows_make_one_message() -> None:
     annotations = parse(with_rows(*(f"TERM,{i / 20:.4f},{(i + 1) / 20:.4f},odd{i},1" for i in range(1000))))
     assert len(annotations.events) == 1000

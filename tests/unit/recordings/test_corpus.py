@@ -45,6 +45,13 @@ def test_the_parent_folder_of_edf_is_the_same_corpus(touch: Touch) -> None:
     assert find_recordings(root).root == root / "edf"
 
 
+def test_splits_in_the_folder_have_priority_over_splits_in_its_subfolder_edf(touch: Touch) -> None:
+    root = touch(tusz("train", "a"), "edf/" + tusz("train", "b"))
+    corpus = find_recordings(root)
+    assert corpus.root == root
+    assert [r.patient for r in corpus.recordings] == ["a"]
+
+
 def test_recordings_are_sorted_by_split_and_path(touch: Touch) -> None:
     names = [tusz(s, f"{s}{p}", k, t) for s in ("eval", "dev", "train") for p in "ba" for k in (10, 2) for t in (1, 0)]
     root = touch(*names)

@@ -149,6 +149,8 @@ def test_out_that_does_not_fit_is_refused(edf: EdfFile) -> None:
     ):
         with pytest.raises(ValueError, match="out is"):
             edf.read([0, 1], out=out)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="out is"):
+        edf.read([0, 1], stop=0.25, out=np.empty((2, 4), np.float32)[:, ::2])
 
 
 @pytest.mark.parametrize("dtype", ["int64", "float16", "uint16", "complex64", ">f4"])

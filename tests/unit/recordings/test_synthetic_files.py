@@ -24,6 +24,7 @@ from seizurekit.recordings.synthetic.labels import encode_csv
 from seizurekit.recordings.synthetic.malformations import MALFORMATIONS, malform
 from seizurekit.recordings.synthetic.mimics import KINDS
 from seizurekit.recordings.synthetic.plan import CorpusSpec, RecordingPlan, plan_corpus
+from seizurekit.recordings.synthetic.scalp import ELECTRODES
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,19 @@ def test_csv_has_the_channels_of_the_montage_and_the_seizure_types(plans: tuple[
         assert len(channels) == (20 if plan.session.montage == "03_tcp_ar_a" else 22)
         seizures = found.seizures()
         assert [(e.start, e.stop, e.label) for e in seizures] == [(s.start, s.stop, s.label) for s in plan.seizures]
+
+
+def test_csv_starts_a_seizure_in_a_channel_when_it_reaches_one_of_its_electrodes(
+    plans: tuple[RecordingPlan, ...],
+) -> None:
+    for plan in plans:
+        found = parse_annotations(encode_csv(plan), "recording.csv")
+        for seizure in plan.seizures:
+            onsets = dict(zip(ELECTRODES, seizure.onsets(), strict=True))
+            for event in found.events:
+                if event.stop == seizure.stop and event.label == seizure.label:
+                    first, second = event.channel.split("-")
+                    assert event.start == pytest.approx(np.nanmin([onsets[first], onsets[second]]), abs=1e-4)
 
 
 def test_a_focal_seizure_spreads_over_neighbouring_channels(plans: tuple[RecordingPlan, ...]) -> None:

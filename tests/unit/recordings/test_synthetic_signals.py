@@ -155,6 +155,14 @@ def test_a_seizure_slows_grows_and_spreads() -> None:
     assert potentials[at("T3")].std() > 2 * potentials[at("T4")].std()
 
 
+def test_a_seizure_reaches_no_electrode_in_its_last_2_seconds() -> None:
+    seizure = focal(start=30.0, stop=38.0, spread=5.0, reach=2.0)
+    reached = seizure.onsets()
+    whole = replace(seizure, stop=90.0).onsets()
+    np.testing.assert_array_equal(reached, np.where(whole < 36.0, whole, np.nan))
+    assert np.isfinite(whole).sum() > np.isfinite(reached).sum() > 1
+
+
 def test_a_generalised_seizure_starts_everywhere_at_once() -> None:
     potentials = only(focal(label="absz", stop=45.0, first_hz=3.2, last_hz=2.8))
     onset = potentials[:, 30 * RATE : 32 * RATE]

@@ -14,7 +14,7 @@ from seizurekit import _core
 from seizurekit.errors import ChannelError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
 from seizurekit.signal.chain import Chain
-from seizurekit.signal.preprocess import output_samples, preprocess_array, quantize
+from seizurekit.signal.preprocess import output_samples, preprocess_array, preprocess_edf, quantize
 
 LABELS = list(CANONICAL_CHANNELS)
 
@@ -62,16 +62,15 @@ def test_the_result_is_z_scored_and_the_scale_is_in_microvolts(noise) -> None:
     assert np.all((found.std > 5) & (found.std < 60))
 
 
-def test_millivolts_are_converted_to_microvolts(noise, tmp_path: Path) -> None:
-    from seizurekit.signal.preprocess import preprocess_edf
-
+@pytest.mark.parametrize(("unit", "factor"), [("nV", 1e-3), ("mV", 1e3), ("V", 1e6), ("%", 1.0)])
+def test_units_are_converted_to_microvolts(noise, tmp_path: Path, unit: str, factor: float) -> None:
     x = noise(256, 20.0)
-    with sk.open_edf(write_edf(tmp_path / "uv.edf", x, 256)) as edf:
-        micro = preprocess_edf(edf)
-    with sk.open_edf(write_edf(tmp_path / "mv.edf", x, 256, dimension="mV")) as edf:
-        milli = preprocess_edf(edf)
-    np.testing.assert_allclose(milli.std, 1000 * micro.std, rtol=1e-5)
-    np.testing.assert_allclose(milli.signal, micro.signal, atol=1e-4)
+    with sk.open_edf(write_edf(tmp_path / "microvolts.edf", x, 256)) as edf:
+        expected = preprocess_edf(edf)
+    with sk.open_edf(write_edf(tmp_path / "other.edf", x, 256, dimension=unit)) as edf:
+        found = preprocess_edf(edf)
+    np.testing.assert_allclose(found.std, factor * expected.std, rtol=1e-5)
+    np.testing.assert_allclose(found.signal, expected.signal, atol=1e-4)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 2, 3, 255, 256, 513])
