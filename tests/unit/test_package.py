@@ -107,8 +107,7 @@ def modules_in_hacking() -> list[str]:
 
 
 def layers_of_the_contract() -> list[set[str]]:
-    """Names of the modules of each layer, the lowest first; without the kernels, whose sources are elsewhere."""
+    """Names of the modules of each layer, the lowest first."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
-    names = [set(re.findall(r"seizurekit\.(\w+)", layer)) - {"kernels"} for layer in reversed(layers)]
-    return [layer for layer in names if layer]
+    return [set(re.findall(r"seizurekit\.(\w+)", layer)) for layer in reversed(layers)]
