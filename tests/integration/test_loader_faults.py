@@ -1,4 +1,4 @@
-"""A loader over an object store that fails: everything arrives, and equals what a sound store gives."""
+"""A loader over a faulty object store: every batch arrives, and equals that of a healthy store."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def faulty_server(small_store: Path) -> Iterator[S3Server]:
 
 @pytest.mark.slow
 def test_a_thousand_batches_arrive_through_every_kind_of_fault(small_store: Path, faulty_server: S3Server) -> None:
-    sound = sk.open_cache(small_store).windows(window=4, stride=1)
+    healthy = sk.open_cache(small_store).windows(window=4, stride=1)
     windows = sk.open_cache(faulty_server.url(small_store.name)).windows(window=4, stride=1)
-    wanted = sk.WindowLoader(sound, batch_size=2, balanced=False, seed=3)
+    expected = sk.WindowLoader(healthy, batch_size=2, balanced=False, seed=3)
     loader = sk.WindowLoader(windows, batch_size=2, balanced=False, seed=3, prefetch=32)
     arrived = 0
     while arrived < BATCHES:
-        for (x, y), (x_wanted, y_wanted) in zip(loader, wanted, strict=True):
-            assert torch.equal(x, x_wanted)
-            assert torch.equal(y, y_wanted)
+        for (x, y), (x_expected, y_expected) in zip(loader, expected, strict=True):
+            assert torch.equal(x, x_expected)
+            assert torch.equal(y, y_expected)
             arrived += 1
     counts = faulty_server.counts()
     assert counts["requests"] >= BATCHES
     for kind in FAULT_KINDS:
         assert counts[kind] > 0, counts
     assert loader.skipped == 0
-    np.testing.assert_array_equal(loader.indices, wanted.indices)
+    np.testing.assert_array_equal(loader.indices, expected.indices)

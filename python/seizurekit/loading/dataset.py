@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
@@ -15,6 +14,7 @@ from torch.utils.data import Dataset, get_worker_info
 from seizurekit.cache.read.shard_cache import DEFAULT_GB
 from seizurekit.cache.store import open_cache
 from seizurekit.cache.windows import Windows
+from seizurekit.loading.order import Int64
 from seizurekit.loading.window_set import WindowSet, balanced_set, every_window
 from seizurekit.storage.folder import Options
 
@@ -73,7 +73,7 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
         return self.window_set.windows
 
     @property
-    def indices(self) -> npt.NDArray[np.int64]:
+    def indices(self) -> Int64:
         """Index of each item's window in ``open_cache(…).windows(…)``, int64 [item]."""
         return self.window_set.indices
 

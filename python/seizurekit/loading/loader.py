@@ -27,12 +27,11 @@ from seizurekit.cache.read.signal_reader import default_threads, to_dtype
 from seizurekit.cache.windows import Windows
 from seizurekit.errors import CacheError
 from seizurekit.loading.buffers import Buffers
-from seizurekit.loading.order import POOL_BLOCKS, EpochCursor, PlannedBatch, Position, block_order, check_range
+from seizurekit.loading.order import POOL_BLOCKS, EpochCursor, Int64, PlannedBatch, Position, block_order, check_range
 from seizurekit.loading.protocol import Batch
 from seizurekit.loading.to_device import ToDevice, as_tensor, host_array
 from seizurekit.loading.window_set import WindowSet, balanced_set, every_window
 
-Int64 = npt.NDArray[np.int64]
 _log = logging.getLogger(__name__)
 
 

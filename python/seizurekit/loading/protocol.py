@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
+
+from seizurekit.loading.order import Int64
 
 Batch: TypeAlias = tuple[Tensor, Tensor]
 """Windows [B, 19, T] and their masks uint8 [B, T]."""
@@ -17,7 +17,7 @@ class Loader(Protocol):
     """Batches of windows, one epoch per iteration."""
 
     @property
-    def current(self) -> npt.NDArray[np.int64]:
+    def current(self) -> Int64:
         """Indices of the windows in the last batch handed out, int64 [B]."""
 
     def __len__(self) -> int:

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from seizurekit.cache.split import Split
 from seizurekit.cache.windows import WindowKind, Windows
 from seizurekit.errors import CacheError
-
-Int64 = npt.NDArray[np.int64]
+from seizurekit.loading.order import Int64
 
 FULL_SHARE = 0.3
 NONE_SHARE = 2.5

@@ -43,15 +43,15 @@ def test_a_plain_line_comes_every_ten_seconds_and_not_with_every_record(
 ) -> None:
     clock = Clock()
     sink = ConsoleSink(config, 4000, clock)
-    said = []
+    output = []
     for step in range(100):
         clock.now = step * seconds
         sink.write(trained(step))
         if capsys.readouterr().err:
-            said.append(clock.now)
+            output.append(clock.now)
     sink.close()
-    gaps = [after - before for before, after in pairwise(said)]
-    assert said[0] == 0.0
+    gaps = [after - before for before, after in pairwise(output)]
+    assert output[0] == 0.0
     assert max(gaps) <= max(10.0, seconds)
     assert min(gaps) >= min(10.0 - seconds, seconds)
 
@@ -76,8 +76,8 @@ def test_the_metric_that_chooses_the_best_epoch_is_shown(capsys: pytest.CaptureF
     sink = ConsoleSink(made, 10)
     sink.write(validated(calibration_error=0.0312, **{"sensitivity_at_2.5_fa": 0.25}))
     sink.close()
-    said = capsys.readouterr().err
-    assert "sensitivity 25.0% at 2.5 false alarms in 24 h, AUROC 0.934, calibration error 0.0312" in said
+    output = capsys.readouterr().err
+    assert "sensitivity 25.0% at 2.5 false alarms in 24 h, AUROC 0.934, calibration error 0.0312" in output
 
 
 def test_each_other_record_is_a_line(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +115,7 @@ def test_a_terminal_has_a_bar_unless_it_is_disabled(
     sink.write(trained(10))
     sink.write(Notice("a [line] in brackets"))
     sink.close()
-    said = capsys.readouterr().err
-    assert "a [line] in brackets" in said
-    assert ("step 10 of 40, epoch 1" in said) == (plain == "1")
-    assert ("10/40" in said) == (plain == "0")
+    output = capsys.readouterr().err
+    assert "a [line] in brackets" in output
+    assert ("step 10 of 40, epoch 1" in output) == (plain == "1")
+    assert ("10/40" in output) == (plain == "0")

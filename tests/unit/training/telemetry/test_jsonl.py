@@ -103,9 +103,9 @@ def test_a_file_shorter_than_expected_continues_after_its_complete_lines(tmp_pat
     else:
         os.truncate(path, one + (9 if left == "half a line" else 0))
     second = JsonlSink(path, keep=first.bytes)
-    said = second.cut()
-    assert said is not None
-    assert f"expected at least {first.bytes} as when" in said
+    warning = second.cut()
+    assert warning is not None
+    assert f"expected at least {first.bytes} as when" in warning
     second.write(trained(3))
     second.close()
     assert [line["step"] for line in lines(path)] == ([3] if left == "nothing" else [1, 3])

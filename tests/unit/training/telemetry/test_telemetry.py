@@ -47,9 +47,9 @@ def test_every_sink_has_all_records_of_a_run(
         run.warn("a warning")
         run.emit(Ended(40, "finished"))
         assert run.url is None
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     for part in ("step 10 of 40", "AUROC 0.750", "a line", "warning: a warning", "finished after step 40"):
-        assert part in said
+        assert part in output
     assert [line["kind"] for line in lines(tmp_path)] == ["started", "train", "val", "notice", "notice", "ended"]
     assert losses(tmp_path) == {"jsonl": [(10, 0.5)], "tensorboard": [(10, 0.5)]}
 
@@ -121,8 +121,8 @@ def test_a_sink_that_fails_is_named_once_and_the_others_continue(
     with Telemetry.open(tmp_path, config, 40) as run:
         for step in (10, 20):
             run.emit(trained(step))
-    said = capsys.readouterr().err
-    assert said.count("seizurekit: warning: a broken sink: RuntimeError: no room for it") == 1
+    output = capsys.readouterr().err
+    assert output.count("seizurekit: warning: a broken sink: RuntimeError: no room for it") == 1
     assert [line["step"] for line in lines(tmp_path) if line["kind"] == "train"] == [10, 20]
     assert [line["warning"] for line in lines(tmp_path) if line["kind"] == "notice"] == [True]
 
@@ -158,9 +158,9 @@ def test_a_full_disk_is_reported_once_and_the_records_are_written_when_there_is_
             run.emit(trained(step))
         monkeypatch.setattr(jsonl.os, "write", really)
         run.emit(trained(4))
-    said = capsys.readouterr().err
-    assert said.count("metrics.jsonl: [Errno 28] No space left on device; trying again with each record") == 1
-    assert said.count("metrics.jsonl: recovered") == 1
+    output = capsys.readouterr().err
+    assert output.count("metrics.jsonl: [Errno 28] No space left on device; trying again with each record") == 1
+    assert output.count("metrics.jsonl: recovered") == 1
     assert [line["step"] for line in lines(tmp_path) if line["kind"] == "train"] == [1, 2, 3, 4]
 
 
@@ -171,10 +171,10 @@ def test_a_folder_that_cannot_be_made_does_not_stop_a_run(
     with Telemetry.open(tmp_path / "runs", config, 40) as run:
         run.emit(trained(10))
         assert run.state()["jsonl_bytes"] == 0
-    said = capsys.readouterr().err
-    assert said.count("warning: metrics.jsonl: ") == 2  # when it is opened, and at the end since nothing was written
-    assert said.count("warning: TensorBoard: ") == 1
-    assert "step 10 of 40" in said
+    output = capsys.readouterr().err
+    assert output.count("warning: metrics.jsonl: ") == 2  # when it is opened, and at the end since nothing was written
+    assert output.count("warning: TensorBoard: ") == 1
+    assert "step 10 of 40" in output
 
 
 def test_an_error_of_the_training_is_the_reason_of_the_end(config: Config, tmp_path: Path) -> None:
@@ -199,9 +199,9 @@ def test_the_heartbeat_ends_a_silence(tmp_path: Path) -> None:
         deadline = time.monotonic() + 10
         while len(lines(tmp_path)) < 2 and time.monotonic() < deadline:
             time.sleep(0.01)
-    said = [line["text"] for line in lines(tmp_path) if line["kind"] == "notice"]
-    assert said[0].startswith("still running: validating, recording 4 of 9 (")
-    assert said[0].endswith("; step 10 of 40")
+    output = [line["text"] for line in lines(tmp_path) if line["kind"] == "notice"]
+    assert output[0].startswith("still running: validating, recording 4 of 9 (")
+    assert output[0].endswith("; step 10 of 40")
 
 
 def test_the_heartbeat_of_a_command_imports_neither_torch_nor_wandb() -> None:

@@ -14,33 +14,33 @@ TORCH = replace(LOCAL, kind="torch", num_workers=8)
 
 
 def test_waiting_for_more_than_a_tenth_of_a_minute_is_reported_once() -> None:
-    said: list[str] = []
-    waiting = Waiting(LOCAL, said.append, load=lambda: 1.0)
+    output: list[str] = []
+    waiting = Waiting(LOCAL, output.append, load=lambda: 1.0)
     for _ in range(59):
         waiting.add(0.25, 0.75)
-    assert said == []
+    assert output == []
     for _ in range(600):
         waiting.add(0.25, 0.75)
-    assert len(said) == 1
-    assert said[0].startswith("waiting for data took 25% of the last 60 s: the disk is too slow")
+    assert len(output) == 1
+    assert output[0].startswith("waiting for data took 25% of the last 60 s: the disk is too slow")
 
 
 def test_waiting_for_less_is_not_reported() -> None:
-    said: list[str] = []
-    waiting = Waiting(LOCAL, said.append, load=lambda: 1.0)
+    output: list[str] = []
+    waiting = Waiting(LOCAL, output.append, load=lambda: 1.0)
     for _ in range(600):
         waiting.add(0.09, 0.91)
-    assert said == []
+    assert output == []
 
 
 def test_waiting_that_starts_late_is_reported_too() -> None:
-    said: list[str] = []
-    waiting = Waiting(LOCAL, said.append, after_s=2.0, load=lambda: 1.0)
+    output: list[str] = []
+    waiting = Waiting(LOCAL, output.append, after_s=2.0, load=lambda: 1.0)
     for _ in range(10_000):
         waiting.add(0.0, 1.0)
     for _ in range(4):
         waiting.add(0.5, 0.5)
-    assert len(said) == 1
+    assert len(output) == 1
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,12 @@ def test_an_offline_run_is_read_back_with_its_values(
     ]
     defined = [record.metric for record in found if record.WhichOneof("record_type") == "metric"]
     assert any(metric.glob_name == "*" and metric.step_metric == "step" for metric in defined)
-    (begun,) = [record.run for record in found if record.WhichOneof("record_type") == "run"]
-    assert (begun.project, begun.display_name) == ("eeg", "tiny")
-    said = capfd.readouterr()
-    assert said.err.splitlines()[-1] == f"W&B: the run is in {folder}; send it with: wandb sync {folder}"
-    assert said.err.count("W&B: a note of the plan") == 1
-    assert "wandb:" not in said.err + said.out
+    (started,) = [record.run for record in found if record.WhichOneof("record_type") == "run"]
+    assert (started.project, started.display_name) == ("eeg", "tiny")
+    output = capfd.readouterr()
+    assert output.err.splitlines()[-1] == f"W&B: the run is in {folder}; send it with: wandb sync {folder}"
+    assert output.err.count("W&B: a note of the plan") == 1
+    assert "wandb:" not in output.err + output.out
 
 
 def test_a_resumed_run_continues_the_same_run(config: Config, own_wandb: None, tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_the_url_is_shown_at_the_start_and_at_the_end(
     with Telemetry.open(tmp_path, config, 40, wandb=ONLINE) as run:
         assert run.url == "https://wandb.test/run"
         run.emit(ended)
-    said = capsys.readouterr().err.splitlines()
-    assert said[0] == said[-1] == "W&B: https://wandb.test/run"
+    output = capsys.readouterr().err.splitlines()
+    assert output[0] == output[-1] == "W&B: https://wandb.test/run"
     assert fake_run.exit_code == code
 
 
@@ -127,27 +127,27 @@ def test_a_wandb_that_blocks_delays_neither_the_training_nor_its_end(
 ) -> None:
     monkeypatch.setattr(wandb_run, "_MARGIN_S", 0.0)
     fake_run.blocked.clear()
-    said: list[str] = []
-    sink = WandbSink(ONLINE, config, tmp_path, None, said.append, finish_s=0.05)
+    output: list[str] = []
+    sink = WandbSink(ONLINE, config, tmp_path, None, output.append, finish_s=0.05)
     for step in range(1100):
         sink.write(trained(step))
     sink._thread.join(0)
     assert sink._dropped >= 99
     sink.close()
     fake_run.blocked.set()
-    assert [line for line in said if "too slow" in line] == said[1:2]
-    assert said[-1].endswith("send it with: wandb sync /runs/wandb/run-abc")
+    assert [line for line in output if "too slow" in line] == output[1:2]
+    assert output[-1].endswith("send it with: wandb sync /runs/wandb/run-abc")
 
 
 def test_a_finish_that_takes_too_long_is_abandoned_with_a_line_on_how_to_send_the_rest(
     config: Config, fake_run: FakeRun, tmp_path: Path
 ) -> None:
-    said: list[str] = []
-    sink = WandbSink(ONLINE, config, tmp_path, None, said.append)
+    output: list[str] = []
+    sink = WandbSink(ONLINE, config, tmp_path, None, output.append)
     fake_run.error = TimeoutError("Timed out finishing run.")
     sink.write(trained(1))
     sink.close()
-    assert "did not receive the whole run within 60 s; send it with: wandb sync /runs/wandb/run-abc" in said[-1]
+    assert "did not receive the whole run within 60 s; send it with: wandb sync /runs/wandb/run-abc" in output[-1]
 
 
 def test_an_error_of_wandb_is_reported_once_and_the_training_continues(
@@ -176,14 +176,14 @@ def test_a_server_that_disappears_between_check_and_start_makes_the_run_offline(
         return really(**values)
 
     monkeypatch.setattr(wandb, "init", init)
-    said: list[str] = []
-    sink = WandbSink(ONLINE, config, tmp_path, None, said.append)
+    output: list[str] = []
+    sink = WandbSink(ONLINE, config, tmp_path, None, output.append)
     sink.write(trained(10))
     sink.close()
-    assert said[0] == (
+    assert output[0] == (
         "W&B: Run initialization has timed out; the run is written offline, and the last line shows how to send it"
     )
-    assert "wandb sync" in said[-1]
+    assert "wandb sync" in output[-1]
     assert [row["step"] for row in history_rows(written(tmp_path)[1])] == [10]
 
 
