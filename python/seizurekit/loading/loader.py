@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -197,25 +198,16 @@ class WindowLoader(EpochCursor):
         return BlockCache(2 * POOL_BLOCKS * raw, reach)
 
     def _iterate(self, start: Position) -> Iterator[Batch]:
-        epoch = start.epoch
-        plan = self._batches_from(start)
-        next_plan: list[PlannedBatch] | None = None
-        process = os.getpid()
-        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="WindowLoader")
-        ahead = self._early.take(start)
-        early: list[Future[_ReadBatch]] = []
+        epoch, process = start.epoch, os.getpid()
         skipped_before, reason, complete = self.skipped, "", False
+        plan = self._batches_from(start)
+        ahead = self._early.take(start)
+        requests = islice(self._requests(plan, epoch), len(ahead), None)
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="WindowLoader")
         try:
-            for i, planned in enumerate(plan):
-                while len(ahead) + len(early) < self._prefetch:
-                    if i + len(ahead) < len(plan):
-                        ahead.append(pool.submit(self._read, plan[i + len(ahead)].items))
-                        continue
-                    # Read the first batches of the next epoch, so that it starts without waiting.
-                    next_plan = self._batches_from(Position(epoch + 1, 0)) if next_plan is None else next_plan
-                    if len(early) == len(next_plan):
-                        break
-                    early.append(pool.submit(self._read, next_plan[len(early)].items))
+            for planned in plan:
+                while len(ahead) < self._prefetch and (items := next(requests, None)) is not None:
+                    ahead.append(pool.submit(self._read, items))
                 read = self._wait_for(ahead.popleft())
                 if os.getpid() != process:
                     raise RuntimeError("this WindowLoader iteration belongs to another process; start one in this")
@@ -229,18 +221,20 @@ class WindowLoader(EpochCursor):
                     yield batch
                     del batch
             self.epoch, self._done, complete = epoch + 1, 0, True
-            self._early = _EarlyBatches(epoch + 1, early)
+            self._early = _EarlyBatches(epoch + 1, ahead)
         finally:
             if os.getpid() == process:  # a forked process has none of these threads
                 # At the end of an epoch the threads end by themselves, after reading the early batches.
                 pool.shutdown(wait=not complete, cancel_futures=not complete)
-            if self.skipped > skipped_before:
+            if skipped := self.skipped - skipped_before:
                 _log.warning(
-                    "epoch %d: skipped %d windows that could not be read; the first: %s",
-                    epoch,
-                    self.skipped - skipped_before,
-                    reason,
+                    "epoch %d: skipped %d windows that could not be read; the first: %s", epoch, skipped, reason
                 )
+
+    def _requests(self, plan: Sequence[PlannedBatch], epoch: int) -> Iterator[Int64]:
+        """The items to read: an epoch's batches, and then the next epoch's, so that it starts without waiting."""
+        yield from (planned.items for planned in plan)
+        yield from (planned.items for planned in self._batches_from(Position(epoch + 1, 0)))
 
     def _wait_for(self, future: Future[_ReadBatch]) -> _ReadBatch:
         began = time.perf_counter()

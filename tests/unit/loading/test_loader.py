@@ -9,7 +9,9 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import wait
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -142,6 +144,15 @@ def test_batches_read_early_are_dropped_when_another_epoch_follows(windows: Wind
     assert epoch_of(other, windows) == expected[0]
     assert in_a_child(lambda: epoch_of(other, windows) == expected[1]) == "True"
     assert epoch_of(other, windows) == expected[1]
+
+
+def test_the_first_batches_of_an_epoch_are_read_during_the_one_before_and_only_once(windows: Windows) -> None:
+    loader = sk.WindowLoader(windows, 8, balanced=False, prefetch=4)
+    read = loader._read = Mock(wraps=loader._read)  # type: ignore[method-assign]
+    for epoch in (1, 2):
+        list(loader)
+        wait(loader._early._batches)
+        assert read.call_count == epoch * len(loader) + 3
 
 
 def test_a_state_of_other_windows_is_rejected(windows: Windows) -> None:
