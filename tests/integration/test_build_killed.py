@@ -1,4 +1,4 @@
-"""A build that is killed goes on where it stopped, and gives the bytes of one that was not."""
+"""A build that is killed and resumed gives the same bytes as one that was not."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from seizurekit.recordings.synthetic import write_synthetic_corpus
 KILLS = 20
 STEP = 20
 Files = Callable[[Path], dict[str, bytes]]
-USED = ("seizurekit.cache.build.build_cache", "seizurekit.config", "scipy.signal", "zarr")
+MODULES = ("seizurekit.cache.build.build_cache", "seizurekit.config", "scipy.signal", "zarr")
 
 
 @contextmanager
 def builds(folder: Path, workers: int, patients: tuple[int, int]) -> Iterator[Start]:
-    """Gives a function that builds a store of so many patients in train and dev, see `forked_commands`."""
+    """A function that builds a store of so many patients in train and dev, see `forked_commands`."""
     corpus = folder / "edf"
     train, dev = patients
     write_synthetic_corpus(corpus, seed=5, train_patients=train, dev_patients=dev, eval_patients=0, minutes=1)
     command = ("build-cache", "--workers", workers, "--data-dir", corpus, "--cache-dir")
-    with forked_commands(folder / "commands", *USED) as start:
+    with forked_commands(folder / "commands", *MODULES) as start:
         yield partial(start, *command)
 
 
 def differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
-    """Names of the files that are in one folder alone, or of other bytes in each."""
+    """Names of the files that only one folder has, or that have different bytes."""
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
@@ -43,12 +43,12 @@ def test_a_build_killed_at_twenty_random_moments_gives_the_same_bytes(tmp_path: 
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     with builds(tmp_path, workers=2, patients=(6, 2)) as build:
 
-        def seconds_of(cache: Path) -> float:
+        def time_build(cache: Path) -> float:
             began = time.monotonic()
             assert build(cache) == 0
             return time.monotonic() - began
 
-        seconds = min(seconds_of(tmp_path / "cold"), seconds_of(whole))
+        seconds = min(time_build(tmp_path / "cold"), time_build(whole))
         moments, kills = random.Random(1), 0
         while kills < KILLS:
             if build(killed, kill=signal.SIGKILL, after=moments.uniform(0.0, 0.9) * seconds):
@@ -59,22 +59,23 @@ def test_a_build_killed_at_twenty_random_moments_gives_the_same_bytes(tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_build_killed_in_the_course_or_anywhere_at_the_end_of_its_work_gives_the_same_bytes(
+def test_a_build_killed_at_any_of_its_last_file_operations_gives_the_same_bytes(
     tmp_path: Path, files_of: Files
 ) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     with builds(tmp_path, workers=1, patients=(1, 0)) as build:
         assert build(whole) == 0
 
-        def survives(operation: int) -> bool:
-            ended = build(killed, operation=operation)
-            assert ended in (0, -signal.SIGKILL)
+        def finishes_before(operation: int) -> bool:
+            """Kills a build at this operation, resumes it, and returns whether it finished before the operation."""
+            code = build(killed, operation=operation)
+            assert code in (0, -signal.SIGKILL)
             assert build(killed) == 0
             assert differing(files_of(killed), files_of(whole)) == [], operation
             shutil.rmtree(killed)
-            return ended == 0
+            return code == 0
 
-        beyond = next(operation for operation in range(1, 10_000, STEP) if survives(operation))
-        endings = [survives(operation) for operation in range(beyond - STEP, beyond)]
+        beyond = next(operation for operation in range(1, 10_000, STEP) if finishes_before(operation))
+        endings = [finishes_before(operation) for operation in range(beyond - STEP, beyond)]
     assert beyond > len(files_of(whole))
     assert not endings[0]

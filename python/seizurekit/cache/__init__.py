@@ -1,1 +1,1 @@
-"""The store: one sharded Zarr v3 group a split, built once, read at random."""
+"""The store: one sharded Zarr v3 group for each split, built once, read at random."""

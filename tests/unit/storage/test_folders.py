@@ -136,7 +136,7 @@ def answering(status: int, code: str) -> Iterator[dict[str, Any]]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield {
             "endpoint": f"http://127.0.0.1:{server.server_port}",

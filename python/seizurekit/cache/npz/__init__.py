@@ -1,1 +1,1 @@
-"""Importing caches of the replaced system, one NPZ file a recording."""
+"""Importing caches of the replaced system, one NPZ file for each recording."""

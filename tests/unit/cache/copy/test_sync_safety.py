@@ -189,7 +189,7 @@ def web(small_store: Path) -> Iterator[str]:
 
     handler = functools.partial(Quiet, directory=str(small_store.parent))
     with Server(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/{small_store.name}"
         server.shutdown()
