@@ -23,7 +23,7 @@ def run_on_ranks(world: int, function: Callable[..., Any], *args: Any) -> list[A
     """
     # A server imports torch once and forks the ranks; it has no other threads, so a fork is safe.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "seizurekit.training.loop"])
+    context.set_forkserver_preload(["pytest", "torch._dynamo", "seizurekit.training.loop"])
     with tempfile.TemporaryDirectory() as folder:
         # By file, since pytest's names of test modules cannot be imported elsewhere.
         source = (function.__code__.co_filename, function.__name__)
