@@ -22,7 +22,7 @@ OVERRIDES = ("training.epochs=1", "telemetry.tensorboard=true", "detection.thres
 def trained(small_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `train` has run, as a program of its own."""
     folder = tmp_path_factory.mktemp("flow")
-    command = [sys.executable, "-m", "seizurekit", "train", DEMO, *tiny_overrides(small_store, *OVERRIDES)]
+    command = [sys.executable, "-m", "seizurekit", "train", str(DEMO), *tiny_overrides(small_store, *OVERRIDES)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert result.returncode == 0, result.stderr
     assert "runs/tiny/best.safetensors" in result.stdout

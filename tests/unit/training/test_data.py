@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from seizurekit.config import Config
-from seizurekit.loading import dataset
+from seizurekit.loading import dataset, window_set
 from seizurekit.training.data import make_loader, open_data
 from seizurekit.training.loss import positive_weight
 from seizurekit.training.ranks import Ranks
@@ -40,7 +40,7 @@ def test_another_number_of_recordings_is_other_data(small_store: Path, monkeypat
 def test_the_set_is_drawn_once_and_is_what_the_weight_and_the_training_use(
     small_store: Path, kind: str, balanced: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    balanced_set = Mock(wraps=dataset.balanced_set)
+    balanced_set = Mock(wraps=window_set.balanced_set)
     monkeypatch.setattr(dataset, "balanced_set", balanced_set)
     settings = config(small_store, kind=kind, balanced=balanced, num_workers=0, batch_size=4)
     data = open_data(settings)

@@ -326,7 +326,7 @@ def test_a_dev_split_without_seizures_stops_the_run(
 ) -> None:
     def open_without_events(path: str, **options: Any) -> Any:
         cache = sk.open_cache(path, **options)
-        cache.events = {name: column[:0] for name, column in cache.events.items()}
+        monkeypatch.setattr(cache, "events", {name: column[:0] for name, column in cache.events.items()})
         return cache
 
     monkeypatch.setattr(data, "open_cache", open_without_events)

@@ -40,16 +40,21 @@ def batch(shape: tuple[int, ...], seed: int) -> Tensor:
 OPTIONS: list[dict[str, Any]] = [{}, {"momentum": None}, {"affine": False}, {"track_running_stats": False}]
 
 
+def gradient(tensor: Tensor) -> np.ndarray:
+    assert tensor.grad is not None
+    return tensor.grad.numpy()
+
+
 def take_steps(module: nn.BatchNorm1d, part: slice, trailing: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Outputs, gradients and final state of two steps on a part of the batch."""
-    results = {}
+    results: dict[str, np.ndarray] = {}
     for step in range(2):
         x = batch((6, 4, *trailing), step)[part].requires_grad_()
         y = module(x)
         # different weights, since the sum of a normalised batch has no gradient
         (y.tanh() * batch((6, 4, *trailing), 10 + step)[part]).sum().backward()
-        results |= {f"y {step}": y.detach().numpy(), f"dx {step}": x.grad.numpy()}
-    results |= {f"grad {name}": p.grad.numpy() for name, p in module.named_parameters()}
+        results |= {f"y {step}": y.detach().numpy(), f"dx {step}": gradient(x)}
+    results |= {f"grad {name}": gradient(p) for name, p in module.named_parameters()}
     results |= {f"state {name}": tensor.numpy() for name, tensor in module.state_dict().items()}
     if module.track_running_stats:
         results["y in evaluation"] = module.eval()(batch((6, 4, *trailing), 0)[part]).detach().numpy()
@@ -122,7 +127,7 @@ def gradients(model: nn.Module, part: slice, world: int) -> dict[str, np.ndarray
     y_BT = (batch((WINDOWS, 256), 21)[part] > 6).to(torch.uint8)
     loss_B = seizure_loss(model(x_BCT), y_BT, 2.0, 2.0, per_window=True)
     (loss_B.sum() * world / WINDOWS).backward()
-    return {name.removeprefix("module."): p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
+    return {name.removeprefix("module."): gradient(p) for name, p in model.named_parameters() if p.grad is not None}
 
 
 def run_detector(ranks: Ranks) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -156,27 +156,24 @@ def test_each_recording_is_reported_and_a_stop_ends_the_validation_between_two(d
     assert model.training
 
 
-def test_recordings_without_annotations_are_not_scored(dev: Cache) -> None:
-    dev.recordings = {**dev.recordings, "status": dev.recordings["status"].copy()}
-    dev.recordings["status"][0], dev.recordings["status"][1] = "unlabelled", "failed"
+def test_recordings_without_annotations_are_not_scored(dev: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    status = dev.recordings["status"].copy()
+    status[0], status[1] = "unlabelled", "failed"
+    monkeypatch.setattr(dev, "recordings", {**dev.recordings, "status": status})
     found = validate(Amplitude(), dev, config(), WEIGHT)
     assert found is not None
     assert found.recordings == len(dev.recordings["id"]) - 2
 
 
-def without_seizures(dev: Cache) -> Cache:
-    dev.events = {name: column[:0] for name, column in dev.events.items()}
-    return dev
-
-
-def test_an_undefined_metric_is_nan(dev: Cache) -> None:
+def test_an_undefined_metric_is_nan(dev: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Amplitude()
     broken.scale = nn.Parameter(torch.tensor(math.nan))
     found = validate(broken, dev, config(), WEIGHT)
     assert found is not None
     assert found.metrics["sensitivity_at_10_fa"] == 0.0
     assert all(math.isnan(found.metrics[name]) for name in ("auroc", "loss", "brier", "calibration_error"))
-    found = validate(Amplitude(), without_seizures(dev), config(), WEIGHT)
+    monkeypatch.setattr(dev, "events", {name: column[:0] for name, column in dev.events.items()})
+    found = validate(Amplitude(), dev, config(), WEIGHT)
     assert found is not None
     assert math.isnan(found.metrics["sensitivity_at_10_fa"])
     assert math.isnan(found.metrics["auroc"])
