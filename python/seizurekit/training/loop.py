@@ -259,7 +259,7 @@ class TrainingLoop:
             self.config,
             self.data.pos_weight,
             self.ranks,
-            alive=self.telemetry.note_activity,
+            note_activity=self.telemetry.note_activity,
             stop=lambda: self.stop.is_requested,
         )
         if found is None:

@@ -62,7 +62,7 @@ def validate(
     pos_weight: float,
     ranks: Ranks = ONE_PROCESS,
     *,
-    alive: Callable[[str], None] = lambda _: None,
+    note_activity: Callable[[str], None] = lambda _: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Validation | None:
     """Scores a detector on the annotated recordings of a split.
@@ -80,7 +80,7 @@ def validate(
         config: the metrics, the rules for events, and the number of recordings.
         pos_weight: weight of a seizure sample in ``loss``.
         ranks: the ranks that share the work.
-        alive: called for each recording with a line about it, for the heartbeat.
+        note_activity: called for each recording with a line about it, for the heartbeat.
         stop: asked before each recording whether to stop.
 
     Returns:
@@ -105,7 +105,7 @@ def validate(
         for count, row in enumerate(rows, 1):
             if stopped := stop():
                 break
-            alive(f"validating, recording {count} of {len(rows)}{of_rank}")
+            note_activity(f"validating, recording {count} of {len(rows)}{of_rank}")
             recording = next(recordings)
             probability = predict(model, recording, config)
             if scored is not None:

@@ -147,11 +147,13 @@ def test_the_model_runs_in_evaluation_mode_and_the_precision_of_the_training(dev
 def test_each_recording_is_reported_and_a_stop_ends_the_validation_between_two(dev: Cache) -> None:
     reported: list[str] = []
     count = np.count_nonzero(dev.usable)
-    assert validate(Amplitude(), dev, config(), WEIGHT, alive=reported.append) is not None
+    assert validate(Amplitude(), dev, config(), WEIGHT, note_activity=reported.append) is not None
     assert reported == [f"validating, recording {i} of {count}" for i in range(1, count + 1)]
     reported.clear()
     model = Amplitude()
-    assert validate(model, dev, config(), WEIGHT, alive=reported.append, stop=lambda: len(reported) == 2) is None
+    assert (
+        validate(model, dev, config(), WEIGHT, note_activity=reported.append, stop=lambda: len(reported) == 2) is None
+    )
     assert len(reported) == 2
     assert model.training
 
@@ -279,7 +281,7 @@ def run_validations(ranks: Ranks, store: str, damaged: str) -> dict[str, Any]:
         return None if found is None else (found.metrics, found.threshold, found.recordings)
 
     results = {
-        "all": scores(validate(Amplitude(), dev, config(), WEIGHT, ranks, alive=reported.append)),
+        "all": scores(validate(Amplitude(), dev, config(), WEIGHT, ranks, note_activity=reported.append)),
         # one of the ranks has no recording
         "one": scores(validate(Amplitude(), dev, config(validation={"max_recordings": 1}), WEIGHT, ranks)),
         "stopped": scores(validate(Amplitude(), dev, config(), WEIGHT, ranks, stop=lambda: ranks.rank == 1)),
