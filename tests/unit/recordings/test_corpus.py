@@ -168,6 +168,11 @@ def test_recordings_in_another_patients_folder_are_reported_and_keep_the_patient
     )
 
 
+def test_recordings_in_another_sessions_folder_are_reported(touch: Touch) -> None:
+    corpus = find_recordings(touch(tusz("train", "a"), "train/a/s001_2010/01_tcp_ar/a_s002_t000.edf"))
+    assert any("outside TUSZ's layout, patient read from the file name: 1, first" in m for m in corpus.messages)
+
+
 def test_recordings_outside_the_splits_are_skipped_and_counted(touch: Touch) -> None:
     corpus = find_recordings(touch(tusz("train", "a"), "old/b.edf", "c.edf"))
     assert [r.patient for r in corpus.recordings] == ["a"]

@@ -102,6 +102,13 @@ def test_there_are_many_separate_seizures_that_end_before_their_recording(seed: 
         assert all(seizure.stop - seizure.start >= 6.0 for seizure in plan.seizures)
 
 
+def test_only_the_first_recording_of_a_patient_is_malformed() -> None:
+    malformed = [plan.patient.name for plan in plan_corpus(DEMO) if plan.malformation is not None]
+    assert len(malformed) == len(set(malformed)) == 13 + 5 + 2
+    first = {plan.patient.name: plan for plan in reversed(plan_corpus(DEMO))}
+    assert {name for name, plan in first.items() if plan.malformation is not None} == set(malformed)
+
+
 def test_no_mimic_is_within_6_s_of_a_seizure() -> None:
     for plan in plan_corpus(DEMO):
         for mimic in plan.mimics:

@@ -71,6 +71,7 @@ def test_the_power_of_coloured_noise_falls_with_its_exponent(exponent: float) ->
     slope = np.polyfit(np.log(frequency[band]), np.log(power[:, band].mean(axis=0)), 1)[0]
     assert slope == pytest.approx(-exponent, abs=0.1)
     assert noise.std() == pytest.approx(1.0, abs=0.1)
+    assert np.abs(noise.mean(axis=1)).max() < 1e-3
     assert noise.dtype == np.float32
 
 

@@ -66,6 +66,13 @@ def test_thresholds_with_an_alarm_that_never_ends_are_not_usable() -> None:
     assert made.sensitivity_at(10.0) == 0.0
 
 
+def test_thresholds_without_detected_events_are_usable() -> None:
+    builder = CurveBuilder(DETECTION)
+    builder.add(np.full(int(600 * RATE), 0.3, np.float32), np.array([[100.0, 120.0]]), RATE)
+    curve_without_events = builder.curve()
+    assert curve_without_events.usable[curve_without_events.thresholds > 0.3].all()
+
+
 def test_the_curve_pools_recordings_and_agrees_with_detect_events_at_each_threshold() -> None:
     rng = np.random.default_rng(3)
     builder = CurveBuilder(DETECTION)
