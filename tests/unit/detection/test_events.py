@@ -71,7 +71,7 @@ def test_a_slow_probability_has_few_steps() -> None:
     np.testing.assert_allclose(edges, [0, 10_000, 20_000, 35_000, 70_000, 100_000], atol=1)
 
 
-def test_an_event_spans_the_lower_threshold_and_must_reach_the_upper() -> None:
+def test_an_event_extends_to_the_lower_threshold_and_must_reach_the_upper() -> None:
     probability = np.array([0, 0.3, 0.6, 0.3, 0, 0.3, 0.3, 0], np.float32)
     events = detect_events(probability, 1.0, 0.5, PLAIN)
     assert [(event.start, event.stop, event.label) for event in events] == [(1.0, 4.0, "seiz")]

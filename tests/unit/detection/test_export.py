@@ -78,7 +78,7 @@ def test_json_has_all_values(tmp_path: Path) -> None:
     assert json.loads(write(tmp_path / "b.json", NONE).read_text())["events"] == []
 
 
-def test_edf_is_read_by_edfio_mne_and_ourselves(tmp_path: Path) -> None:
+def test_edf_is_read_by_edfio_mne_and_open_edf(tmp_path: Path) -> None:
     path = write(tmp_path / "a.edf", TWO)
     theirs = edfio.read_edf(path)
     assert [(a.onset, a.duration, a.text) for a in theirs.annotations] == [

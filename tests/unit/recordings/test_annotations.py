@@ -181,7 +181,7 @@ def test_a_file_without_valid_annotations_is_an_error_that_says_why(content: byt
     assert "\n" not in str(raised.value)
 
 
-def test_a_file_is_read_from_its_path_which_errors_contain(tmp_path: Path) -> None:
+def test_a_file_is_read_from_its_path_and_errors_contain_the_path(tmp_path: Path) -> None:
     path = tmp_path / "a.csv_bi"
     path.write_text(PLAIN)
     assert sk.read_annotations(str(path)) == Annotations(path, 100.0, EVENTS, (), "csv_bi")
