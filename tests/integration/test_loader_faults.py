@@ -17,7 +17,7 @@ BATCHES = 1000
 
 @pytest.fixture
 def faulty_server(small_store: Path) -> Iterator[S3Server]:
-    faults = Faults(share=0.05, kinds=FAULT_KINDS, delay_s=1.5, seed=1)
+    faults = Faults(share=0.05, kinds=FAULT_KINDS, delay_s=0.3, seed=1)
     with serve_folder(small_store.parent, faults=faults) as server, set_environment(server.environment):
         yield server
 

@@ -119,7 +119,9 @@ def test_a_worker_killed_between_two_batches_does_not_disturb_the_training_step(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers")
-def test_only_the_loaders_own_workers_are_terminated_also_if_they_ignore_sigterm(small_store: Path) -> None:
+def test_only_the_loaders_own_workers_are_terminated_also_if_they_ignore_sigterm(
+    small_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     dataset = watched_datasets.HangingLater(small_store, **WINDOW)
     loader = TorchLoader(dataset, 6, seed=1, num_workers=2, timeout_s=1.5)
     (expected,) = without_workers(small_store, 1)
@@ -132,6 +134,8 @@ def test_only_the_loaders_own_workers_are_terminated_also_if_they_ignore_sigterm
             bystander.start()
     assert same(found, expected)
     assert loader.num_workers == 0
+    (warning,) = warnings_of(caplog)
+    assert "no batch arrived within 1.5 s" in warning
     assert bystander is not None
     assert multiprocessing.active_children() == [bystander]
     bystander.kill()
