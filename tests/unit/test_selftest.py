@@ -117,4 +117,4 @@ def test_a_device_that_this_machine_does_not_have_is_an_error_of_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "kernels", "--device", "cuda:9") == 1
-    assert "--device: found cuda:9, which this machine does not have" in capsys.readouterr().err
+    assert "--device is cuda:9, which this machine does not have" in capsys.readouterr().err

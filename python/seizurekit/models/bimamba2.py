@@ -10,37 +10,38 @@ from seizurekit.models.mamba2 import Mamba2
 
 
 class BiMamba2(nn.Module):
-    """A causal and an anti-causal `Mamba2` with parameters of their own; their outputs are added.
+    """The sum of a causal and an anti-causal `Mamba2`, each with its own parameters.
 
-    No sequence is flipped in memory. It cannot stream, since the anti-causal direction begins with the last sample.
+    No sequence is flipped in memory. The block cannot stream: the anti-causal direction starts with the last sample.
 
     Args:
-        d_model: features in and out.
-        arguments: as for `Mamba2`, of both directions, but for ``reverse``.
+        d_model: input and output features.
+        arguments: arguments of both `Mamba2` except ``reverse``.
+        keywords: keyword arguments of both.
     """
 
     def __init__(self, d_model: int, *arguments: Any, **keywords: Any) -> None:
         super().__init__()
         if "reverse" in keywords:
-            raise ValueError("reverse: found it given, wanted none: BiMamba2 has both directions")
+            raise ValueError("reverse is given, expected no such argument: BiMamba2 has both directions")
         self.forwards = Mamba2(d_model, *arguments, **keywords)
         self.backwards = Mamba2(d_model, *arguments, **keywords, reverse=True)
 
     def forward(self, u: Tensor) -> Tensor:
-        """[B, L, d_model] to the same."""
+        """Maps [B, L, d_model] to [B, L, d_model]."""
         y: Tensor = self.forwards(u) + self.backwards(u)
         return y
 
     def step(self, *arguments: Any, **keywords: Any) -> NoReturn:
-        """Raises: a bidirectional block cannot stream."""
+        """Raises ValueError: a bidirectional block cannot stream."""
         raise ValueError(_CANNOT_STREAM)
 
     def allocate_inference_cache(self, *arguments: Any, **keywords: Any) -> NoReturn:
-        """Raises: a bidirectional block cannot stream."""
+        """Raises ValueError: a bidirectional block cannot stream."""
         raise ValueError(_CANNOT_STREAM)
 
 
 _CANNOT_STREAM = (
-    "BiMamba2 cannot stream: its backward direction begins with the last sample of the signal, so its first output"
-    " needs all of it; use Mamba2 for streaming"
+    "BiMamba2 cannot stream: its anti-causal direction starts with the last sample, so the first output needs the whole"
+    " signal; use Mamba2 for streaming"
 )

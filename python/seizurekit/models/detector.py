@@ -1,9 +1,9 @@
-"""The detector: a convolutional U-Net whose narrow middle is bidirectional Mamba-2.
+"""The detector: a convolutional U-Net with bidirectional Mamba-2 at its lowest rate.
 
-Three strided stages take 256 Hz to 64, 32 and 16 Hz (60 s: 15,360 samples to 960), where Mamba-2 blocks look at the
-whole window in both directions; two stages with skips go back to 64 Hz, and the logits are interpolated to every
-sample, since what tells a seizure lies below 30 Hz. The shape is that of Ronneberger et al. (2015) with the residual
-blocks of He et al. (2016); Mamba-2 is Dao and Gu (2024).
+Three strided stages reduce 256 Hz to 64, 32 and 16 Hz (60 s: 15,360 samples to 960). There, Mamba-2 blocks process the
+whole window in both directions. Two stages with skip connections go back to 64 Hz, and the logits are interpolated to
+every sample: seizures are recognised by frequencies below 30 Hz. The U-Net is that of Ronneberger et al. (2015) with
+residual blocks (He et al. 2016); Mamba-2 is by Dao and Gu (2024).
 
 Shapes: B windows, C features, T samples, L samples at 16 Hz, D features there.
 """
@@ -22,24 +22,24 @@ from seizurekit.config import Config, ModelConfig
 from seizurekit.errors import ConfigError
 from seizurekit.models.bimamba2 import BiMamba2
 from seizurekit.models.norm import RMSNorm
-from seizurekit.models.unet import Down, Up, interpolated
+from seizurekit.models.unet import Down, Up, interpolate
 
 CHANNELS = 19
 STRIDES = (4, 2, 2)
-"""Samples that each stage of the encoder makes into one."""
+"""Factors by which the stages of the encoder reduce the rate."""
 EXPAND = 2
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large a detector is.
+    """The size of a detector.
 
     Attributes:
         widths: features at 64, 32 and 16 Hz; the last is Mamba-2's ``d_model``.
-        blocks: residual blocks a stage.
+        blocks: residual blocks per stage.
         layers: bidirectional Mamba-2 blocks.
-        headdim: channels a head of Mamba-2.
-        d_state: its states a channel.
+        headdim: channels per head of Mamba-2.
+        d_state: states per channel of Mamba-2.
     """
 
     widths: tuple[int, int, int]
@@ -54,11 +54,11 @@ SIZES = {
     "small": Size((64, 128, 256), blocks=1, layers=4, headdim=64, d_state=64),
     "base": Size((128, 256, 512), blocks=2, layers=5, headdim=64, d_state=128),
 }
-"""By the name that ``model.size`` gives; their parameters and speed are in docs/models.md."""
+"""By ``model.size``; docs/models.md has their parameter counts and speed."""
 
 
 class MambaBlock(nn.Module):
-    """A norm and a bidirectional Mamba-2, with a skip past both."""
+    """A norm and a bidirectional Mamba-2, with a skip connection around both."""
 
     def __init__(self, width: int, size: Size, d_conv: int, dropout: float) -> None:
         super().__init__()
@@ -67,24 +67,24 @@ class MambaBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
-        """[B, L, D] to the same."""
+        """Maps [B, L, D] to [B, L, D]."""
         y: Tensor = x_BLD + self.dropout(self.mixer(self.norm(x_BLD)))
         return y
 
 
 class Detector(nn.Module):
-    """The detector; see the module.
+    """The detector that the module docstring describes.
 
     Args:
-        size: how large.
-        d_conv: taps of Mamba-2's convolutions, 2 to 4.
+        size: its size.
+        d_conv: taps of the convolutions of Mamba-2, 2 to 4.
         dropout: probability that a feature of a residual branch is dropped in training.
-        prior: share of seizure samples expected, which the last bias starts from.
+        prior: expected fraction of seizure samples, which initialises the last bias.
 
     Attributes:
         checkpoint_activations: in training, keep only the inputs of the Mamba-2 blocks for the backward pass, which
-            computes each block anew, dropout the same: less memory for more time, and the same gradients. Not so the
-            stages of convolutions, whose batch norms would then count every batch twice in their running statistics.
+            recomputes each block with the same dropout: less memory, more time, the same gradients. The convolutional
+            stages are not recomputed, because their batch norms would count each batch twice.
     """
 
     checkpoint_activations: bool = False
@@ -115,13 +115,13 @@ class Detector(nn.Module):
         for down in self.down:
             features = down(features)
             skips.append(features)
-        features = self.norm(self._in_context(features.transpose(1, 2))).transpose(1, 2)
+        features = self.norm(self._apply_context(features.transpose(1, 2))).transpose(1, 2)
         for up, skip in zip(self.up, skips[-2::-1], strict=True):
             features = up(features, skip)
-        logits = interpolated(self.head(features), padded)
+        logits = interpolate(self.head(features), padded)
         return logits[:, 0, :samples]
 
-    def _in_context(self, x_BLD: Tensor) -> Tensor:
+    def _apply_context(self, x_BLD: Tensor) -> Tensor:
         if not (self.checkpoint_activations and self.training):
             y_BLD: Tensor = self.context(x_BLD)
             return y_BLD
@@ -131,26 +131,26 @@ class Detector(nn.Module):
 
 
 def build(config: Config | ModelConfig, seizure_ratio: float = 0.1) -> Detector:
-    """Builds the detector that a configuration asks for, with fresh parameters from torch's default generator.
+    """Builds a detector from a configuration, with parameters initialised by torch's default generator.
 
     Args:
-        config: a whole configuration, or its section ``model``.
-        seizure_ratio: share of seizure samples expected, between 0 and 1; the untrained detector's probability.
+        config: a whole configuration or its section ``model``.
+        seizure_ratio: expected fraction of seizure samples, between 0 and 1; the probability of the untrained detector.
 
     Returns:
-        A module from windows float32 [B, 19, T] to logits [B, T], for any T of 1 or more.
+        A module that maps windows float32 [B, 19, T] to logits [B, T], for any T of 1 or more.
 
     Raises:
-        ConfigError: the last of ``model.widths`` is not made of whole heads.
+        ConfigError: the last of ``model.widths`` does not give whole heads.
     """
     if not 0.0 < seizure_ratio < 1.0:
-        raise ValueError(f"seizure_ratio: found {seizure_ratio}, wanted a share between 0 and 1")
+        raise ValueError(f"seizure_ratio is {seizure_ratio}, expected a fraction between 0 and 1")
     model = config.model if isinstance(config, Config) else config
     return Detector(_size(model), model.d_conv, model.dropout, seizure_ratio)
 
 
 def _size(model: ModelConfig) -> Size:
-    """The named size, with what the configuration puts in its place."""
+    """The named size, with the parts that the configuration replaces."""
     named = SIZES[model.size]
     size = Size(
         model.widths or named.widths,
@@ -161,7 +161,7 @@ def _size(model: ModelConfig) -> Size:
     )
     if EXPAND * size.widths[-1] % size.headdim:
         raise ConfigError(
-            f"model.widths: found {size.widths[-1]} features at 16 Hz, so {EXPAND * size.widths[-1]} channels of "
-            f"Mamba-2, wanted a multiple of model.headdim {size.headdim}"
+            f"model.widths: number of Mamba-2 channels is {EXPAND} x {size.widths[-1]}, expected a multiple of "
+            f"model.headdim {size.headdim}"
         )
     return size

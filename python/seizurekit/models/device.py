@@ -1,4 +1,4 @@
-"""The device that a run is to use."""
+"""The device and the precision that a model runs in."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from seizurekit.errors import ConfigError
 
 
 def pick_device(name: str, field: str) -> torch.device:
-    """The device of that name; ``auto`` is CUDA where it is there, else the CPU.
+    """The device of that name; ``auto`` is a CUDA device if there is one, otherwise the CPU.
 
     Raises:
-        ConfigError: this machine does not have it; names `field`.
+        ConfigError: this machine does not have the device; names `field`.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-        there = count[device.type]
+        available = count[device.type]
     except (RuntimeError, KeyError):
-        raise ConfigError(f"{field}: found {name!r}, wanted auto, cpu, cuda, cuda:1, …") from None
-    if (device.index or 0) >= there:
-        raise ConfigError(f"{field}: found {name}, which this machine does not have; wanted auto or cpu")
+        raise ConfigError(f"{field} is {name!r}, expected auto, cpu, cuda, cuda:1, …") from None
+    if (device.index or 0) >= available:
+        raise ConfigError(f"{field} is {name}, which this machine does not have; use auto or cpu")
     return device
 
 

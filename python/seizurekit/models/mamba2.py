@@ -1,6 +1,7 @@
-"""Mamba-2's block (Dao and Gu 2024), with the constructor, parameters and initialisation of mamba_ssm's.
+"""The Mamba-2 block (Dao and Gu 2024), with the constructor, parameters and initialisation of mamba_ssm's Mamba2.
 
-A state dict moves both ways. Shapes: B batch, L length, H heads, P channels a head, G groups, N states a channel.
+State dicts of the two are interchangeable. Shapes: B batch, L length, H heads, P channels per head, G groups, N states
+per channel.
 """
 
 from __future__ import annotations
@@ -22,41 +23,41 @@ _NOT_DECAYED = ("dt_bias", "A_log", "D")
 
 
 class Mamba2(nn.Module):
-    """One block, from features to features of the same shape.
+    """One block; maps features to features of the same shape.
 
-    The input is projected to [z, x, B, C, dt]; [x, B, C] go through a causal convolution and SiLU, then through the
-    state-space scan; the result is gated by z, normalised and projected back.
+    The input is projected to [z, x, B, C, dt]. [x, B, C] go through a causal convolution and SiLU, then through the
+    state-space scan. The result is gated by z, normalised and projected back.
 
     Args:
-        d_model: features in and out.
+        d_model: input and output features.
         d_state: N.
         d_conv: taps of the convolution, 2 to 4.
-        conv_init: bound of the uniform distribution that the filters are drawn from; None for torch's own.
+        conv_init: bound of the uniform distribution that initialises the filters; None for torch's default.
         expand: the inner features are ``expand * d_model``.
         headdim: P.
-        d_ssm: how many of the inner features go through the scan, all for None; the rest is a gated MLP.
-        ngroups: G, which divides the heads.
-        A_init_range: bounds between which -A starts.
-        D_has_hdim: a skip factor for every channel, not only for every head.
-        rmsnorm: whether there is a norm behind the scan.
-        norm_before_gate: whether it comes before the gate.
-        dt_min: least initial dt.
+        d_ssm: number of inner features that go through the scan, None for all; the others go through a gated MLP.
+        ngroups: G, a divisor of H.
+        A_init_range: range of the initial -A.
+        D_has_hdim: one skip factor per channel instead of one per head.
+        rmsnorm: whether a norm follows the scan.
+        norm_before_gate: whether the norm comes before the gate.
+        dt_min: smallest initial dt.
         dt_max: largest initial dt.
-        dt_init_floor: initial dt are not below this.
-        dt_limit: dt is clamped to this.
-        bias: whether both projections have one.
-        conv_bias: whether the convolution has one.
-        chunk_size: of the scan; a matter of speed only.
-        use_mem_eff_path: accepted for compatibility; there is one path, and it keeps little memory.
-        layer_idx: kept, not used.
-        process_group: must be None: a block is not divided among devices.
+        dt_init_floor: lower bound of the initial dt.
+        dt_limit: dt is clamped to this range.
+        bias: whether both projections have a bias.
+        conv_bias: whether the convolution has a bias.
+        chunk_size: chunk size of the scan; affects speed only.
+        use_mem_eff_path: accepted for compatibility; the only path keeps little memory.
+        layer_idx: stored, not used.
+        process_group: must be None; a block cannot be split across devices.
         sequence_parallel: accepted for compatibility.
-        device: of the parameters.
-        dtype: of the parameters.
-        reverse: the anti-causal direction: what ``flip(Mamba2(flip(u)))`` computes, but nothing is flipped in memory.
+        device: device of the parameters.
+        dtype: dtype of the parameters.
+        reverse: the anti-causal direction: ``flip(Mamba2(flip(u)))`` without flipping anything in memory.
 
     Raises:
-        ValueError: an argument that no block can be built of; names it, what was found and what was wanted.
+        ValueError: an argument is invalid; names the argument, its value and the expected one.
     """
 
     def __init__(
@@ -91,11 +92,11 @@ class Mamba2(nn.Module):
     ) -> None:
         super().__init__()
         if process_group is not None:
-            raise ValueError("process_group: found one, wanted None: a block is not divided among devices")
+            raise ValueError("process_group is given, expected None: a block cannot be split across devices")
         if d_conv not in _WIDTHS:
-            raise ValueError(f"d_conv: found {d_conv}, wanted 2, 3 or 4")
+            raise ValueError(f"d_conv is {d_conv}, expected 2, 3 or 4")
         if not 0 < A_init_range[0] <= A_init_range[1]:
-            raise ValueError(f"A_init_range: found {tuple(A_init_range)}, wanted two numbers above 0, the lesser first")
+            raise ValueError(f"A_init_range is {tuple(A_init_range)}, expected two ascending numbers above 0")
         self.d_model, self.d_state, self.d_conv = d_model, d_state, d_conv
         self.conv_init, self.expand, self.headdim, self.ngroups = conv_init, expand, headdim, ngroups
         self.d_inner = expand * d_model
@@ -128,7 +129,7 @@ class Mamba2(nn.Module):
         self.A_log = nn.Parameter(A.log().to(dtype=dtype))
         self.D = nn.Parameter(torch.ones(self.d_ssm if D_has_hdim else self.nheads, device=device))
         for name in _NOT_DECAYED:
-            setattr(getattr(self, name), "_no_weight_decay", True)  # noqa: B010 - as mamba_ssm marks them
+            setattr(getattr(self, name), "_no_weight_decay", True)  # noqa: B010 - the attribute that mamba_ssm sets
         if rmsnorm:
             self.norm = RMSNorm(self.d_ssm, ngroups, norm_before_gate, device=device, dtype=dtype)
         self.out_proj = nn.Linear(self.d_inner, d_model, bias=bias, device=device, dtype=dtype)
@@ -144,51 +145,49 @@ class Mamba2(nn.Module):
         conv_state: Tensor | None = None,
         ssm_state: Tensor | None = None,
     ) -> Tensor:
-        """The block over a whole signal, or over the next piece of one.
+        """Applies the block to a whole signal, or to the next piece of one.
 
         Args:
             u: [B, L, d_model].
-            seqlen: not supported, nor are packed sequences and mamba_ssm's cache of states; must be None.
+            seqlen: not supported, must be None; neither are packed sequences and the state cache of mamba_ssm.
             seq_idx: as seqlen.
             cu_seqlens: as seqlen.
-            inference_params: as seqlen; give the states instead.
-            conv_state: with `ssm_state`, as `allocate_inference_cache` makes them: the states after the samples before
-                u. They are brought up to date in place and not differentiated through.
+            inference_params: as seqlen; pass the states instead.
+            conv_state: with `ssm_state`, the states after the samples before u, from `allocate_inference_cache`. They
+                are updated in place, and no gradients flow through them.
             ssm_state: see `conv_state`.
 
         Returns:
             [B, L, d_model].
 
         Raises:
-            ValueError: u does not fit, or something that is not supported was given.
+            ValueError: the shape of u is wrong, or an argument is not supported.
         """
-        given = {"seqlen": seqlen, "seq_idx": seq_idx, "cu_seqlens": cu_seqlens, "inference_params": inference_params}
-        for name, value in given.items():
+        others = {"seqlen": seqlen, "seq_idx": seq_idx, "cu_seqlens": cu_seqlens, "inference_params": inference_params}
+        for name, value in others.items():
             if value is not None:
-                raise ValueError(
-                    f"{name}: found {type(value).__name__}, wanted None: Mamba2.forward does not support it"
-                )
+                raise ValueError(f"{name}: type is {type(value).__name__}, expected None: not supported")
         if u.ndim != 3 or u.shape[2] != self.d_model:
-            raise ValueError(f"u: found shape {tuple(u.shape)}, wanted [B, L, {self.d_model}]")
+            raise ValueError(f"u: shape is {tuple(u.shape)}, expected [B, L, {self.d_model}]")
         if (conv_state is None) != (ssm_state is None):
-            raise ValueError("conv_state, ssm_state: found one of them, wanted both or neither")
-        z0, x0, z, xBC, dt = self._projected(u)
-        xBC = self._convolved(xBC, conv_state)
-        y, final = self._scanned(xBC, z, dt, ssm_state)
+            raise ValueError("conv_state, ssm_state: one of them is None, expected both or neither")
+        z0, x0, z, xBC, dt = self._project(u)
+        xBC = self._convolve(xBC, conv_state)
+        y, final = self._scan(xBC, z, dt, ssm_state)
         if ssm_state is not None:
             ssm_state.copy_(final.detach())
         return self._to_output(y, z, z0, x0)
 
     def step(self, hidden_states: Tensor, conv_state: Tensor, ssm_state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One more sample, for streaming: sample for sample what `forward` gives; not differentiable in the states.
+        """Applies the block to one more sample, for streaming; equals `forward`, without gradients for the states.
 
         Args:
             hidden_states: [B, 1, d_model].
-            conv_state: [B, channels, d_conv], changed in place.
-            ssm_state: [B, H, P, N], changed in place.
+            conv_state: [B, channels, d_conv], updated in place.
+            ssm_state: [B, H, P, N], updated in place.
 
         Returns:
-            [B, 1, d_model], and the two states.
+            The output [B, 1, d_model] and both states.
 
         Raises:
             ValueError: the block is anti-causal, or a shape does not fit.
@@ -196,8 +195,8 @@ class Mamba2(nn.Module):
         if self.reverse:
             raise ValueError("step: a Mamba2 with reverse=True cannot stream: its first output needs the last input")
         if hidden_states.shape[1:] != (1, self.d_model):
-            raise ValueError(f"hidden_states: found shape {tuple(hidden_states.shape)}, wanted [B, 1, {self.d_model}]")
-        z0, x0, z, xBC, dt = (t[:, 0] for t in self._projected(hidden_states))
+            raise ValueError(f"hidden_states: shape is {tuple(hidden_states.shape)}, expected [B, 1, {self.d_model}]")
+        z0, x0, z, xBC, dt = (t[:, 0] for t in self._project(hidden_states))
         weight, bias = self.conv1d.weight[:, 0], self.conv1d.bias
         xBC = ops.causal_conv1d_update(xBC, conv_state, weight, bias, self.activation)
         x, B, C = self._split(xBC)
@@ -209,7 +208,7 @@ class Mamba2(nn.Module):
             B,
             C,
             D=self._D(),
-            z=None if self.rmsnorm else _divided(z, self.nheads, self.headdim),
+            z=None if self.rmsnorm else _split_last(z, self.nheads, self.headdim),
             dt_bias=self.dt_bias,
             dt_softplus=True,
             dt_limit=self.dt_limit,
@@ -219,12 +218,13 @@ class Mamba2(nn.Module):
     def allocate_inference_cache(
         self, batch_size: int, max_seqlen: int = 1, dtype: torch.dtype | None = None, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Zero states to stream from: the convolution's [B, channels, d_conv] and the scan's [B, H, P, N].
+        """States of zeros to start a stream: [B, channels, d_conv] of the convolution and [B, H, P, N] of the scan.
 
         Args:
             batch_size: B.
             max_seqlen: not used; the states do not grow.
-            dtype: of both; None for the parameters', but float32 at least for the scan's, which sums over all time.
+            dtype: dtype of both; None for that of the parameters, and float32 (float64 for float64) for the scan, which
+                sums over all time.
             kwargs: accepted for compatibility.
         """
         weight = self.conv1d.weight
@@ -233,15 +233,15 @@ class Mamba2(nn.Module):
         wide = torch.float64 if weight.dtype == torch.float64 else torch.float32
         return conv_state, weight.new_zeros(shape, dtype=dtype or wide)
 
-    def _projected(self, u: Tensor) -> tuple[Tensor, ...]:
-        """z0 and x0 of the gated MLP, z, [x, B, C] and dt, of every sample."""
+    def _project(self, u: Tensor) -> tuple[Tensor, ...]:
+        """z0 and x0 of the gated MLP, z, [x, B, C] and dt."""
         d_mlp = self.d_inner - self.d_ssm
         sizes = [d_mlp, d_mlp, self.d_ssm, self.conv_dim, self.nheads]
         return torch.split(self.in_proj(u), sizes, dim=-1)
 
-    def _convolved(self, xBC: Tensor, state: Tensor | None) -> Tensor:
-        """[B, L, channels] to the same; the state is brought up to date."""
-        # A copy, as of the scan's state: it is overwritten while the backward pass still needs what it was.
+    def _convolve(self, xBC: Tensor, state: Tensor | None) -> Tensor:
+        """Maps [B, L, channels] to the same shape; updates the state."""
+        # A copy, like that of the scan's state: the backward pass needs the values that are overwritten here.
         before = None if state is None else state[..., 1:].to(xBC.dtype, copy=True)
         y = ops.causal_conv1d(
             xBC.transpose(1, 2),
@@ -258,7 +258,7 @@ class Mamba2(nn.Module):
             state.copy_(torch.cat((state, newest), dim=-1)[..., -self.d_conv :])
         return y.transpose(1, 2)
 
-    def _scanned(self, xBC: Tensor, z: Tensor, dt: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _scan(self, xBC: Tensor, z: Tensor, dt: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
         x, B, C = self._split(xBC)
         return ops.ssd_scan(
             x,
@@ -268,7 +268,7 @@ class Mamba2(nn.Module):
             C,
             self.chunk_size,
             D=self._D(),
-            z=None if self.rmsnorm else _divided(z, self.nheads, self.headdim),
+            z=None if self.rmsnorm else _split_last(z, self.nheads, self.headdim),
             dt_bias=self.dt_bias,
             initial_states=None if state is None else state.clone(),
             dt_softplus=True,
@@ -290,30 +290,30 @@ class Mamba2(nn.Module):
         """x [..., H, P], B and C [..., G, N]."""
         states = self.ngroups * self.d_state
         x, B, C = torch.split(xBC, [self.d_ssm, states, states], dim=-1)
-        B, C = (_divided(t, self.ngroups, self.d_state) for t in (B, C))
-        return _divided(x, self.nheads, self.headdim), B, C
+        B, C = (_split_last(t, self.ngroups, self.d_state) for t in (B, C))
+        return _split_last(x, self.nheads, self.headdim), B, C
 
-    def _A(self) -> Tensor:  # noqa: N802 - the field's name for it
+    def _A(self) -> Tensor:  # noqa: N802 - the name in the paper
         wide = torch.float64 if self.A_log.dtype == torch.float64 else torch.float32
         return -torch.exp(self.A_log.to(wide))
 
-    def _D(self) -> Tensor:  # noqa: N802 - the field's name for it
+    def _D(self) -> Tensor:  # noqa: N802 - the name in the paper
         return self.D.view(self.nheads, self.headdim) if self.D_has_hdim else self.D
 
 
-def _divided(features: Tensor, parts: int, size: int) -> Tensor:
-    """[..., parts * size] to [..., parts, size]."""
+def _split_last(features: Tensor, parts: int, size: int) -> Tensor:
+    """Maps [..., parts * size] to [..., parts, size]."""
     return features.reshape(*features.shape[:-1], parts, size)
 
 
 def _heads(d_inner: int, d_ssm: int, headdim: int, ngroups: int) -> int:
     if headdim < 1 or d_inner % headdim:
-        raise ValueError(f"headdim: found {headdim}, wanted a number that divides expand * d_model = {d_inner}")
+        raise ValueError(f"headdim is {headdim}, expected a divisor of expand * d_model = {d_inner}")
     if not 0 < d_ssm <= d_inner or d_ssm % headdim:
-        raise ValueError(f"d_ssm: found {d_ssm}, wanted a multiple of headdim ({headdim}) up to {d_inner}")
+        raise ValueError(f"d_ssm is {d_ssm}, expected a multiple of headdim ({headdim}) up to {d_inner}")
     heads = d_ssm // headdim
     if ngroups < 1 or heads % ngroups:
-        raise ValueError(f"ngroups: found {ngroups}, wanted a number that divides the {heads} heads")
+        raise ValueError(f"ngroups is {ngroups}, expected a divisor of the {heads} heads")
     return heads
 
 
@@ -325,9 +325,9 @@ def _initial_dt_bias(
     device: torch.device | str | None,
     dtype: torch.dtype | None,
 ) -> Tensor:
-    """The inverse of softplus of dt that are spread evenly over their logarithms."""
-    share = torch.rand(heads, device=device, dtype=dtype)
-    dt = torch.exp(share * (math.log(dt_max) - math.log(dt_min)) + math.log(dt_min)).clamp(min=floor)
+    """The inverse softplus of dt that are log-uniformly distributed."""
+    uniform = torch.rand(heads, device=device, dtype=dtype)
+    dt = torch.exp(uniform * (math.log(dt_max) - math.log(dt_min)) + math.log(dt_min)).clamp(min=floor)
     return dt + torch.log(-torch.expm1(-dt))
 
 
@@ -335,8 +335,8 @@ def _warn_if_unaligned(d_ssm: int, headdim: int, heads: int, d_in_proj: int) -> 
     if heads % _ALIGNED == 0:
         return
     warnings.warn(
-        f"Mamba2: (d_model * expand) / headdim: found {d_ssm} / {headdim} = {heads}, wanted a multiple of {_ALIGNED}:"
-        f" in_proj has {d_in_proj} outputs, a stride that the package causal-conv1d does not take; here another"
-        " back end serves, but mamba_ssm with that package could not run this block",
-        stacklevel=1,  # one place, so that Python's filter shows it once however many blocks are built
+        f"Mamba2: number of heads is {d_ssm} / {headdim} = {heads}, expected a multiple of {_ALIGNED}: in_proj has"
+        f" {d_in_proj} outputs, a stride that the package causal-conv1d does not support. seizurekit uses another back"
+        " end, but mamba_ssm with that package cannot run this block",
+        stacklevel=1,  # the same line for all blocks, so that Python's filter shows the warning once
     )

@@ -1,4 +1,4 @@
-"""Root-mean-square norm (Zhang and Sennrich 2019), with Mamba-2's gate and groups where wanted."""
+"""Root-mean-square norm (Zhang and Sennrich 2019), optionally with the gate and the groups of Mamba-2."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ class RMSNorm(nn.Module):
     """Divides each group of features by its root mean square, computed in float32, and scales each feature.
 
     Args:
-        width: features.
-        groups: of features that are normed apart; a divisor of `width`.
-        norm_before_gate: with a gate z: ``norm(x) * SiLU(z)`` instead of ``norm(x * SiLU(z))``.
+        width: number of features.
+        groups: number of groups that are normalised separately; divides `width`.
+        norm_before_gate: with a gate z, compute ``norm(x) * SiLU(z)`` instead of ``norm(x * SiLU(z))``.
         eps: added to the mean square.
-        device: of the parameter.
-        dtype: of the parameter.
+        device: device of the weight.
+        dtype: dtype of the weight.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class RMSNorm(nn.Module):
         self.groups, self.norm_before_gate, self.eps = groups, norm_before_gate, eps
 
     def forward(self, x: Tensor, z: Tensor | None = None) -> Tensor:
-        """[…, width] to the same, of x's dtype; z, the gate, has x's shape."""
+        """Maps […, width] to the same shape and dtype; the gate z has the shape of x."""
         wide = torch.float64 if x.dtype == torch.float64 else torch.float32
         y = x.to(wide)
         gate = None if z is None else functional.silu(z.to(wide))

@@ -1,4 +1,4 @@
-"""The convolutional pieces of the detector: residual blocks, and the stages that halve and double the rate.
+"""Convolutional parts of the detector: residual blocks, and the stages that reduce and restore the rate.
 
 Shapes: B windows, C features, T samples; x_BCT.
 """
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions of width 3 with a skip past both; the second starts from zero, so the block from identity."""
+    """Two convolutions of width 3 with a skip connection; initially the identity, since the last norm has weight 0."""
 
     def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -23,14 +23,14 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.norm2.weight)
 
     def forward(self, x_BCT: Tensor) -> Tensor:
-        """[B, width, T] to the same."""
+        """Maps [B, width, T] to [B, width, T]."""
         y = functional.relu(self.norm1(self.conv1(x_BCT)), inplace=True)
         y = self.dropout(self.norm2(self.conv2(y)))
         return functional.relu(x_BCT + y, inplace=True)
 
 
 class Down(nn.Module):
-    """A strided convolution that makes `stride` samples into one, then residual blocks."""
+    """A convolution that reduces the rate by `stride`, then residual blocks."""
 
     def __init__(self, inputs: int, width: int, stride: int, blocks: int, dropout: float) -> None:
         super().__init__()
@@ -39,13 +39,13 @@ class Down(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(width, dropout) for _ in range(blocks)))
 
     def forward(self, x_BCT: Tensor) -> Tensor:
-        """[B, inputs, T] to [B, width, T / stride]."""
+        """Maps [B, inputs, T] to [B, width, T / stride]."""
         y: Tensor = self.blocks(functional.relu(self.norm(self.conv(x_BCT)), inplace=True))
         return y
 
 
 class Up(nn.Module):
-    """Interpolates to the length of the encoder's stage, adds that stage's features, then residual blocks."""
+    """Interpolates to the rate of a stage of the encoder, adds the features of that stage, then residual blocks."""
 
     def __init__(self, inputs: int, width: int, blocks: int, dropout: float) -> None:
         super().__init__()
@@ -53,17 +53,17 @@ class Up(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(width, dropout) for _ in range(blocks)))
 
     def forward(self, x_BCT: Tensor, skip_BCT: Tensor) -> Tensor:
-        """[B, inputs, T / stride] and [B, width, T] to [B, width, T]."""
-        wide = interpolated(self.conv(x_BCT), skip_BCT.shape[-1])
+        """Maps [B, inputs, T / stride] and [B, width, T] to [B, width, T]."""
+        wide = interpolate(self.conv(x_BCT), skip_BCT.shape[-1])
         y: Tensor = self.blocks(wide + skip_BCT)
         return y
 
 
-def interpolated(x_BCT: Tensor, samples: int) -> Tensor:
-    """[B, C, T] to [B, C, samples], a multiple of T, linearly between the middles of samples, flat at both ends."""
+def interpolate(x_BCT: Tensor, samples: int) -> Tensor:
+    """Linear interpolation of [B, C, T] to [B, C, samples], a multiple of T; constant beyond the outer samples."""
     if not torch.are_deterministic_algorithms_enabled():
         return functional.interpolate(x_BCT, size=samples, mode="linear", align_corners=False)
-    # torch's own has no deterministic gradient on CUDA.
+    # The gradient of torch's own is not deterministic on CUDA.
     factor = samples // x_BCT.shape[-1]
     before = torch.cat((x_BCT[..., :1], x_BCT[..., :-1]), -1)
     after = torch.cat((x_BCT[..., 1:], x_BCT[..., -1:]), -1)

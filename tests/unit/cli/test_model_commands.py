@@ -28,7 +28,7 @@ DEMO = Path(__file__).resolve().parents[3] / "configs" / "demo.yaml"
             "validation.metric is 'sensitivity_at_10fa', expected one of sensitivity_at_10_fa",
         ),
         ([DEMO, "training.device=cpu", "cache.dir=nowhere"], "nowhere: no such store; build-cache makes one"),
-        ([DEMO, "training.device=cuda:99"], "training.device: found cuda:99, which this machine does not have"),
+        ([DEMO, "training.device=cuda:99"], "training.device is cuda:99, which this machine does not have"),
     ],
 )
 def test_unusable_input_is_reported_in_one_line(

@@ -1,4 +1,4 @@
-"""A detector that computes its Mamba-2 blocks anew in the backward pass: the same gradients with less memory."""
+"""A detector that recomputes its Mamba-2 blocks in the backward pass: the same gradients with less memory."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from seizurekit.models.detector import Detector
 SMALL = ModelConfig(widths=(8, 8, 16), layers=3, headdim=4, d_state=8, dropout=0.3)
 
 
-def trained(checkpointed: bool, autocast: bool = False) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
-    """Gradients, buffers and bytes kept for the backward pass of one step."""
+def train_step(checkpointed: bool, autocast: bool = False) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
+    """Gradients and buffers after one step, and bytes kept for its backward pass."""
     torch.manual_seed(0)
     model = sk.models.build(SMALL)
     model.checkpoint_activations = checkpointed
@@ -36,33 +36,23 @@ def trained(checkpointed: bool, autocast: bool = False) -> tuple[dict[str, Tenso
 
 
 @pytest.mark.parametrize("autocast", [False, True])
-def test_gradients_and_running_statistics_are_the_same_with_dropout_too(autocast: bool) -> None:
-    plain, checkpointed = trained(False, autocast), trained(True, autocast)
-    for wanted, found in zip(plain[:2], checkpointed[:2], strict=True):
-        assert wanted.keys() == found.keys()
-        for name, value in wanted.items():
-            torch.testing.assert_close(found[name], value, rtol=0.0, atol=0.0, msg=name)
+def test_gradients_and_running_statistics_are_the_same_also_with_dropout(autocast: bool) -> None:
+    plain, checkpointed = train_step(False, autocast), train_step(True, autocast)
+    for expected, tensors in zip(plain[:2], checkpointed[:2], strict=True):
+        assert expected.keys() == tensors.keys()
+        for name, value in expected.items():
+            torch.testing.assert_close(tensors[name], value, rtol=0.0, atol=0.0, msg=name)
 
 
 def test_less_is_kept_for_the_backward_pass() -> None:
-    assert trained(True)[2] < 0.6 * trained(False)[2]
+    assert train_step(True)[2] < 0.6 * train_step(False)[2]
 
 
-def test_a_detector_that_is_not_trained_computes_nothing_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_detector_in_evaluation_mode_recomputes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Detector.checkpoint_activations
     model = sk.models.build(SMALL).eval()
     x_BCT = torch.randn(1, 19, 512)
-    wanted = model(x_BCT)
+    expected = model(x_BCT)
     model.checkpoint_activations = True
     monkeypatch.setattr("seizurekit.models.detector.checkpoint", None)
-    assert torch.equal(model(x_BCT), wanted)
-
-
-@pytest.mark.slow
-def test_it_compiles_without_a_break() -> None:
-    torch.manual_seed(0)
-    model = sk.models.build(SMALL.model_copy(update={"dropout": 0.0}))
-    model.checkpoint_activations = True
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    x_BCT = torch.randn(2, 19, 512)
-    torch.testing.assert_close(compiled(x_BCT), model(x_BCT), rtol=1e-4, atol=1e-5)
+    assert torch.equal(model(x_BCT), expected)
