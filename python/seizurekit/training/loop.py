@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from seizurekit.config import Config
-from seizurekit.errors import NotFiniteError, TrainingStoppedError
+from seizurekit.errors import NotFiniteError, SeizurekitError, TrainingStoppedError
+from seizurekit.evaluation.detector_file import Origin
 from seizurekit.models import build
 from seizurekit.models.device import pick_device
 from seizurekit.settings import smoke_test
@@ -23,7 +26,7 @@ from seizurekit.training.run.checkpointer import Checkpointer
 from seizurekit.training.run.compatibility import check_compatible, current_origin
 from seizurekit.training.run.folder import RunFolder, lock_run_folder
 from seizurekit.training.run.progress import Best, Progress
-from seizurekit.training.run.state import newest_state
+from seizurekit.training.run.state import StateHeader, newest_state
 from seizurekit.training.seeding import seed_everything
 from seizurekit.training.step import StepResult
 from seizurekit.training.stop import StopRequest
@@ -101,15 +104,8 @@ def train(
         schedule = make_schedule(config, data, batches=len(loader), ranks=ranks)
         origin = current_origin(data.stores)
 
-        notes: list[str] = []
-        progress = Progress()
-        state = newest_state(folder.states, notes.append) if resume else None
-        if state is not None:
-            notes += check_compatible(state, config, origin)
-            learner.load(state)
-            progress = state.header.progress
-        elif resume:
-            notes.append(f"{folder.states}: no checkpoint found; starting from scratch")
+        resumed, warnings = load_resume_state(folder, config, origin, learner) if resume else (None, [])
+        progress = resumed.progress if resumed else Progress()
 
         telemetry = stack.enter_context(
             Telemetry.open(
@@ -117,17 +113,17 @@ def train(
                 config,
                 schedule.steps,
                 enabled=ranks.is_rank_0,
-                resumed=state.header.telemetry if state else None,
+                resumed=resumed.telemetry if resumed else None,
                 wandb=wandb,
             )
         )
         parameters = sum(parameter.numel() for parameter in model.parameters())
         facts = {**backends, "device": str(device), "processes": ranks.world, "parameters": parameters}
-        resumed_step = progress.step if state else None
+        resumed_step = progress.step if resumed else None
         telemetry.emit(Started(config.name, config.model_dump(mode="json"), facts, schedule.steps, resumed_step))
         for line in (*data.describe(config), f"{parameters} parameters on {device}; {schedule.steps} steps"):
             telemetry.say(line)
-        for line in notes:
+        for line in warnings:
             telemetry.warn(line)
 
         loop = TrainingLoop(
@@ -159,6 +155,26 @@ def shorten_for_smoke_test(config: Config) -> Config:
             "validation": validation.model_copy(update={"max_recordings": recordings}),
         }
     )
+
+
+def load_resume_state(
+    folder: RunFolder, config: Config, origin: Origin, learner: Learner
+) -> tuple[StateHeader | None, list[str]]:
+    """Loads the newest training state into the learner.
+
+    Returns:
+        The header of the state, or None if there is no state; and warnings for the log.
+
+    Raises:
+        CheckpointError: the state does not match this run, or all states are damaged.
+    """
+    warnings: list[str] = []
+    state = newest_state(folder.states, warnings.append)
+    if state is None:
+        return None, [f"{folder.states}: no checkpoint found; starting from scratch"]
+    warnings += check_compatible(state, config, origin)
+    learner.load(state)
+    return state.header, warnings
 
 
 def make_schedule(config: Config, data: Data, *, batches: int, ranks: Ranks) -> Schedule:
@@ -225,30 +241,31 @@ class TrainingLoop:
         return None
 
     def train_epoch(self) -> None:
-        """Trains the rest of the current epoch; saves a state when it is due, at a stop request, and at the end."""
-        progress, limit = self.progress, self.config.training.stop_after_nonfinite
-        is_stopped, diverged = False, None
+        """Trains the rest of the current epoch; saves a state when it is due, before an early end, and at the end."""
+        progress = self.progress
+        end: Callable[[], SeizurekitError] | None = None
         self.meter.start_epoch()
         with closing(self.runner.steps(progress)) as steps:
             for step in steps:
                 progress.count(step)
                 self.meter.log(step, progress.skipped)
-                if progress.skipped_in_a_row == 1 < limit:
-                    self.telemetry.warn(f"{_describe_nonfinite(step)}; step skipped; windows {step.indices}")
-                if progress.skipped_in_a_row >= limit:
-                    diverged = step
-                is_stopped = is_stopped or step.outcome.stop
-                if not (diverged or is_stopped or self.checkpointer.is_due()):
-                    continue
-                if not self.runner.drain():
-                    continue  # on a GPU another step is in flight; its result comes next
-                self._save()
-                if diverged:
-                    raise self._not_finite(diverged)
-                if is_stopped:
-                    raise self._stopped()
+                end = end or self._check(step)
+                # On a GPU another step may be in flight; then its result comes next.
+                if (end or self.checkpointer.is_due()) and self.runner.drain():
+                    self._save()
+                    if end:
+                        raise end()
         progress.finish_epoch()
         self._save()
+
+    def _check(self, step: StepResult) -> Callable[[], SeizurekitError] | None:
+        """Warns about a skipped step; returns what makes the error that ends the run, or None to continue."""
+        skipped, limit = self.progress.skipped_in_a_row, self.config.training.stop_after_nonfinite
+        if skipped >= limit:
+            return partial(self._not_finite, step)
+        if skipped == 1:
+            self.telemetry.warn(f"{_describe_nonfinite(step)}; step skipped; windows {step.indices}")
+        return self._stopped if step.outcome.stop else None
 
     def validate_epoch(self) -> None:
         """Scores the finished epoch on ``dev``, and saves its detector if it is the best."""
