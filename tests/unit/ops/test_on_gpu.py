@@ -1,0 +1,88 @@
+"""The back ends on a real GPU: shapes of the detector, slices, streams and CUDA graphs. Skipped without one."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor
+
+import seizurekit as sk
+from seizurekit.kernels.dequantize.reference import dequantize_reference
+from seizurekit.ops import dispatch
+from seizurekit.ops.causal_conv1d.backends import CAUSAL_CONV1D
+from seizurekit.ops.comparison import TOLERANCES
+from seizurekit.ops.dequantize import dequantize
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+BATCH, CHANNELS, LENGTH = 4, 1152, 960
+
+
+@pytest.fixture(params=["cuda-package", "triton", "cuda"])
+def backend(request: pytest.FixtureRequest) -> str:
+    reason = dispatch.import_failure(CAUSAL_CONV1D, request.param, torch.device("cuda"))
+    if reason is not None:
+        pytest.skip(f"{request.param}: {reason}")
+    return str(request.param)
+
+
+def sequence(dtype: torch.dtype, channels_last: bool, offset: int = 0) -> Tensor:
+    """Random values [B, D, L], as a slice at an offset of a wider tensor."""
+    rows, inner = (LENGTH, CHANNELS) if channels_last else (CHANNELS, LENGTH)
+    x = torch.randn(BATCH, rows, inner + 8, device="cuda").to(dtype)[:, :, offset : offset + inner]
+    return x.transpose(1, 2) if channels_last else x
+
+
+def results(x: Tensor, weight: Tensor, bias: Tensor, dy: Tensor, reverse: bool, backend: str) -> list[Tensor]:
+    leaves = [t.detach().requires_grad_() for t in (x, weight, bias)]
+    y = sk.ops.causal_conv1d(*leaves, "silu", reverse=reverse, backend=backend)
+    return [y.detach(), *torch.autograd.grad(y, leaves, dy)]
+
+
+@pytest.mark.parametrize(("dtype", "channels_last", "offset"), list(product(DTYPES, (True, False), (0, 3))), ids=str)
+def test_shapes_of_the_detector_equal_the_reference(
+    dtype: torch.dtype, channels_last: bool, offset: int, backend: str
+) -> None:
+    if backend == "cuda-package" and offset:
+        pytest.skip("causal-conv1d reads slices with 16-byte accesses, whatever their address")
+    torch.manual_seed(0)
+    x, dy = sequence(dtype, channels_last, offset), sequence(dtype, channels_last)
+    weight, bias = torch.randn(CHANNELS, 4, device="cuda"), torch.randn(CHANNELS, device="cuda")
+    for reverse in (False, True) if backend != "cuda-package" else (False,):
+        found = results(x, weight, bias, dy, reverse, backend)
+        expected = results(*(t.double() for t in (x, weight, bias, dy)), reverse, "torch")
+        rtol, atol = TOLERANCES[dtype]
+        for result, right in zip(found, expected, strict=True):
+            scale = max(1.0, right.abs().max().item())
+            torch.testing.assert_close(result.double(), right, rtol=rtol, atol=atol * scale)
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_gradients_are_the_same_in_every_run(channels_last: bool, backend: str) -> None:
+    if backend == "cuda-package":
+        pytest.skip("only with torch.use_deterministic_algorithms")
+    x, dy = sequence(torch.bfloat16, channels_last), sequence(torch.bfloat16, channels_last)
+    weight, bias = torch.randn(CHANNELS, 4, device="cuda"), torch.randn(CHANNELS, device="cuda")
+    first = results(x, weight, bias, dy, False, backend)
+    for _ in range(3):
+        assert all(torch.equal(a, b) for a, b in zip(first, results(x, weight, bias, dy, False, backend), strict=True))
+
+
+def test_a_cuda_graph_on_another_stream_computes_the_same(backend: str) -> None:
+    x, weight = sequence(torch.bfloat16, True), torch.randn(CHANNELS, 4, device="cuda")
+    expected = sk.ops.causal_conv1d(x, weight, backend=backend)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        y = sk.ops.causal_conv1d(x, weight, backend=backend)
+    graph.replay()
+    torch.cuda.synchronize()
+    assert torch.equal(y, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_dequantized_batches_equal_the_reference(dtype: torch.dtype) -> None:
+    x = torch.randint(-32768, 32768, (32, 19, 15360), dtype=torch.int16, device="cuda")
+    assert torch.equal(dequantize(x, 1 / 512, dtype), dequantize_reference(x, 1 / 512, dtype))
