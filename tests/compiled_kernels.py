@@ -98,7 +98,7 @@ def compile_launch(launch: Launch, capability: int, folder: Path) -> CompiledKer
     compiled = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=launch.options)
     binary = folder / f"{launch.kernel.__name__}.{capability}.cubin"
     binary.write_bytes(compiled.asm["cubin"])
-    command = [CUOBJDUMP, "--dump-resource-usage", binary]
+    command = [str(CUOBJDUMP), "--dump-resource-usage", str(binary)]
     usage = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     amounts = {name: int(number) for name, number in re.findall(r"(REG|STACK|LOCAL):(\d+)", usage)}
     spilled = amounts["STACK"] + amounts["LOCAL"]

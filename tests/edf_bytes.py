@@ -141,7 +141,9 @@ def signal(digital: NDArray[np.integer[Any]], file_format: str = "EDF", **fields
     return Signal(packed(digital, WIDTHS[file_format]), **(limits | fields))
 
 
-def annotations(tals: Sequence[bytes], file_format: str = "EDF", size: int | None = None, **fields: Any) -> Signal:
+def annotation_signal(
+    tals: Sequence[bytes], file_format: str = "EDF", size: int | None = None, **fields: Any
+) -> Signal:
     """An annotation signal with the given bytes in each data record, padded with NUL to `size` bytes."""
     width = WIDTHS[file_format]
     longest = size or -(-max(map(len, tals)) // width) * width
@@ -183,5 +185,5 @@ class Recording:
         if tals is None:
             tals = [tal(f"+{record}", "") for record in range(self.records)]
         plain = self.plain()
-        signals = [*plain.signals, annotations(tals, self.format)]
+        signals = [*plain.signals, annotation_signal(tals, self.format)]
         return plain.with_fields(signals=signals, reserved=f"{self.format}+{kind}", **fields)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 from unittest import mock
 
 import torch
@@ -167,8 +168,8 @@ def _guarded() -> Iterator[None]:
     """New tensors start as NaN between canaries; checks that every element and nothing else is written."""
     made: list[Tensor] = []
 
-    def empty(*shape: object, dtype: torch.dtype = torch.float32, device: object = None) -> Tensor:
-        sizes = tuple(shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+    def empty(*shape: Any, dtype: torch.dtype = torch.float32, device: object = None) -> Tensor:
+        sizes: tuple[int, ...] = tuple(shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
         count = math.prod(sizes)
         memory = torch.full((count + 2 * GUARD,), CANARY, dtype=dtype)
         memory[GUARD : GUARD + count] = math.nan

@@ -14,11 +14,11 @@ from numcodecs import blosc
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # run.py is a script; its path has only this folder
 
-from edf_bytes import EdfBytes, Signal, annotations
+from edf_bytes import EdfBytes, Signal, annotation_signal
 
 EEG = Signal([], "EEG FP1-REF", "AgAgCl", physical_min="-3200", physical_max="3200", prefilter="HP:0.1Hz", samples="8")
 SLOW = replace(EEG, label="IBI", dimension="", samples="1")
-ANNOTATIONS = annotations([b""], size=40, samples="20")
+ANNOTATIONS = annotation_signal([b""], size=40, samples="20")
 TALS = (
     b"+0\x14\x14\x00+0.5\x152\x14seizure\x14\x00",
     b"+1.5\x14\x14Recording starts\x14\x00",

@@ -43,7 +43,7 @@ def programs() -> Path:
 def test_the_driver_finds_a_planted_fault_and_its_input_does_it_again(
     programs: Path, tmp_path: Path, fault: str
 ) -> None:
-    command = [programs / "fuzz_planted", "--timeout", "1", "--findings", tmp_path]
+    command: list[str | Path] = [programs / "fuzz_planted", "--timeout", "1", "--findings", tmp_path]
     found = run(*command, "--runs", "20000", BUILT / "seeds" / "planted", PLANTED_FAULT=fault)
     assert found.returncode == 1, found.stderr
     (finding,) = tmp_path.iterdir()
@@ -53,7 +53,7 @@ def test_the_driver_finds_a_planted_fault_and_its_input_does_it_again(
 
 
 def test_the_driver_passes_a_parser_without_a_fault(programs: Path, tmp_path: Path) -> None:
-    command = [programs / "fuzz_planted", "--findings", tmp_path]
+    command: list[str | Path] = [programs / "fuzz_planted", "--findings", tmp_path]
     done = run(*command, "--runs", "2000", BUILT / "seeds" / "planted", PLANTED_FAULT="")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("runs 2001,")

@@ -19,6 +19,7 @@ from numpy.typing import DTypeLike, NDArray
 from seizurekit._core import edf as _edf
 from seizurekit.recordings.channels import parse_electrode, parse_reference
 
+Channels = Sequence[str | int] | NDArray[np.integer[Any]] | str | int | None
 Gaps = Literal["error", "nan", "join"]
 _GAPS = {"error": _edf.Gaps.error, "nan": _edf.Gaps.nan, "join": _edf.Gaps.join}
 _DTYPES = ("float32", "float64", "int32", "int16")
@@ -184,7 +185,7 @@ class EdfFile:
 
     def read(
         self,
-        channels: Sequence[str | int] | str | int | None = None,
+        channels: Channels = None,
         start: float = 0.0,
         stop: float | None = None,
         dtype: DTypeLike = "float32",
@@ -237,7 +238,7 @@ class EdfFile:
             raise ValueError(f"dtype is {dtype}, expected float32 or float64 for gaps='nan': integers have no NaN")
         return dtype
 
-    def _find_channels(self, channels: Sequence[str | int] | str | int | None) -> list[int]:
+    def _find_channels(self, channels: Channels) -> list[int]:
         if channels is None:
             channels = range(len(self.channels))
         elif isinstance(channels, (str, int, np.integer)):

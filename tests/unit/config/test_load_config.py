@@ -72,7 +72,7 @@ def test_the_last_of_several_overrides_of_a_key_applies(config: Path) -> None:
 
 def test_a_configuration_cannot_be_changed(config: Path) -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        load_config(config).training.lr = 1.0  # type: ignore[misc]
+        load_config(config).training.lr = 1.0
 
 
 @pytest.mark.parametrize(

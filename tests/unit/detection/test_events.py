@@ -22,7 +22,7 @@ def by_loop(values: list[float], threshold: float, detection: DetectionConfig, r
         if value >= np.float32(detection.hysteresis * threshold):
             if not inside:
                 start, inside, reached = i, True, False
-            reached = reached or value >= np.float32(threshold)
+            reached = reached or bool(value >= np.float32(threshold))
         elif inside:
             inside = False
             if reached:

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from edf_bytes import EdfBytes, Recording, annotations, tal
+from edf_bytes import EdfBytes, Recording, annotation_signal, tal
 from seizurekit.recordings.edf import EdfAnnotation, EdfFile
 
 Open = Callable[[EdfBytes | bytes], EdfFile]
@@ -42,7 +42,7 @@ def test_several_texts_of_one_onset_are_several_annotations(recording: Recording
 
 def test_several_annotation_signals_are_all_read(recording: Recording, opened: Open) -> None:
     content = recording.plus(records(tal("+1.5", "first")))
-    more = annotations([tal("+0.5", "second"), *[b""] * 3, tal("+4", "third")], recording.format)
+    more = annotation_signal([tal("+0.5", "second"), *[b""] * 3, tal("+4", "third")], recording.format)
     edf = opened(content.with_fields(signals=[content.signals[3], *content.signals[:3], more]))
     assert [a.text for a in edf.annotations] == ["second", "first", "third"]
     assert edf.issues == ()
@@ -92,7 +92,7 @@ def test_an_unreadable_duration_leaves_the_annotation_and_is_listed(recording: R
 
 def test_text_beyond_the_data_record_is_kept_as_far_as_it_stands(recording: Recording, opened: Open) -> None:
     tals = records(b"+1.5\x14a text that is longer than its record")
-    signal = annotations([data[:24] for data in tals], recording.format, size=24)
+    signal = annotation_signal([data[:24] for data in tals], recording.format, size=24)
     edf = opened(recording.plain().with_fields(signals=[*recording.plain().signals, signal], reserved="EDF+C"))
     (annotation,) = edf.annotations
     assert (annotation.onset, annotation.text) == (1.5, "a text that is")
@@ -117,7 +117,7 @@ def test_an_annotation_signal_in_plain_edf_is_read_and_listed(recording: Recordi
 def test_a_file_of_annotations_alone_may_have_records_of_no_duration(
     recording: Recording, opened: Open, duration: str
 ) -> None:
-    signal = annotations([tal("+0", "") + tal("+7", "all there is")], recording.format)
+    signal = annotation_signal([tal("+0", "") + tal("+7", "all there is")], recording.format)
     edf = opened(EdfBytes([signal], recording.format, reserved=f"{recording.format}+C", record_duration=duration))
     assert edf.channels == ()
     assert edf.duration == float(duration)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seizurekit as sk
-from edf_bytes import EdfBytes, Recording, annotations, tal
+from edf_bytes import EdfBytes, Recording, annotation_signal, tal
 from seizurekit.recordings.edf import EdfFile
 
 Open = Callable[[EdfBytes | bytes], EdfFile]
@@ -79,7 +79,7 @@ def test_the_longest_record_duration_costs_nothing(recording: Recording, opened:
 
 
 def test_an_annotation_signal_too_large_to_be_read_at_once_is_refused(tmp_path: Path) -> None:
-    content = EdfBytes([annotations([tal("+0", "")], samples="40000000")], reserved="EDF+C", records="1")
+    content = EdfBytes([annotation_signal([tal("+0", "")], samples="40000000")], reserved="EDF+C", records="1")
     path = content.write(tmp_path / "large.edf")
     with path.open("r+b") as file:
         file.truncate(512 + 80_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import edfio
@@ -24,11 +25,10 @@ def path(request: pytest.FixtureRequest, shared_data: Path) -> Path:
 
 
 def by_edfio(path: Path) -> edfio.Edf | edfio.Bdf | None:
-    read = edfio.read_bdf if path.suffix == ".bdf" else edfio.read_edf
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what edfio says of malformed files is not at issue
         try:
-            return read(path)
+            return edfio.read_bdf(path) if path.suffix == ".bdf" else edfio.read_edf(path)
         except (ValueError, UnicodeDecodeError):
             return None
 
@@ -39,7 +39,8 @@ def test_samples_are_those_of_edfio(path: Path) -> None:
     if other is None:
         pytest.skip("edfio cannot read it")
     assert [channel.label for channel in edf.channels] == list(other.labels)
-    for position, expected in enumerate(other.signals):
+    signals: Sequence[edfio.EdfSignal | edfio.BdfSignal] = other.signals
+    for position, expected in enumerate(signals):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data = expected.data

@@ -6,8 +6,9 @@ import hashlib
 import json
 import resource
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from seizurekit.recordings.synthetic import write_synthetic_corpus
 from seizurekit.recordings.synthetic.malformations import MALFORMATIONS
 from seizurekit.recordings.synthetic.plan import SPLITS, CorpusSpec, plan_corpus
 
-TINY = {"seed": 5, "train_patients": 1, "dev_patients": 1, "eval_patients": 0, "minutes": 1.0}
+TINY: dict[str, Any] = {"seed": 5, "train_patients": 1, "dev_patients": 1, "eval_patients": 0, "minutes": 1.0}
 DEMO = CorpusSpec(seed=0, train_patients=40, dev_patients=15, eval_patients=6, minutes=10.0, broken=0)
 
 
@@ -137,7 +138,7 @@ def test_an_incomplete_corpus_is_completed_and_existing_files_are_kept(tiny: Pat
 
 
 @pytest.mark.parametrize("change", [{"seed": 6}, {"minutes": 2.0}, {"train_patients": 2}, {"broken": 1}])
-def test_a_corpus_with_other_options_is_an_error_and_stays_unchanged(change: dict[str, int], tiny: Path) -> None:
+def test_a_corpus_with_other_options_is_an_error_and_stays_unchanged(change: dict[str, Any], tiny: Path) -> None:
     before = digests(tiny)
     with pytest.raises(CorpusError, match="synthetic corpus was made from"):
         write_synthetic_corpus(tiny, **{**TINY, **change})
@@ -159,8 +160,9 @@ def file_at_its_path(out: Path) -> None:
 
 
 @pytest.mark.parametrize("occupy", [foreign_file, foreign_list, file_at_its_path])
-def test_a_folder_with_other_files_is_an_error_and_stays_unchanged(occupy: object, tmp_path: Path) -> None:
-    assert callable(occupy)
+def test_a_folder_with_other_files_is_an_error_and_stays_unchanged(
+    occupy: Callable[[Path], None], tmp_path: Path
+) -> None:
     occupy(tmp_path / "out")
     before = digests(tmp_path)
     with pytest.raises(CorpusError, match="out"):
@@ -190,9 +192,7 @@ def test_the_error_of_a_full_disk_names_the_file_and_no_partial_file_is_left(
     [({"seed": -1}, "seed"), ({"minutes": 0.5}, "minutes"), ({"minutes": float("nan")}, "minutes"),
      ({"workers": 0}, "workers"), ({"train_patients": 0, "broken": 1}, "broken")],
 )  # fmt: skip
-def test_an_argument_out_of_range_is_named_in_the_error(
-    arguments: dict[str, float], field: str, tmp_path: Path
-) -> None:
+def test_an_argument_out_of_range_is_named_in_the_error(arguments: dict[str, Any], field: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{field} is"):
         write_synthetic_corpus(tmp_path / "out", **{**TINY, **arguments})
     assert not (tmp_path / "out").exists()

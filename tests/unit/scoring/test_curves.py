@@ -104,7 +104,7 @@ def test_the_auroc_is_the_share_of_pairs_in_the_right_order(positive: list[int],
 
 def test_the_auroc_distinguishes_a_probability_of_1_from_one_just_below() -> None:
     builder = CurveBuilder(DETECTION)
-    probability = np.repeat(np.float32([1.0, 1.0 - 1.5 / 65536]), 160)
+    probability = np.repeat(np.array([1.0, 1.0 - 1.5 / 65536], np.float32), 160)
     builder.add(probability, np.array([[0.0, 10.0]]), RATE)
     assert builder.curve().auroc == 1.0
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import signal
 
 import seizurekit as sk
+from eeg_noise import noise
 from seizurekit.errors import ChannelError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
 from seizurekit.signal.chain import Chain
@@ -27,14 +28,14 @@ def decibels(found: NDArray[np.floating], expected: NDArray[np.floating]) -> flo
     return float(np.min(20 * np.log10(np.sqrt(np.mean(expected**2, axis=1)) / np.maximum(error, 1e-30))))
 
 
-def test_at_256_hz_the_chain_agrees_with_scipy_to_100_db(noise) -> None:
+def test_at_256_hz_the_chain_agrees_with_scipy_to_100_db() -> None:
     x = noise(256, 300.0)
     found = preprocess_array(x, 256, LABELS).signal
     assert decibels(found, reference_chain(x.astype(float), Fraction(256), LABELS, Chain())) >= 100
 
 
 @pytest.mark.parametrize("rate", [250, 400, 512, 1000, 2048, 5000, Fraction("999.5"), Fraction(1000, 3)])
-def test_at_other_rates_the_chain_agrees_to_60_db_away_from_the_edges(noise, rate: Fraction | int) -> None:
+def test_at_other_rates_the_chain_agrees_to_60_db_away_from_the_edges(rate: Fraction | int) -> None:
     exact = Fraction(rate)
     x = noise(exact, 60.0)[:, : int(60 * exact) // exact.numerator * exact.numerator]
     found = preprocess_array(x, exact, LABELS).signal
@@ -47,7 +48,7 @@ def test_at_other_rates_the_chain_agrees_to_60_db_away_from_the_edges(noise, rat
 
 @pytest.mark.parametrize("rate", [250, 1000, 5000])
 @pytest.mark.parametrize("outlier", [0.0, 1e6])
-def test_dc_offsets_and_a_wrong_first_sample_do_not_reduce_accuracy(noise, rate: int, outlier: float) -> None:
+def test_dc_offsets_and_a_wrong_first_sample_do_not_reduce_accuracy(rate: int, outlier: float) -> None:
     x = noise(rate, 60.0) + np.linspace(-2e5, 2e5, 19, dtype=np.float32)[:, None]
     damaged = x.copy()
     damaged[:, 0] += outlier
@@ -60,7 +61,7 @@ def test_dc_offsets_and_a_wrong_first_sample_do_not_reduce_accuracy(noise, rate:
     assert decibels(microvolts[:, middle], expected[:, middle]) >= 60
 
 
-def test_interpolated_midline_electrodes_agree_to_100_db(noise) -> None:
+def test_interpolated_midline_electrodes_agree_to_100_db() -> None:
     x = noise(256, 60.0)
     kept = [i for i, name in enumerate(LABELS) if name not in {"Fz", "Pz"}]
     labels = [LABELS[i] for i in kept]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import seizurekit as sk
-from edf_bytes import EdfBytes, annotations, signal, tal
+from edf_bytes import EdfBytes, annotation_signal, signal, tal
 from seizurekit.errors import EdfError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
 from seizurekit.signal.preprocess import plan_preprocessing, preprocess_array, preprocess_edf
@@ -23,7 +23,7 @@ def write_records(path: Path, onsets: Sequence[float]) -> Path:
         signal(random.integers(-300, 300, (len(onsets), RATE)), label=f"EEG {name.upper()}-LE")
         for name in CANONICAL_CHANNELS
     ]
-    times = annotations([tal(f"+{onset:.12g}", "") for onset in onsets])
+    times = annotation_signal([tal(f"+{onset:.12g}", "") for onset in onsets])
     return EdfBytes([*rows, times], reserved="EDF+D").write(path)
 
 

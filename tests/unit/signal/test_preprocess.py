@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import edfio
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import seizurekit as sk
+from eeg_noise import noise
 from seizurekit import _core
 from seizurekit.errors import ChannelError
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
@@ -19,7 +22,14 @@ from seizurekit.signal.preprocess import output_samples, preprocess_array, prepr
 LABELS = list(CANONICAL_CHANNELS)
 
 
-def write_edf(path: Path, x, rate: int = 250, labels=LABELS, dimension: str = "uV", rates=None) -> Path:
+def write_edf(
+    path: Path,
+    x: Sequence[NDArray[np.float32]] | NDArray[np.float32],
+    rate: int = 250,
+    labels: Sequence[str] = LABELS,
+    dimension: str = "uV",
+    rates: Sequence[int] | None = None,
+) -> Path:
     signals = [
         edfio.EdfSignal(
             row, each, label=f"EEG {label}-REF", physical_dimension=dimension, physical_range=(-3276.8, 3276.7)
@@ -32,7 +42,7 @@ def write_edf(path: Path, x, rate: int = 250, labels=LABELS, dimension: str = "u
 
 @pytest.mark.parametrize("rate", [256, 250, 512, 5000, Fraction("999.5"), Fraction(1000003, 4001)], ids=str)
 @pytest.mark.parametrize("electrodes", [19, 17])
-def test_every_instruction_set_gives_the_same_bytes(noise, rate: Fraction | int, electrodes: int) -> None:
+def test_every_instruction_set_gives_the_same_bytes(rate: Fraction | int, electrodes: int) -> None:
     labels = LABELS if electrodes == 19 else [name for name in LABELS if name not in {"Fz", "Pz"}]
     x = noise(rate, 10.0)[:electrodes]
     x[2, 700:800] = np.nan
@@ -41,21 +51,21 @@ def test_every_instruction_set_gives_the_same_bytes(noise, rate: Fraction | int,
         for isa in _core.support.isas():
             _core.support.use_isa(isa)
             found = preprocess_array(x, rate, labels)
-            results.append((found.signal.tobytes(), found.mean.tobytes(), found.std.tobytes()))
-            results[-1] += (quantize(found.signal, 1 / 512).tobytes(),)
+            arrays = (found.signal, found.mean, found.std, quantize(found.signal, 1 / 512))
+            results.append([array.tobytes() for array in arrays])
     finally:
         _core.support.use_isa(_core.support.isas()[-1])
     assert all(result == results[0] for result in results)
 
 
-def test_a_file_gives_the_same_result_as_its_samples(noise, tmp_path: Path) -> None:
+def test_a_file_gives_the_same_result_as_its_samples(tmp_path: Path) -> None:
     path = write_edf(tmp_path / "a.edf", noise(250, 20.0))
     with sk.open_edf(path) as edf:
         x = edf.read()
         np.testing.assert_array_equal(sk.preprocess(edf), preprocess_array(x, 250, LABELS).signal)
 
 
-def test_the_result_is_z_scored_and_the_scale_is_in_microvolts(noise) -> None:
+def test_the_result_is_z_scored_and_the_scale_is_in_microvolts() -> None:
     found = preprocess_array(noise(256, 120.0), 256, LABELS)
     np.testing.assert_allclose(found.signal.mean(axis=1), 0, atol=0.02)
     np.testing.assert_allclose(found.signal.std(axis=1), 1, atol=0.05)
@@ -63,7 +73,7 @@ def test_the_result_is_z_scored_and_the_scale_is_in_microvolts(noise) -> None:
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("nV", 1e-3), ("mV", 1e3), ("V", 1e6), ("%", 1.0)])
-def test_units_are_converted_to_microvolts(noise, tmp_path: Path, unit: str, factor: float) -> None:
+def test_units_are_converted_to_microvolts(tmp_path: Path, unit: str, factor: float) -> None:
     x = noise(256, 20.0)
     with sk.open_edf(write_edf(tmp_path / "microvolts.edf", x, 256)) as edf:
         expected = preprocess_edf(edf)
@@ -82,7 +92,7 @@ def test_short_recordings_have_the_right_length(samples: int, rate: int) -> None
     assert np.isfinite(found).all()
 
 
-def test_a_zero_channel_stays_zero_and_a_constant_channel_is_finite(noise) -> None:
+def test_a_zero_channel_stays_zero_and_a_constant_channel_is_finite() -> None:
     x = noise(256, 30.0)
     x[3], x[4] = 0, 100
     found = preprocess_array(x, 256, LABELS)
@@ -91,7 +101,7 @@ def test_a_zero_channel_stays_zero_and_a_constant_channel_is_finite(noise) -> No
     assert np.isfinite(found.signal[4]).all()
 
 
-def test_gaps_are_zero_and_do_not_change_the_other_samples(noise) -> None:
+def test_gaps_are_zero_and_do_not_change_the_other_samples() -> None:
     x = noise(250, 60.0) * np.float32(1)
     gap = slice(20 * 250, 30 * 250)
     x[:, gap] = np.nan
@@ -107,7 +117,7 @@ def test_gaps_are_zero_and_do_not_change_the_other_samples(noise) -> None:
     np.testing.assert_allclose(ours[:, 5 * 256 : 20 * 256], theirs[:, 5 * 256 : 20 * 256], atol=1e-2)
 
 
-def test_infinities_and_gaps_of_one_channel_do_not_change_the_others(noise) -> None:
+def test_infinities_and_gaps_of_one_channel_do_not_change_the_others() -> None:
     x = noise(256, 20.0)
     damaged = x.copy()
     damaged[5, 1000:1010] = np.inf
@@ -119,38 +129,38 @@ def test_infinities_and_gaps_of_one_channel_do_not_change_the_others(noise) -> N
     np.testing.assert_array_equal(found[others], clean[others])
 
 
-def test_outliers_are_clipped(noise) -> None:
+def test_outliers_are_clipped() -> None:
     x = noise(256, 60.0)
     x[:, 5000] += 1e6
     assert np.abs(preprocess_array(x, 256, LABELS).signal).max() == 10
 
 
-def test_the_error_of_a_missing_electrode_names_electrode_and_file(noise, tmp_path: Path) -> None:
+def test_the_error_of_a_missing_electrode_names_electrode_and_file(tmp_path: Path) -> None:
     path = write_edf(tmp_path / "no_c3.edf", noise(250, 5.0)[1:], labels=LABELS[1:])
     with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"no_c3\.edf: .*missing electrodes: Fp1"):
         sk.preprocess(edf)
 
 
-def test_electrodes_with_different_rates_are_an_error_that_names_them(noise, tmp_path: Path) -> None:
+def test_electrodes_with_different_rates_are_an_error_that_names_them(tmp_path: Path) -> None:
     rows = [noise(250, 4.0)[0]] + [noise(500, 4.0)[0]] * 18
     path = write_edf(tmp_path / "rates.edf", rows, rates=[250] + [500] * 18)
     with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"Fp1-REF 250 Hz.*F3-REF 500 Hz"):
         sk.preprocess(edf)
 
 
-def test_quantizing_with_the_stores_step_keeps_60_db_and_the_clipping_range(noise) -> None:
+def test_quantizing_with_the_stores_step_keeps_60_db_and_the_clipping_range() -> None:
     signal = preprocess_array(noise(256, 60.0), 256, LABELS).signal
     stored = quantize(signal, 1 / 512)
     assert stored.dtype == np.int16
     error = np.sqrt(np.mean((stored / 512 - signal) ** 2))
     assert 20 * np.log10(np.sqrt(np.mean(signal**2)) / error) >= 60
     np.testing.assert_array_equal(
-        quantize(np.float32([10, -10, 0.5 / 512, 1.5 / 512, 99]), 1 / 512), [5120, -5120, 0, 2, 32767]
+        quantize(np.array([10, -10, 0.5 / 512, 1.5 / 512, 99], np.float32), 1 / 512), [5120, -5120, 0, 2, 32767]
     )
 
 
 @pytest.mark.parametrize("rate", [250, 256, 512])
-def test_samples_do_not_change_the_result_a_second_before_them(noise, rate: int) -> None:
+def test_samples_do_not_change_the_result_a_second_before_them(rate: int) -> None:
     x = noise(rate, 40.0)
     chain = Chain(clip=1e6)
     whole, part = (preprocess_array(each, rate, LABELS, chain) for each in (x, x[:, : 10 * rate + 77]))
@@ -159,7 +169,7 @@ def test_samples_do_not_change_the_result_a_second_before_them(noise, rate: int)
     np.testing.assert_allclose(own, others, atol=1e-4)
 
 
-def test_a_channel_whose_variance_overflows_is_zero(noise) -> None:
+def test_a_channel_whose_variance_overflows_is_zero() -> None:
     x = noise(256, 20.0)
     x[7] = np.random.default_rng(0).choice([-3e38, 3e38], x.shape[1])
     found = preprocess_array(x, 256, LABELS)
@@ -169,7 +179,7 @@ def test_a_channel_whose_variance_overflows_is_zero(noise) -> None:
     assert found.signal[6].any()
 
 
-def test_a_rate_that_is_not_a_decimal_fraction_is_rounded(noise) -> None:
+def test_a_rate_that_is_not_a_decimal_fraction_is_rounded() -> None:
     x = noise(Fraction(1000, 3), 10.0)
     np.testing.assert_array_equal(
         preprocess_array(x, 1000 / 3, LABELS).signal, preprocess_array(x, Fraction(1000, 3), LABELS).signal
@@ -178,7 +188,7 @@ def test_a_rate_that_is_not_a_decimal_fraction_is_rounded(noise) -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -250, 99.9, 5000.1, float("nan"), float("inf")])
-def test_impossible_rates_are_an_error(noise, rate: float) -> None:
+def test_impossible_rates_are_an_error(rate: float) -> None:
     with pytest.raises(ChannelError, match="sampling rate is"):
         preprocess_array(noise(256, 1.0), rate, LABELS)
 
@@ -192,10 +202,10 @@ def test_impossible_steps_are_an_error(step: float) -> None:
 def test_quantizing_rounds_like_numpy() -> None:
     x = np.random.default_rng(0).normal(0, 4, (3, 1001)).astype(np.float32)
     np.testing.assert_array_equal(quantize(x, 1 / 512), np.rint(x * 512).astype(np.int16))
-    assert quantize(np.float32([[np.nan, np.inf, -np.inf]]), 1.0).tolist() == [[0, 32767, -32767]]
+    assert quantize(np.array([[np.nan, np.inf, -np.inf]], np.float32), 1.0).tolist() == [[0, 32767, -32767]]
 
 
-def test_only_channels_of_the_chain_are_reported_as_interpolated(noise) -> None:
+def test_only_channels_of_the_chain_are_reported_as_interpolated() -> None:
     kept = [i for i, name in enumerate(LABELS) if name not in {"Fz", "Pz"}]
     chain = Chain(channels=("O1", "Fz"))
     found = preprocess_array(noise(256, 5.0)[kept], 256, [LABELS[i] for i in kept], chain)
@@ -203,7 +213,7 @@ def test_only_channels_of_the_chain_are_reported_as_interpolated(noise) -> None:
     assert found.signal.shape[0] == 2
 
 
-def test_interpolation_uses_electrodes_that_are_not_in_the_output(noise) -> None:
+def test_interpolation_uses_electrodes_that_are_not_in_the_output() -> None:
     kept = [i for i, name in enumerate(LABELS) if name != "Fz"]
     x, labels = noise(256, 5.0)[kept], [LABELS[i] for i in kept]
     full = preprocess_array(x, 256, labels)
@@ -218,6 +228,6 @@ def test_the_planned_length_is_the_length_of_the_output(samples: int) -> None:
         assert output_samples(samples, Fraction(rate), Chain()) == preprocess_array(x, rate, LABELS).signal.shape[1]
 
 
-def test_a_row_without_a_label_is_an_error(noise) -> None:
+def test_a_row_without_a_label_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"expected \(19, samples\)"):
         preprocess_array(noise(256, 1.0)[:5], 256, LABELS)

@@ -14,7 +14,7 @@ from seizurekit._core import signal as _signal
 from seizurekit.errors import ChannelError
 from seizurekit.signal.filters import MAX_PHASES, design_resampler
 
-RATES = [
+RATES: list[Fraction | int] = [
     100,
     128,
     200,
@@ -50,7 +50,8 @@ def resample(x: NDArray[np.float64], rate: Fraction) -> NDArray[np.float64]:
         clip=1e9,
     )
     y, mean, std = _signal.run_array(plan, np.asarray(x[None], np.float32))
-    return y[0].astype(float) * std[0] + mean[0]
+    row: NDArray[np.float64] = y[0].astype(float) * std[0] + mean[0]
+    return row
 
 
 def measure_tone(frequency: float, rate: Fraction) -> tuple[float, float]:

@@ -102,9 +102,10 @@ def test_an_unknown_scheme_or_option_is_named() -> None:
 )
 def test_an_unreachable_server_is_reported_with_the_reason(endpoint: str, reason: str) -> None:
     options = {"endpoint": endpoint, "access_key_id": "a", "secret_access_key": "b", "retry_config": {"max_retries": 0}}
-    for request in (lambda f: f.read("y"), lambda f: f.size("y"), lambda f: f.write("y", b"")):
+    folder = open_folder("s3://bucket/x", options)
+    for request in (folder.read, folder.size, lambda key: folder.write(key, b"")):
         with pytest.raises(StorageError, match=rf"s3://bucket/x/y: {reason}"):
-            request(open_folder("s3://bucket/x", options))
+            request("y")
 
 
 def test_a_server_that_does_not_answer_is_reported() -> None:
