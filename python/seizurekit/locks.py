@@ -1,8 +1,8 @@
-"""Locks between processes of one machine: the kernel takes a lock back when its holder ends, however it ends.
+"""Locks between processes of one machine. The kernel releases a lock when its holder ends, even if it is killed.
 
-The package filelock does not fit: its kernel locks name no holder, releases before 4 truncate the lock file when they
-merely try it, waiting polls, and on a file system without flock it falls back to a marker file, which stays when its
-holder is killed (read in 3.18 and 4.3).
+We do not use the package filelock (we checked 3.18 and 4.3). Its kernel locks do not name their holder. Releases before
+4 truncate the lock file even if they do not get the lock. Waiting polls. On a file system without flock it falls back
+to a marker file, which stays if its holder is killed.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class Holder:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Holder:
-        """The holder of a `to_dict`; missing keys are unknown, others are ignored."""
+        """The holder that `to_dict` describes; missing values are unknown, other keys are ignored."""
         return cls(**{each.name: values[each.name] for each in fields(cls) if each.name in values})
 
 
 def this_process(what: str) -> Holder:
     """This process as a holder."""
-    # Without the command's arguments, which may hold secrets.
+    # Without the arguments of the command, which may contain secrets.
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]) if sys.argv and sys.argv[0] else ""
     return Holder(what, os.getpid(), platform.node(), time.time(), command, uuid4().hex)
 
@@ -73,10 +73,10 @@ class LockedError(Exception):
 
 @contextmanager
 def exclusive_lock(path: Path, what: str = "", *, wait: bool = False, remove: bool = False) -> Iterator[None]:
-    """Holds a lock file, in which the holder is named.
+    """Holds the lock of a lock file, which names the holder.
 
     Args:
-        path: the lock file, created if missing; its folder must exist.
+        path: the lock file, created with its folder if missing.
         what: the work done under the lock.
         wait: wait for another holder to end.
         remove: remove the lock file at the end.
@@ -86,6 +86,7 @@ def exclusive_lock(path: Path, what: str = "", *, wait: bool = False, remove: bo
         OSError: the file cannot be opened or locked.
     """
     while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+", errors="replace") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -93,7 +94,7 @@ def exclusive_lock(path: Path, what: str = "", *, wait: bool = False, remove: bo
                 file.seek(0)
                 raise LockedError(Holder.from_dict(parse_object(file.read()))) from None
             if not _is_same_file(path, file.fileno()):
-                continue  # its holder removed it between our opening and locking it
+                continue  # its holder removed it after we opened it
             file.truncate(0)
             file.write(json.dumps(this_process(what).to_dict()))
             file.flush()
@@ -106,7 +107,7 @@ def exclusive_lock(path: Path, what: str = "", *, wait: bool = False, remove: bo
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The JSON object that a text holds; an empty one if it holds none."""
+    """The JSON object in a text; an empty one if the text is something else."""
     with suppress(ValueError):
         value = json.loads(text)
         if isinstance(value, dict):

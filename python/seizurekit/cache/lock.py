@@ -1,4 +1,4 @@
-"""One build or copy of a split at a time: a lock that names its holder, and that no killed holder keeps."""
+"""The lock of a split: one build or copy at a time. It names its holder, and is free if the holder was killed."""
 
 from __future__ import annotations
 
@@ -27,19 +27,18 @@ _NAME = f"{BUILD_FOLDER}/{LOCK_FILE}"
 def lock_split(folder: Folder, what: str) -> Iterator[None]:
     """Locks a split for one writer.
 
-    In a local folder the lock is the kernel's, which takes it back when its holder ends, however it ends. In an object
-    store it is a lease: an object that its holder renews, and that lapses when it is not renewed.
+    In a local folder the kernel releases the lock when its holder ends, even if it is killed. In an object store it is
+    a lease: an object that its holder renews, and that lapses if it is not renewed.
 
     Args:
-        folder: the split's.
-        what: the work done, "build" or "copy", for the message that others get.
+        folder: the split's folder.
+        what: the work done, "build" or "copy", for the message to other processes.
 
     Raises:
         CacheError: another process holds the lock; names it.
     """
     with ExitStack() as stack:
         if isinstance(folder, LocalFolder):
-            (folder.path / BUILD_FOLDER).mkdir(parents=True, exist_ok=True)
             try:
                 stack.enter_context(exclusive_lock(folder.path / _NAME, what))
             except LockedError as error:
@@ -50,9 +49,9 @@ def lock_split(folder: Folder, what: str) -> Iterator[None]:
 
 
 def remove_build_folder(folder: Folder) -> None:
-    """Removes the files of an unfinished build or copy at the end of it. Call it under the lock."""
+    """Removes the files that a build or copy needs until it is finished. Call it under the lock."""
     build = folder.at(BUILD_FOLDER)
-    # The files that mark it as unfinished go last: if this is interrupted, the same command does the rest.
+    # The files that mark it as unfinished go last: if this is interrupted, the same command removes the rest.
     for name in sorted(build.files(), key=lambda name: name in (PLAN_FILE, COPY_FILE)):
         if folder.is_local or name != LOCK_FILE:  # in an object store the holder still renews it
             build.remove(name)
@@ -100,7 +99,7 @@ def _read_lease(folder: Folder) -> tuple[Holder, float]:
 
 
 def _wait_for_lapse(folder: Folder, what: str) -> None:
-    """Returns if the lease has lapsed by its own time and, because clocks differ, is not renewed while we watch."""
+    """Returns if the lease has lapsed by its own clock and, because clocks differ, is not renewed while we watch it."""
     lease = _read_lease(folder)
     holder, renewed = lease
     age = time.time() - renewed

@@ -19,7 +19,7 @@ from seizurekit.storage.open import open_folder
 
 
 class Cache(Split):
-    """One split of a store with its windows and its manifest, as `open_cache` returns it."""
+    """One split of a store with its windows and its manifest, as `open_cache` returns it; see `Split`."""
 
     @cached_property
     def manifest(self) -> Manifest:

@@ -153,3 +153,4 @@ def test_a_chain_with_the_golden_hash_still_computes_the_golden_signal(tmp_path:
     for name in ("first_sample", "samples", "mean", "std"):
         np.testing.assert_array_equal(rebuilt.recordings[name], golden.recordings[name])
     assert rebuilt.manifest == golden.manifest
+    assert rebuilt.attributes["plan_hash"] == golden.attributes["plan_hash"]

@@ -209,8 +209,10 @@ def _read_all_filled(plan: Plan, folder: Folder) -> dict[int, FilledRecording]:
 
 def _open_same(root: Folder, plan: Plan) -> Cache:
     cache = open_split(root, plan.split, plan.chain)
-    if cache.attributes.get("plan_hash") != plan.hash:
-        then = set(cache.recordings["id"].tolist())
+    ids = cache.recordings["id"].tolist()
+    reasons = dict(zip(ids, cache.recordings["reason"].tolist(), strict=True))
+    if cache.attributes.get("plan_hash") not in (plan.hash, plan.earlier_hash(reasons)):
+        then = set(ids)
         now = {recording.id for recording in plan.recordings}
         raise CacheError(
             f"{cache.folder.url}: is a finished store of other recordings ({len(then)} then, {len(now)} now, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -74,7 +74,14 @@ class Plan:
     @property
     def hash(self) -> str:
         """SHA-256 of the plan: equal for the same inputs and the same format."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        return _hash(self.to_dict())
+
+    def earlier_hash(self, reasons: Mapping[str, str]) -> str:
+        """The hash as revisions up to 0b75b48 computed it: with the reasons for failures, by recording id."""
+        plan = self.to_dict()
+        for recording in plan["recordings"]:
+            recording["reason"] = "" if recording["samples"] else reasons.get(recording["id"], "")
+        return _hash(plan)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON types, without the reasons for failures: their wording is not part of the plan."""
@@ -156,6 +163,10 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:
             plural = "" if len(names) == 1 else "s"
             found.append(f"{len(names)} {what} recording{plural} ({', '.join(names[:3])}{', …' if names[3:] else ''})")
     return found
+
+
+def _hash(plan: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
 
 
 def _chunks(samples: int, chunk: int) -> int:

@@ -207,8 +207,7 @@ def _shards(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
 @contextmanager
 def _locked(root: Path) -> Iterator[None]:
     """Holds the lock under which shards are added and deleted."""
-    try:
-        with exclusive_lock(root / _LOCK, wait=True):
-            yield
-    except FileNotFoundError:
-        raise StorageError(f"{root}: the folder of the shard cache was removed") from None
+    if not root.is_dir():
+        raise StorageError(f"{root}: the folder of the shard cache was removed")
+    with exclusive_lock(root / _LOCK, wait=True):
+        yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 
 import seizurekit as sk
 from seizurekit.cache.build.build_cache import Progress
+from seizurekit.cache.build.plan import make_plan
 from seizurekit.errors import CacheError, CorpusError, SeizurekitError
 from seizurekit.locks import exclusive_lock
+from seizurekit.recordings.corpus import find_recordings
 
 Files = Callable[[Path], dict[str, bytes]]
 
@@ -73,6 +76,38 @@ def test_a_resumed_build_gives_the_same_bytes(
         sk.open_cache(tmp_path)
     sk.build_cache(small_corpus, tmp_path)
     assert files_of(tmp_path) == files_of(small_store)
+
+
+def test_a_build_that_an_earlier_revision_started_is_resumed(
+    corpus_copy: Path, tmp_path: Path, files_of: Files
+) -> None:
+    recording = sorted((corpus_copy / "dev").rglob("*.edf"))[0]
+    recording.write_bytes(b"PK" + recording.read_bytes()[2:])
+    sk.build_cache(corpus_copy, tmp_path / "expected", split="dev")
+    with pytest.raises(StopError):
+        sk.build_cache(corpus_copy, tmp_path / "cache", split="dev", on_progress=stop_at(1))
+    path = tmp_path / "cache" / "dev" / ".build" / "plan.json"
+    plan = json.loads(path.read_text())
+    assert plan["recordings"][0]["reason"] == ""
+    plan["recordings"][0]["reason"] = "the error in the words of that revision"
+    path.write_text(json.dumps(plan))
+    sk.build_cache(corpus_copy, tmp_path / "cache", split="dev")
+    assert files_of(tmp_path / "cache") == files_of(tmp_path / "expected")
+
+
+def test_a_finished_store_of_an_earlier_revision_is_complete(corpus_copy: Path, tmp_path: Path) -> None:
+    recording = sorted((corpus_copy / "dev").rglob("*.edf"))[0]
+    recording.write_bytes(b"PK" + recording.read_bytes()[2:])
+    sk.build_cache(corpus_copy, tmp_path / "cache", split="dev")
+    path = tmp_path / "cache" / "dev" / "zarr.json"
+    group = json.loads(path.read_text())
+    cache = sk.open_cache(tmp_path / "cache", "dev")
+    plan = make_plan(find_recordings(corpus_copy, "dev"), "dev", sk.Chain())
+    reasons = dict(zip(cache.recordings["id"].tolist(), cache.recordings["reason"].tolist(), strict=True))
+    group["attributes"]["plan_hash"] = plan.earlier_hash(reasons)
+    assert group["attributes"]["plan_hash"] != cache.attributes["plan_hash"]
+    path.write_text(json.dumps(group))
+    assert sk.build_cache(corpus_copy, tmp_path / "cache", split="dev").splits[0].was_complete
 
 
 def test_an_unfinished_build_of_another_chain_is_rejected(small_corpus: Path, tmp_path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,6 +75,17 @@ def test_differences_between_plans_are_described() -> None:
     assert "'notch': 50.0" in text
     assert "1 new recording (r2)" in text
     assert not differences(old, old)
+
+
+def test_the_reasons_for_failures_are_not_part_of_a_plan() -> None:
+    plan = plan_of([1, 0])
+    failed = replace(plan, recordings=(plan.recordings[0], replace(plan.recordings[1], reason="no such file")))
+    assert failed.hash == plan.hash
+    assert failed.to_dict() == plan.to_dict()
+    earlier = failed.to_dict()
+    earlier["recordings"][1]["reason"] = "no such file"
+    text = json.dumps(earlier, sort_keys=True)
+    assert failed.earlier_hash({"r0": "", "r1": "no such file"}) == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_a_plans_hash_changes_with_a_recordings_length() -> None:
