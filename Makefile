@@ -53,7 +53,7 @@ endif
 
 # What CI runs. The linters and the sanitizer build run while packages are downloaded.
 test:
-	@$(MAKE) -j2 --output-sync=target lint build/fuzz/.built
+	@$(MAKE) -j2 --output-sync=target lint build/asan/.built
 	$(PYTEST) --durations=20
 
 # For use while editing: no linters, no test that takes more than a second.
@@ -69,11 +69,12 @@ check-python: .venv/.built .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check-cpp: .venv/.built .venv/.lint
+check-cpp: .venv/.lint
 	@$(BIN)/clang-format --dry-run --Werror $(CPP)
-	@$(BIN)/run-clang-tidy.py -quiet -j 2 -p $$(ls -d build/cp* | head -n 1) -extra-arg=-Wno-error -extra-arg=-Wno-unknown-warning-option -clang-tidy-binary $(BIN)/clang-tidy 'csrc/' > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
+	@mkdir -p build
+	@{ $(BIN)/cmake --preset tidy && $(BIN)/run-clang-tidy.py -quiet -j 2 -p build/tidy -clang-tidy-binary $(BIN)/clang-tidy; } > build/clang-tidy.log 2>&1 || { cat build/clang-tidy.log; exit 1; }
 
-build/fuzz/.built: .venv/.dev $(NATIVE) $(shell find tests/fuzz -type f -name '*.?pp')
+build/asan/.built: .venv/.base CMakePresets.json $(NATIVE) $(shell find tests/fuzz -type f -name '*.?pp')
 	$(BIN)/python tests/fuzz/run.py --build-only
 	touch $@
 
@@ -95,7 +96,7 @@ bench: .venv/.built .venv/.dev
 	$(BIN)/python -m bench.loop --source s3 --step-ms 150
 	$(BIN)/python -m bench.telemetry
 
-fuzz: build/fuzz/.built .venv/.built .venv/.dev
+fuzz: build/asan/.built .venv/.built .venv/.dev
 	$(BIN)/python tests/fuzz/run.py --seconds 600
 	$(BIN)/python tests/fuzz/test_annotations_fuzz.py --inputs 1000000 --seed 1
 

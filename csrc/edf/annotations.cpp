@@ -14,7 +14,6 @@ namespace seizurekit::edf {
 namespace {
 
 constexpr std::size_t most_issues = 1000;
-constexpr std::int64_t scratch_bytes = std::int64_t{256} * 1024;
 
 std::string_view view(const std::byte* bytes, std::int64_t count) {
   return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count)};

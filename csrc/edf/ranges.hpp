@@ -9,6 +9,9 @@
 
 namespace seizurekit::edf {
 
+/// Size of a scratch block; it fits into the second-level cache.
+inline constexpr std::int64_t scratch_bytes = std::int64_t{256} * 1024;
+
 struct ByteRange {
   std::int64_t first;  // in the data record
   std::int64_t count;

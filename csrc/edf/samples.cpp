@@ -15,7 +15,6 @@
 namespace seizurekit::edf {
 namespace {
 
-constexpr std::int64_t scratch_bytes = std::int64_t{256} * 1024;          // fits into the second-level cache
 constexpr std::int64_t bytes_per_thread = std::int64_t{4} * 1024 * 1024;  // less takes less time than starting a thread
 constexpr std::int64_t most_threads = 16;
 

@@ -8,8 +8,8 @@
 namespace seizurekit::edf {
 namespace {
 
-constexpr std::array<std::string_view, 12> months{"JAN", "FEB", "MAR", "APR", "MAY", "JUN",
-                                                  "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
+constexpr std::array<const char*, 12> months{"JAN", "FEB", "MAR", "APR", "MAY", "JUN",
+                                             "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
 
 std::string three_numbers_text(const char* format, int first, int second, int third) {
   std::array<char, 40> text{};
@@ -157,9 +157,9 @@ std::string legacy_text(const TimeOfDay& time) {
 }
 
 std::string plus_text(const Date& date) {
-  const std::string_view month = months.at(static_cast<std::size_t>(date.month - 1));
+  const char* month = months.at(static_cast<std::size_t>(date.month - 1));
   std::array<char, 40> text{};
-  std::snprintf(text.data(), text.size(), "%02d-%.3s-%04d", date.day, month.data(), date.year);
+  std::snprintf(text.data(), text.size(), "%02d-%s-%04d", date.day, month, date.year);
   return text.data();
 }
 

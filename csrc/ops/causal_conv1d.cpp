@@ -12,8 +12,8 @@
 namespace seizurekit::ops {
 namespace {
 
-/// Below so many elements a second thread costs more than it saves.
-constexpr std::int64_t kElementsAThread = 1 << 16;
+/// With fewer elements per thread, starting a thread costs more than it saves.
+constexpr std::int64_t elements_per_thread = 1 << 16;
 
 template <typename Work>
 void with_element(DType dtype, Work&& work) {
@@ -29,58 +29,60 @@ void with_element(DType dtype, Work&& work) {
   }
 }
 
-/// How the work is cut: the same for any number of threads, so that sums are added in the same order.
-struct Cut {
-  std::int64_t items, blocks, stretches, channels_a_block, times_a_stretch;
+/// A division of the work into units. It does not depend on the number of threads, so sums are added in the same order.
+struct Partition {
+  std::int64_t items, blocks, segments, channels_per_block, times_per_segment;
 
-  std::int64_t units() const { return items * blocks * stretches; }
+  std::int64_t units() const { return items * blocks * segments; }
 };
 
+/// A block of channels of one item, over a segment of times.
 struct Unit {
-  std::int64_t item, channel, begin, end, stretch;
+  std::int64_t item, channel, begin, end, segment;
 };
 
-std::int64_t parts(std::int64_t whole, std::int64_t size) { return (whole + size - 1) / size; }
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 template <typename Element>
-Cut cut(const Convolution& problem, bool rows) {
-  const std::int64_t times = rows ? RowBlock<Element>::kTimes : Line<Element>::kTimes;
-  const std::int64_t stretches = parts(problem.length, times);
+Partition partition(const Convolution& problem, bool rows) {
+  const std::int64_t times = rows ? RowBlock<Element>::segment_times : Line<Element>::segment_times;
+  const std::int64_t segments = ceil_div(problem.length, times);
   if (!rows) {
-    return {problem.batch, problem.channels, stretches, 1, times};
+    return {problem.batch, problem.channels, segments, 1, times};
   }
-  // Blocks of about the same size, of whole lines of the cache.
+  // Blocks of about the same size that consist of whole cache lines.
   constexpr std::int64_t line = 16;
-  const std::int64_t blocks = parts(problem.channels, RowBlock<Element>::kChannels);
-  const std::int64_t channels = parts(parts(problem.channels, blocks), line) * line;
-  return {problem.batch, parts(problem.channels, channels), stretches, channels, times};
+  const std::int64_t blocks = ceil_div(problem.channels, RowBlock<Element>::max_channels);
+  const std::int64_t channels = ceil_div(ceil_div(problem.channels, blocks), line) * line;
+  return {problem.batch, ceil_div(problem.channels, channels), segments, channels, times};
 }
 
-Unit unit(const Convolution& problem, const Cut& cut, std::int64_t number) {
-  const std::int64_t stretch = number % cut.stretches;
-  const std::int64_t block = number / cut.stretches % cut.blocks;
-  const std::int64_t item = number / cut.stretches / cut.blocks;
-  const std::int64_t begin = stretch * cut.times_a_stretch;
-  return {item, block * cut.channels_a_block, begin, std::min(begin + cut.times_a_stretch, problem.length), stretch};
+Unit unit_at(const Convolution& problem, const Partition& parts, std::int64_t index) {
+  const std::int64_t segment = index % parts.segments;
+  const std::int64_t block = index / parts.segments % parts.blocks;
+  const std::int64_t item = index / parts.segments / parts.blocks;
+  const std::int64_t begin = segment * parts.times_per_segment;
+  return {item, block * parts.channels_per_block, begin, std::min(begin + parts.times_per_segment, problem.length),
+          segment};
 }
 
 template <typename Work>
-void for_each_unit(const Convolution& problem, const Cut& cut, Work&& work) {
+void for_each_unit(const Convolution& problem, const Partition& parts, Work&& work) {
   const std::int64_t elements = problem.batch * problem.channels * problem.length;
-  const auto useful = static_cast<std::size_t>(elements / kElementsAThread + 1);
-  // Units are handed out in runs, since some are short.
-  const std::int64_t runs = std::min(cut.units(), std::int64_t{64});
-  parallel_for(static_cast<std::size_t>(runs), std::min(problem.threads, useful), [&](std::size_t run) {
+  const auto useful_threads = static_cast<std::size_t>(elements / elements_per_thread + 1);
+  // A thread takes several units at once, because units can be short.
+  const std::int64_t runs = std::min(parts.units(), std::int64_t{64});
+  parallel_for(static_cast<std::size_t>(runs), std::min(problem.threads, useful_threads), [&](std::size_t run) {
     const auto i = static_cast<std::int64_t>(run);
-    for (std::int64_t number = cut.units() * i / runs; number < cut.units() * (i + 1) / runs; ++number) {
-      work(unit(problem, cut, number));
+    for (std::int64_t index = parts.units() * i / runs; index < parts.units() * (i + 1) / runs; ++index) {
+      work(unit_at(problem, parts, index));
     }
   });
 }
 
 bool channels_innermost(const Sequence& x) { return x.channel_stride == 1 && x.time_stride != 1; }
 
-/// The last samples of the state and the sequence after it, in the order of processing.
+/// The last samples of the sequence that consists of the initial state and x, in processing order.
 template <typename Element>
 void copy_final_state(const Convolution& problem, const Sequence& x, const void* initial, void* out) {
   const std::int64_t states = problem.width - 1;
@@ -106,23 +108,23 @@ void copy_final_state(const Convolution& problem, const Sequence& x, const void*
 template <typename Element>
 void forward_of(const Convolution& problem, const Sequence& x, const Filter& filter, const Sequence& y) {
   const bool rows = channels_innermost(x);
-  const Cut cuts = cut<Element>(problem, rows);
+  const Partition parts = partition<Element>(problem, rows);
   if (rows) {
     const RowTaps<Element> taps(problem, filter);
-    for_each_unit(problem, cuts, [&](const Unit& part) {
-      RowBlock<Element>(problem, taps, filter.initial, part.item, part.channel, cuts.channels_a_block)
-          .forward(x, y, part.begin, part.end);
+    for_each_unit(problem, parts, [&](const Unit& unit) {
+      RowBlock<Element>(problem, taps, filter.initial, unit.item, unit.channel, parts.channels_per_block)
+          .forward(x, y, unit.begin, unit.end);
     });
   } else {
-    for_each_unit(problem, cuts, [&](const Unit& part) {
-      Line<Element>(problem, filter, part.item, part.channel).forward(x, y, part.begin, part.end);
+    for_each_unit(problem, parts, [&](const Unit& unit) {
+      Line<Element>(problem, filter, unit.item, unit.channel).forward(x, y, unit.begin, unit.end);
     });
   }
 }
 
-/// Adds the sums of all items and stretches, always in the same order, in double.
+/// Adds the sums of all items and segments in a fixed order, in double.
 template <typename Real>
-void add_up(const Convolution& problem, const std::vector<Real>& sums, bool rows, const Gradients& gradients) {
+void reduce(const Convolution& problem, const std::vector<Real>& sums, bool rows, const Gradients& gradients) {
   const std::int64_t entries = problem.width + 1;
   const auto size = static_cast<std::size_t>(entries * problem.channels);
   std::vector<double> totals(size);
@@ -148,25 +150,25 @@ void backward_of(const Convolution& problem, const Sequence& dy, const Sequence&
                  const void* final_gradient, const Gradients& gradients) {
   using Real = RealOf<Element>;
   const bool rows = channels_innermost(x);
-  const Cut cuts = cut<Element>(problem, rows);
+  const Partition parts = partition<Element>(problem, rows);
   const std::int64_t entries = problem.width + 1;
-  std::vector<Real> sums(static_cast<std::size_t>(problem.batch * cuts.stretches * entries * problem.channels));
-  const auto own = [&](const Unit& part) {
-    return sums.data() + (part.item * cuts.stretches + part.stretch) * entries * problem.channels;
+  std::vector<Real> sums(static_cast<std::size_t>(problem.batch * parts.segments * entries * problem.channels));
+  const auto sums_of = [&](const Unit& unit) {
+    return sums.data() + (unit.item * parts.segments + unit.segment) * entries * problem.channels;
   };
   if (rows) {
     const RowTaps<Element> taps(problem, filter);
-    for_each_unit(problem, cuts, [&](const Unit& part) {
-      RowBlock<Element>(problem, taps, filter.initial, part.item, part.channel, cuts.channels_a_block)
-          .backward(dy, x, final_gradient, gradients, part.begin, part.end, own(part));
+    for_each_unit(problem, parts, [&](const Unit& unit) {
+      RowBlock<Element>(problem, taps, filter.initial, unit.item, unit.channel, parts.channels_per_block)
+          .backward(dy, x, final_gradient, gradients, unit.begin, unit.end, sums_of(unit));
     });
   } else {
-    for_each_unit(problem, cuts, [&](const Unit& part) {
-      Line<Element>(problem, filter, part.item, part.channel)
-          .backward(dy, x, final_gradient, gradients, part.begin, part.end, own(part) + part.channel * entries);
+    for_each_unit(problem, parts, [&](const Unit& unit) {
+      Line<Element>(problem, filter, unit.item, unit.channel)
+          .backward(dy, x, final_gradient, gradients, unit.begin, unit.end, sums_of(unit) + unit.channel * entries);
     });
   }
-  add_up(problem, sums, rows, gradients);
+  reduce(problem, sums, rows, gradients);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The kinds of numbers that sequences hold, and the kind that is computed with.
+// Element types of sequences, and the type to compute with.
 #pragma once
 
 #include <algorithm>
@@ -19,21 +19,21 @@ struct Float16 {
 };
 
 template <typename Element>
-struct Computed {
+struct ComputeType {
   using Real = float;
 };
 
 template <>
-struct Computed<double> {
+struct ComputeType<double> {
   using Real = double;
 };
 
 template <typename Element>
-using RealOf = Computed<Element>::Real;
+using RealOf = ComputeType<Element>::Real;
 
-/// Whether elements can be computed with where they lie.
+/// Whether elements need no conversion.
 template <typename Element>
-inline constexpr bool direct = std::is_same_v<Element, RealOf<Element>>;
+inline constexpr bool is_real = std::is_same_v<Element, RealOf<Element>>;
 
 inline void load(const float* x, std::int64_t count, float* out) { std::copy_n(x, count, out); }
 inline void load(const double* x, std::int64_t count, double* out) { std::copy_n(x, count, out); }
@@ -53,7 +53,7 @@ inline void store(const float* x, std::int64_t count, Float16* out) {
   SEIZUREKIT_DISPATCH(to_float16, x, count, reinterpret_cast<std::uint16_t*>(out));
 }
 
-/// A single element as it is computed with.
+/// One converted element.
 template <typename Element>
 RealOf<Element> value_of(const Element* x) {
   RealOf<Element> value{};
@@ -61,7 +61,7 @@ RealOf<Element> value_of(const Element* x) {
   return value;
 }
 
-/// The edges of one channel's sequence in the order of processing, where a state is absent zeros.
+/// An element of the states [B * D, columns], in processing order; 0 if there are none.
 template <typename Element>
 RealOf<Element> state_at(const void* states, std::int64_t channel, std::int64_t columns, std::int64_t column) {
   return states == nullptr ? RealOf<Element>{0}

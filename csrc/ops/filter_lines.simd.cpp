@@ -5,7 +5,7 @@
 namespace seizurekit::ops::SEIZUREKIT_ISA {
 namespace {
 
-/// The sums at `count` times from `t` on.
+/// Sums at `count` times from `t`.
 template <int width, bool whole, typename Real>
 inline Lanes<Real> line_sums(const Real* x, const Real* taps, Real bias, std::int64_t t, int count) {
   Lanes<Real> sum = Lanes<Real>{} + bias;
@@ -15,42 +15,42 @@ inline Lanes<Real> line_sums(const Real* x, const Real* taps, Real bias, std::in
   return sum;
 }
 
-/// Calls `some` with every t and how many times from there on are taken at once, `whole` where they fill the lanes.
-template <typename Some>
-inline void in_lanes(std::int64_t count, Some&& some) {
+/// Calls `compute` for groups of times: `whole` groups of lane_count, then the rest.
+template <typename Compute>
+inline void for_each_group(std::int64_t count, Compute&& compute) {
   std::int64_t t = 0;
-  for (; t + kLanes <= count; t += kLanes) {
-    some.template operator()<true>(t, kLanes);
+  for (; t + lane_count <= count; t += lane_count) {
+    compute.template operator()<true>(t, lane_count);
   }
   if (t < count) {
-    some.template operator()<false>(t, static_cast<int>(count - t));
+    compute.template operator()<false>(t, static_cast<int>(count - t));
   }
 }
 
 template <int width, bool silu, typename Real>
 void filter_line_of(const Real* __restrict x, const Real* taps, Real bias, std::int64_t count, Real* __restrict out) {
-  in_lanes(count, [=]<bool whole>(std::int64_t t, int some) {
-    Lanes<Real> y = line_sums<width, whole>(x, taps, bias, t, some);
+  for_each_group(count, [=]<bool whole>(std::int64_t t, int group) {
+    Lanes<Real> y = line_sums<width, whole>(x, taps, bias, t, group);
     if constexpr (silu) {
       y *= sigmoid(y);
     }
-    store<whole>(y, some, out + t);
+    store<whole>(y, group, out + t);
   });
 }
 
 template <int width, typename Real>
 void silu_backward_line_of(const Real* __restrict x, const Real* taps, Real bias, std::int64_t count,
                            const Real* __restrict dy, Real* __restrict out) {
-  in_lanes(count, [=]<bool whole>(std::int64_t t, int some) {
-    const Lanes<Real> pre = line_sums<width, whole>(x, taps, bias, t, some);
+  for_each_group(count, [=]<bool whole>(std::int64_t t, int group) {
+    const Lanes<Real> pre = line_sums<width, whole>(x, taps, bias, t, group);
     const Lanes<Real> s = sigmoid(pre);
-    store<whole>(load<whole>(dy + t, some) * s * (pre * (1 - s) + 1), some, out + t);
+    store<whole>(load<whole>(dy + t, group) * s * (pre * (1 - s) + 1), group, out + t);
   });
 }
 
 template <int width, typename Real>
 LineSums<Real> products_line_of(const Real* __restrict x, const Real* __restrict dpre, std::int64_t count) {
-  constexpr int parts = 16;  // sums that do not wait for one another, as many whatever the width of a vector
+  constexpr int parts = 16;  // independent sums; their number does not depend on the vector width
   Real sums[width + 1][parts] = {};
   std::int64_t t = 0;
   for (; t + parts <= count; t += parts) {
@@ -85,7 +85,7 @@ void filter_line_of(const Real* x, const Real* taps, Real bias, std::int64_t cou
 
 }  // namespace
 
-// Each function for every width, which the loops are unrolled by.
+// Calls the function for the width, so that its loops are unrolled.
 #define SEIZUREKIT_BY_WIDTH(function, ...) \
   switch (width) {                         \
     case 2:                                \

@@ -5,13 +5,12 @@
 namespace seizurekit::ops::SEIZUREKIT_ISA {
 namespace {
 
-/// Times whose sums are taken together before the next channels' are: memory is then read in few long lines, and what
-/// neighbouring times share is loaded once. Backward there are three tensors' lines.
-constexpr int kTogether = 8;
-constexpr int kBackwardTogether = 4;
+/// Times that are computed before the next channels: each row is loaded once for all taps, and memory is read in few
+/// long streams. Backward reads and writes three tensors.
+constexpr int tile_times = 8;
+constexpr int backward_tile_times = 4;
 
-/// Rows that the next tile of these channels reads first, asked for while this one is computed: the processor itself
-/// looks ahead along a row, but not from the end of one to the row some lines on.
+/// Prefetches the rows of the next tile: the processor itself prefetches along a row, but not from one row to the next.
 template <int times, typename Real>
 [[gnu::always_inline]] inline void prefetch(const Real* const* rows, std::int64_t first) {
 #pragma GCC unroll 8
@@ -28,9 +27,9 @@ inline Lanes<Real> weighted(const Lanes<Real> (&taps)[width], Lanes<Real> bias, 
   return bias;
 }
 
-/// `count` channels from `first` on at `times` times; `ahead` tells that as many times come after them.
+/// `count` channels from `first` at `times` times. `ahead`: another tile of as many times follows.
 template <int width, int times, bool silu, bool whole, typename Real>
-[[gnu::always_inline]] inline void filter_tile(const FilteredRows<Real>& r, std::int64_t t, std::int64_t first,
+[[gnu::always_inline]] inline void filter_tile(const ForwardRows<Real>& r, std::int64_t t, std::int64_t first,
                                                int count, bool ahead) {
   Lanes<Real> taps[width];
   for (int k = 0; k < width; ++k) {
@@ -55,11 +54,11 @@ template <int width, int times, bool silu, bool whole, typename Real>
 }
 
 template <int width, int times, bool silu, typename Real>
-inline void filter_times(const FilteredRows<Real>& r, std::int64_t t) {
+inline void filter_times(const ForwardRows<Real>& r, std::int64_t t) {
   std::int64_t first = 0;
   const bool ahead = times > 1 && t + times + times <= r.count;
-  for (; first + kLanes <= r.channels; first += kLanes) {
-    filter_tile<width, times, silu, true>(r, t, first, kLanes, ahead);
+  for (; first + lane_count <= r.channels; first += lane_count) {
+    filter_tile<width, times, silu, true>(r, t, first, lane_count, ahead);
   }
   if (first < r.channels) {
     filter_tile<width, times, silu, false>(r, t, first, static_cast<int>(r.channels - first), ahead);
@@ -67,39 +66,39 @@ inline void filter_times(const FilteredRows<Real>& r, std::int64_t t) {
 }
 
 template <int width, bool silu, typename Real>
-void filter_rows_of(const FilteredRows<Real>& r) {
+void filter_rows_of(const ForwardRows<Real>& r) {
   std::int64_t t = 0;
-  for (; t + kTogether <= r.count; t += kTogether) {
-    filter_times<width, kTogether, silu>(r, t);
+  for (; t + tile_times <= r.count; t += tile_times) {
+    filter_times<width, tile_times, silu>(r, t);
   }
   for (; t < r.count; ++t) {
     filter_times<width, 1, silu>(r, t);
   }
 }
 
-/// As filter_tile.
+/// Like filter_tile.
 template <int width, int times, bool silu, bool whole, typename Real>
-[[gnu::always_inline]] inline void backward_tile(const DifferentiatedRows<Real>& r, std::int64_t t, std::int64_t first,
+[[gnu::always_inline]] inline void backward_tile(const BackwardRows<Real>& r, std::int64_t t, std::int64_t first,
                                                  int count, bool ahead) {
   constexpr int states = width - 1;
-  const FilteredRows<Real>& of = r.of;
+  const ForwardRows<Real>& f = r.forward;
   Lanes<Real> taps[width];
   Lanes<Real> sums[width + 1];
   Lanes<Real> x[width];
-  Lanes<Real> dpre[width];  // the newest last
+  Lanes<Real> dpre[width];  // oldest first
   for (int k = 0; k < width; ++k) {
-    taps[k] = load<whole>(of.taps + k * of.tap_stride + first, count);
+    taps[k] = load<whole>(f.taps + k * f.tap_stride + first, count);
   }
-  const Lanes<Real> bias = load<whole>(of.bias + first, count);
+  const Lanes<Real> bias = load<whole>(f.bias + first, count);
   for (int s = 0; s < states; ++s) {
-    x[s + 1] = load<whole>(of.rows[t + s] + first, count);
-    dpre[s + 1] = load<whole>(r.held + s * of.channels + first, count);
+    x[s + 1] = load<whole>(f.rows[t + s] + first, count);
+    dpre[s + 1] = load<whole>(r.carry + s * f.channels + first, count);
   }
   for (int k = 0; k <= width; ++k) {
     sums[k] = load<whole>(r.sums + k * r.sum_stride + first, count);
   }
   if (ahead) {
-    prefetch<times>(of.rows + t + times + states, first);
+    prefetch<times>(f.rows + t + times + states, first);
     prefetch<times>(r.dy + t + times, first);
   }
 #pragma GCC unroll 8
@@ -108,7 +107,7 @@ template <int width, int times, bool silu, bool whole, typename Real>
       x[s] = x[s + 1];
       dpre[s] = dpre[s + 1];
     }
-    x[states] = load<whole>(of.rows[t + i + states] + first, count);
+    x[states] = load<whole>(f.rows[t + i + states] + first, count);
     Lanes<Real> gradient = load<whole>(r.dy[t + i] + first, count);
     if constexpr (silu) {
       const Lanes<Real> pre = weighted<width, Real>(taps, bias, x);
@@ -124,10 +123,10 @@ template <int width, int times, bool silu, bool whole, typename Real>
     for (int k = 1; k < width; ++k) {
       dx += taps[k] * dpre[states - k];
     }
-    store<whole>(dx, count, of.out[t + i] + first);
+    store<whole>(dx, count, f.out[t + i] + first);
   }
   for (int s = 0; s < states; ++s) {
-    store<whole>(dpre[s + 1], count, r.held + s * of.channels + first);
+    store<whole>(dpre[s + 1], count, r.carry + s * f.channels + first);
   }
   for (int k = 0; k <= width; ++k) {
     store<whole>(sums[k], count, r.sums + k * r.sum_stride + first);
@@ -135,56 +134,56 @@ template <int width, int times, bool silu, bool whole, typename Real>
 }
 
 template <int width, int times, bool silu, typename Real>
-inline void backward_times(const DifferentiatedRows<Real>& r, std::int64_t t) {
+inline void backward_times(const BackwardRows<Real>& r, std::int64_t t) {
   std::int64_t first = 0;
-  const bool ahead = times > 1 && t + times + times <= r.of.count;
-  for (; first + kLanes <= r.of.channels; first += kLanes) {
-    backward_tile<width, times, silu, true>(r, t, first, kLanes, ahead);
+  const bool ahead = times > 1 && t + times + times <= r.forward.count;
+  for (; first + lane_count <= r.forward.channels; first += lane_count) {
+    backward_tile<width, times, silu, true>(r, t, first, lane_count, ahead);
   }
-  if (first < r.of.channels) {
-    backward_tile<width, times, silu, false>(r, t, first, static_cast<int>(r.of.channels - first), ahead);
+  if (first < r.forward.channels) {
+    backward_tile<width, times, silu, false>(r, t, first, static_cast<int>(r.forward.channels - first), ahead);
   }
 }
 
 template <int width, bool silu, typename Real>
-void backward_rows_of(const DifferentiatedRows<Real>& r) {
+void backward_rows_of(const BackwardRows<Real>& r) {
   std::int64_t t = 0;
-  for (; t + kBackwardTogether <= r.of.count; t += kBackwardTogether) {
-    backward_times<width, kBackwardTogether, silu>(r, t);
+  for (; t + backward_tile_times <= r.forward.count; t += backward_tile_times) {
+    backward_times<width, backward_tile_times, silu>(r, t);
   }
-  for (; t < r.of.count; ++t) {
+  for (; t < r.forward.count; ++t) {
     backward_times<width, 1, silu>(r, t);
   }
 }
 
-/// Calls for the width and the activation, by which the loops are unrolled.
+/// Calls `call` for the width and the activation, so that its loops are unrolled.
 template <typename Rows, typename Call>
-inline void unrolled(const Rows& of, Call call) {
-  switch (of.width) {
+inline void unroll(const Rows& rows, Call call) {
+  switch (rows.width) {
     case 2:
-      return of.silu ? call.template operator()<2, true>() : call.template operator()<2, false>();
+      return rows.silu ? call.template operator()<2, true>() : call.template operator()<2, false>();
     case 3:
-      return of.silu ? call.template operator()<3, true>() : call.template operator()<3, false>();
+      return rows.silu ? call.template operator()<3, true>() : call.template operator()<3, false>();
     default:
-      return of.silu ? call.template operator()<4, true>() : call.template operator()<4, false>();
+      return rows.silu ? call.template operator()<4, true>() : call.template operator()<4, false>();
   }
 }
 
 template <typename Real>
-void filter(const FilteredRows<Real>& r) {
-  unrolled(r, [&]<int width, bool silu> { filter_rows_of<width, silu>(r); });
+void filter(const ForwardRows<Real>& r) {
+  unroll(r, [&]<int width, bool silu> { filter_rows_of<width, silu>(r); });
 }
 
 template <typename Real>
-void backward(const DifferentiatedRows<Real>& r) {
-  unrolled(r.of, [&]<int width, bool silu> { backward_rows_of<width, silu>(r); });
+void backward(const BackwardRows<Real>& r) {
+  unroll(r.forward, [&]<int width, bool silu> { backward_rows_of<width, silu>(r); });
 }
 
 }  // namespace
 
-void filter_rows(const FilteredRows<float>& r) { filter(r); }
-void filter_rows(const FilteredRows<double>& r) { filter(r); }
-void backward_rows(const DifferentiatedRows<float>& r) { backward(r); }
-void backward_rows(const DifferentiatedRows<double>& r) { backward(r); }
+void filter_rows(const ForwardRows<float>& r) { filter(r); }
+void filter_rows(const ForwardRows<double>& r) { filter(r); }
+void backward_rows(const BackwardRows<float>& r) { backward(r); }
+void backward_rows(const BackwardRows<double>& r) { backward(r); }
 
 }  // namespace seizurekit::ops::SEIZUREKIT_ISA

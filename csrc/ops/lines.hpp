@@ -1,4 +1,4 @@
-// The convolution of sequences with the length innermost: one channel's line of times after the other.
+// The convolution of sequences whose innermost dimension is the length: one channel after the other.
 #pragma once
 
 #include <array>
@@ -8,14 +8,13 @@
 
 namespace seizurekit::ops {
 
-/// One channel of one item of the batch. Times are counted as they lie in memory: "extended" is the line with the
-/// initial state at the side that the convolution comes from, so that extended[t + k] lies under the k-th of `taps_` at
-/// time t.
+/// One channel of one item. Times are counted in memory order. The "extended" line has the initial state before its
+/// first processed sample, so that taps_[k] at time t multiplies extended[t + k].
 template <typename Element>
 class Line {
  public:
   using Real = RealOf<Element>;
-  static constexpr std::int64_t kTimes = 1024;
+  static constexpr std::int64_t segment_times = 1024;
 
   Line(const Convolution& problem, const Filter& filter, std::int64_t item, std::int64_t channel)
       : problem_(problem),
@@ -34,7 +33,7 @@ class Line {
   void forward(const Sequence& x, const Sequence& y, std::int64_t begin, std::int64_t end) {
     const Real* source = extended(x, begin, end - begin + states_);
     Element* target = line_of(y) + begin;
-    if constexpr (direct<Element>) {
+    if constexpr (is_real<Element>) {
       filter(source, end - begin, target);
     } else {
       filter(source, end - begin, out_.data());
@@ -42,7 +41,7 @@ class Line {
     }
   }
 
-  /// Writes the sums [W taps, then the bias] over these times.
+  /// Also writes the sums [W taps, then the bias] over these times.
   void backward(const Sequence& dy, const Sequence& x, const void* final_gradient, const Gradients& gradients,
                 std::int64_t begin, std::int64_t end, Real* sums) {
     const std::int64_t count = end - begin;
@@ -74,7 +73,7 @@ class Line {
   }
 
  private:
-  static constexpr std::int64_t kRoom = kTimes + 8;
+  static constexpr std::int64_t buffer_size = segment_times + 8;
 
   static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
   std::int64_t row() const { return item_ * problem_.channels + channel_; }
@@ -87,13 +86,13 @@ class Line {
     SEIZUREKIT_DISPATCH(filter_line, source, taps_.data(), bias_, problem_.width, count, problem_.silu, target);
   }
 
-  /// `count` of the extended line, from that under the first tap of time t.
+  /// `count` samples of the extended line from the one that the first tap of time t multiplies.
   const Real* extended(const Sequence& x, std::int64_t t, std::int64_t count) {
     const Element* line = line_of(x);
     const std::int64_t first = problem_.reverse ? t : t - states_;  // as a time of x
     const std::int64_t from = std::max(std::int64_t{0}, first);
     const std::int64_t to = std::min(problem_.length, first + count);
-    if constexpr (direct<Element>) {
+    if constexpr (is_real<Element>) {
       if (from == first && to == first + count) {
         return line + first;
       }
@@ -108,7 +107,7 @@ class Line {
     return x_.data();
   }
 
-  /// dpre_[i] is the gradient of the sum at time base + i, up to `until`; zeros outside of [from, to).
+  /// Sets dpre_[i] to the gradient of the sum at time base + i for all times before `until`; 0 outside [from, to).
   void differentiate(const Sequence& dy, const Real* source, std::int64_t base, std::int64_t from, std::int64_t to,
                      std::int64_t until) {
     Real* valid = dpre_.data() + (from - base);
@@ -120,7 +119,7 @@ class Line {
       return;
     }
     const Real* gradient = nullptr;
-    if constexpr (direct<Element>) {
+    if constexpr (is_real<Element>) {
       gradient = line;
     } else {
       load(line, to - from, out_.data());
@@ -129,7 +128,7 @@ class Line {
     SEIZUREKIT_DISPATCH(silu_backward_line, source, taps_.data(), bias_, problem_.width, to - from, gradient, valid);
   }
 
-  /// In the order of processing: what the first sums owe to the state.
+  /// The gradient of the initial state, in processing order.
   void initial_gradient(const void* final_gradient, std::int64_t base, Element* out) const {
     for (std::int64_t s = 0; s < states_; ++s) {
       Real sum = s < problem_.length ? Real{0} : state_at<Element>(final_gradient, row(), states_, s - problem_.length);
@@ -150,9 +149,9 @@ class Line {
   Real bias_;
   std::array<Real, 4> taps_{};
   std::array<Real, 4> reversed_taps_{};
-  std::array<Real, kRoom> x_;
-  std::array<Real, kRoom> dpre_;
-  std::array<Real, kRoom> out_;
+  std::array<Real, buffer_size> x_;
+  std::array<Real, buffer_size> dpre_;
+  std::array<Real, buffer_size> out_;
 };
 
 }  // namespace seizurekit::ops

@@ -1,4 +1,4 @@
-// The convolution of sequences with the channels innermost: rows of neighbouring channels, one time after the other.
+// The convolution of sequences whose innermost dimension are the channels: one row of channels after the other.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@
 
 namespace seizurekit::ops {
 
-/// Taps and bias with the channels innermost: made once, for all blocks.
+/// Taps and bias with the channels innermost, shared by all blocks.
 template <typename Element>
 struct RowTaps {
   using Real = RealOf<Element>;
@@ -29,17 +29,17 @@ struct RowTaps {
   }
 
   std::vector<Real> taps;  // [W, D]
-  std::vector<Real> bias;  // [D], zeros where there is none
+  std::vector<Real> bias;  // [D], zeros if there is none
 };
 
-/// A block of channels of one item of the batch, over a stretch of times. Times are counted in the order of processing.
+/// A block of channels of one item, over a segment of times. Times are counted in processing order.
 template <typename Element>
 class RowBlock {
  public:
   using Real = RealOf<Element>;
-  // Converted rows go through buffers, which are to stay in the cache.
-  static constexpr std::int64_t kChannels = direct<Element> ? 1024 : 512;
-  static constexpr std::int64_t kTimes = 256;
+  // Buffers of converted rows should fit into the cache.
+  static constexpr std::int64_t max_channels = is_real<Element> ? 1024 : 512;
+  static constexpr std::int64_t segment_times = 256;
 
   RowBlock(const Convolution& problem, const RowTaps<Element>& filter, const void* initial, std::int64_t item,
            std::int64_t first_channel, std::int64_t channels)
@@ -53,35 +53,35 @@ class RowBlock {
 
   void forward(const Sequence& x, const Sequence& y, std::int64_t begin, std::int64_t end) {
     if (begin == 0) {
-      gather_edge();
+      load_edge();
     }
-    for (std::int64_t t = begin; t < end; t += kTile) {
-      const std::int64_t count = std::min(kTile, end - t);
+    for (std::int64_t t = begin; t < end; t += tile_times) {
+      const std::int64_t count = std::min(tile_times, end - t);
       gather(x, t, count);
-      point_out(y, begin, t, count);
-      SEIZUREKIT_DISPATCH(filter_rows, filtered(count, problem_.silu));
-      put_out(y, begin, t, count);
+      set_outs(y, begin, t, count);
+      SEIZUREKIT_DISPATCH(filter_rows, forward_rows(count, problem_.silu));
+      store_outs(y, begin, t, count);
     }
   }
 
-  /// Writes the sums [W taps, then the bias][channels of all] at this block's channels.
+  /// Also writes the sums [W taps, then the bias][all channels] for this block's channels.
   void backward(const Sequence& dy, const Sequence& x, const void* final_gradient, const Gradients& gradients,
                 std::int64_t begin, std::int64_t end, Real* sums) {
-    held_.assign(at(states_ * channels_), Real{0});
+    carry_.assign(at(states_ * channels_), Real{0});
     zeros_.assign(at(channels_), Real{0});
     before_.resize(at(states_ * channels_));
     if (begin == 0) {
-      gather_edge();
+      load_edge();
     }
     const Part part{dy, x, final_gradient, gradients.x, begin, end};
     differentiate(part, begin, end, sums + first_, problem_.channels);
-    // What comes up to `states` later depends on these times too, but counts elsewhere.
-    std::vector<Real> elsewhere(at((states_ + 2) * channels_));
+    // Up to `states_` later times depend on this segment too. Their sums belong to the next segment.
+    std::vector<Real> unused(at((states_ + 2) * channels_));
     const std::int64_t reach = std::min(end + states_, problem_.length);
-    differentiate(part, end, reach, elsewhere.data(), channels_);
-    differentiate(part, reach, end + states_, elsewhere.data(), channels_);
+    differentiate(part, end, reach, unused.data(), channels_);
+    differentiate(part, reach, end + states_, unused.data(), channels_);
     if (begin == 0 && gradients.initial != nullptr) {
-      put_initial(final_gradient, gradients.initial);
+      store_initial_gradient(final_gradient, gradients.initial);
     }
   }
 
@@ -94,9 +94,9 @@ class RowBlock {
     std::int64_t begin, end;
   };
 
-  static constexpr std::int64_t kTile = direct<Element> ? kTimes : 16;
-  static constexpr std::int64_t kMostStates = 3;
-  static constexpr std::int64_t kMostRows = kTile + kMostStates;
+  static constexpr std::int64_t tile_times = is_real<Element> ? segment_times : 16;
+  static constexpr std::int64_t max_states = 3;
+  static constexpr std::int64_t max_rows = tile_times + max_states;
 
   static std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
   std::int64_t channel(std::int64_t d) const { return item_ * problem_.channels + first_ + d; }
@@ -106,21 +106,21 @@ class RowBlock {
     return static_cast<Element*>(sequence.data) + item_ * sequence.batch_stride + time * sequence.time_stride + first_;
   }
 
-  /// The row of a sequence at a time, in `buffer` where it cannot be computed with as it is; zeros after the end.
+  /// The row of a sequence at a time, converted in `buffer` if necessary; zeros after the end.
   const Real* read(const Sequence& sequence, std::int64_t t, std::vector<Real>& buffer, std::int64_t i) const {
     if (t >= problem_.length) {
       return zeros_.data();
     }
     const Element* row = row_of(sequence, t);
-    if constexpr (direct<Element>) {
+    if constexpr (is_real<Element>) {
       return row;
     } else {
-      load(row, channels_, row_in(buffer, i));
-      return row_in(buffer, i);
+      load(row, channels_, buffer_row(buffer, i));
+      return buffer_row(buffer, i);
     }
   }
 
-  void gather_edge() {
+  void load_edge() {
     edge_.resize(at(states_ * channels_));
     for (std::int64_t d = 0; d < channels_; ++d) {
       for (std::int64_t s = 0; s < states_; ++s) {
@@ -129,7 +129,7 @@ class RowBlock {
     }
   }
 
-  /// rows_[i + k] is what lies under tap k of time t + i.
+  /// Sets rows_[i + k] to the row that tap k of time t + i multiplies.
   void gather(const Sequence& x, std::int64_t t, std::int64_t count) {
     for (std::int64_t i = 0; i < count + states_; ++i) {
       const std::int64_t time = t + i - states_;
@@ -137,7 +137,7 @@ class RowBlock {
     }
   }
 
-  FilteredRows<Real> filtered(std::int64_t count, bool silu) const {
+  ForwardRows<Real> forward_rows(std::int64_t count, bool silu) const {
     return {rows_.data(),
             filter_.taps.data() + first_,
             filter_.bias.data() + first_,
@@ -149,38 +149,38 @@ class RowBlock {
             outs_.data()};
   }
 
-  /// The times from `from` to `to`: their share in the gradients of x up to then, and in `sums`.
+  /// Processes times [from, to): computes the gradients of x that are then complete, and adds to `sums`.
   void differentiate(const Part& part, std::int64_t from, std::int64_t to, Real* sums, std::int64_t sum_stride) {
     const bool silu = problem_.silu && from < problem_.length;
-    for (std::int64_t t = from; t < to; t += kTile) {
-      const std::int64_t count = std::min(kTile, to - t);
+    for (std::int64_t t = from; t < to; t += tile_times) {
+      const std::int64_t count = std::min(tile_times, to - t);
       gather(part.x, t, count);
       for (std::int64_t i = 0; i < count; ++i) {
         gradients_[at(i)] = read(part.dy, t + i, dy_, i);
       }
-      point_out(part.dx, part.begin, t - states_, count);
-      SEIZUREKIT_DISPATCH(backward_rows, DifferentiatedRows<Real>{filtered(count, silu), gradients_.data(),
-                                                                  held_.data(), sums, sum_stride});
+      set_outs(part.dx, part.begin, t - states_, count);
+      SEIZUREKIT_DISPATCH(backward_rows, BackwardRows<Real>{forward_rows(count, silu), gradients_.data(), carry_.data(),
+                                                            sums, sum_stride});
       add_final(part, t - states_, count);
-      put_out(part.dx, part.begin, t - states_, count);
+      store_outs(part.dx, part.begin, t - states_, count);
     }
   }
 
-  /// outs_[i] is for time t + i; those before `begin` go to before_.
-  void point_out(const Sequence& sequence, std::int64_t begin, std::int64_t t, std::int64_t count) {
+  /// Sets outs_[i] to the output of time t + i; times before `begin` go to before_.
+  void set_outs(const Sequence& sequence, std::int64_t begin, std::int64_t t, std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
       if (t + i < begin) {
         outs_[at(i)] = before_.data() + (t + i - begin + states_) * channels_;
-      } else if constexpr (direct<Element>) {
+      } else if constexpr (is_real<Element>) {
         outs_[at(i)] = row_of(sequence, t + i);
       } else {
-        outs_[at(i)] = row_in(out_, i);
+        outs_[at(i)] = buffer_row(out_, i);
       }
     }
   }
 
-  void put_out(const Sequence& sequence, std::int64_t begin, std::int64_t t, std::int64_t count) const {
-    if constexpr (!direct<Element>) {
+  void store_outs(const Sequence& sequence, std::int64_t begin, std::int64_t t, std::int64_t count) const {
+    if constexpr (!is_real<Element>) {
       for (std::int64_t i = std::max(std::int64_t{0}, begin - t); i < count; ++i) {
         store(outs_[at(i)], channels_, row_of(sequence, t + i));
       }
@@ -199,8 +199,9 @@ class RowBlock {
     }
   }
 
-  /// before_ has what the first sums owe to the state, which goes through to the final one where L is short.
-  void put_initial(const void* final_gradient, void* out) const {
+  /// before_ has the gradient of the initial state. In a short sequence, part of that state is in the final state as
+  /// well.
+  void store_initial_gradient(const void* final_gradient, void* out) const {
     for (std::int64_t d = 0; d < channels_; ++d) {
       for (std::int64_t s = 0; s < states_; ++s) {
         Real sum = before_[at(s * channels_ + d)];
@@ -212,9 +213,9 @@ class RowBlock {
     }
   }
 
-  Real* row_in(std::vector<Real>& buffer, std::int64_t i) const {
+  Real* buffer_row(std::vector<Real>& buffer, std::int64_t i) const {
     if (buffer.empty()) {
-      buffer.resize(at(kMostRows * channels_));
+      buffer.resize(at(max_rows * channels_));
     }
     return buffer.data() + i * channels_;
   }
@@ -223,13 +224,13 @@ class RowBlock {
   const RowTaps<Element>& filter_;
   const void* initial_;
   std::int64_t item_, first_, channels_, states_;
-  std::vector<Real> edge_;    // [S, channels]: the initial state
-  std::vector<Real> before_;  // [S, channels]: gradients of what comes before the stretch
-  std::vector<Real> held_, zeros_;
-  std::vector<Real> x_, dy_, out_;  // rows as they are computed with
-  std::array<const Real*, kMostRows> rows_{};
-  std::array<const Real*, kMostRows> gradients_{};
-  std::array<Real*, kMostRows> outs_{};
+  std::vector<Real> edge_;    // [S, channels]: initial state
+  std::vector<Real> before_;  // [S, channels]: gradients before the segment
+  std::vector<Real> carry_, zeros_;
+  std::vector<Real> x_, dy_, out_;  // converted rows
+  std::array<const Real*, max_rows> rows_{};
+  std::array<const Real*, max_rows> gradients_{};
+  std::array<Real*, max_rows> outs_{};
 };
 
 }  // namespace seizurekit::ops

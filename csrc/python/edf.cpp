@@ -118,14 +118,14 @@ void register_edf(py::module_& module) {
   module.doc() = "Reading EDF, EDF+, BDF and BDF+ files.";
   py::register_exception_translator(&translate);
   register_parts(module);
-  using released = py::call_guard<py::gil_scoped_release>;
+  using ReleaseGil = py::call_guard<py::gil_scoped_release>;
   py::class_<File, std::shared_ptr<File>>(module, "File")
-      .def(py::init<const std::filesystem::path&>(), py::arg("path"), released())
-      .def("issues", &File::issues, released())
-      .def("annotations", &File::annotations, released())
-      .def("is_discontinuous", &File::is_discontinuous, released())
-      .def("duration", &File::duration, py::arg("gaps"), released())
-      .def("samples", &File::samples, py::arg("channel"), py::arg("gaps"), released())
+      .def(py::init<const std::filesystem::path&>(), py::arg("path"), ReleaseGil())
+      .def("issues", &File::issues, ReleaseGil())
+      .def("annotations", &File::annotations, ReleaseGil())
+      .def("is_discontinuous", &File::is_discontinuous, ReleaseGil())
+      .def("duration", &File::duration, py::arg("gaps"), ReleaseGil())
+      .def("samples", &File::samples, py::arg("channel"), py::arg("gaps"), ReleaseGil())
       .def("read", &read, py::arg("channels"), py::arg("first"), py::arg("out").noconvert(), py::arg("gaps"),
            py::arg("threads"))
       .def_property_readonly("signals", [](const File& file) { return file.header().signals; })

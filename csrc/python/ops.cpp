@@ -19,11 +19,11 @@ namespace seizurekit::python {
 namespace {
 
 using Address = std::uintptr_t;
-/// Of the first element, and the strides of batch, channels and time in elements.
+/// Address of the first element, and strides of batch, channels and time in elements.
 using Strided = std::tuple<Address, std::int64_t, std::int64_t, std::int64_t>;
 
 void* pointer(Address address) {
-  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr): tensors hand out integers
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr): torch gives data_ptr() as an integer
 }
 
 ops::Sequence sequence(const Strided& tensor) {
@@ -43,27 +43,27 @@ DType dtype_named(std::string_view name) {
   throw std::invalid_argument("dtype is " + std::string(name) + ", expected float32, float64, bfloat16 or float16");
 }
 
-ops::Convolution problem(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width, bool silu,
-                         bool reverse, std::size_t threads) {
+ops::Convolution make_convolution(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width,
+                                  bool silu, bool reverse, std::size_t threads) {
   return {dtype_named(dtype), shape[0], shape[1], shape[2], width, silu, reverse, threads};
 }
 
 void forward(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width, bool silu, bool reverse,
              std::size_t threads, const Strided& x, Address weight, Address bias, Address initial, const Strided& y,
              Address final_state) {
-  const auto asked = problem(dtype, shape, width, silu, reverse, threads);
+  const auto convolution = make_convolution(dtype, shape, width, silu, reverse, threads);
   const py::gil_scoped_release unlocked;
-  ops::forward(asked, sequence(x), {pointer(weight), pointer(bias), pointer(initial)}, sequence(y),
+  ops::forward(convolution, sequence(x), {pointer(weight), pointer(bias), pointer(initial)}, sequence(y),
                pointer(final_state));
 }
 
 void backward(const std::string& dtype, const std::array<std::int64_t, 3>& shape, int width, bool silu, bool reverse,
               std::size_t threads, const Strided& dy, const Strided& x, Address weight, Address bias, Address initial,
               Address dfinal, const Strided& dx, Address dweight, Address dbias, Address dinitial) {
-  const auto asked = problem(dtype, shape, width, silu, reverse, threads);
+  const auto convolution = make_convolution(dtype, shape, width, silu, reverse, threads);
   const py::gil_scoped_release unlocked;
-  ops::backward(asked, sequence(dy), sequence(x), {pointer(weight), pointer(bias), pointer(initial)}, pointer(dfinal),
-                {sequence(dx), pointer(dweight), pointer(dbias), pointer(dinitial)});
+  ops::backward(convolution, sequence(dy), sequence(x), {pointer(weight), pointer(bias), pointer(initial)},
+                pointer(dfinal), {sequence(dx), pointer(dweight), pointer(dbias), pointer(dinitial)});
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ namespace {
 
 using Rows = py::array_t<float, py::array::c_style>;
 
-// Rows of an array [electrode, sample] as a chain's input.
+// Rows of an array [electrode, sample] as input of a chain.
 class ArraySource final : public signal::SampleSource {
  public:
   explicit ArraySource(const Rows& rows) : data_(rows.data()), samples_(rows.shape(1)), electrodes_(rows.shape(0)) {}
@@ -61,14 +61,14 @@ py::tuple run(const signal::ChainPlan& plan, const signal::SampleSource& source)
 
 py::tuple run_array(const signal::ChainPlan& plan, const Rows& rows) {
   if (rows.ndim() != 2 || rows.shape(0) != plan.electrodes) {
-    throw std::invalid_argument("rows: wanted an array [electrode, sample]");
+    throw std::invalid_argument("rows: expected an array [electrode, sample] with a row per electrode of the plan");
   }
   return run(plan, ArraySource(rows));
 }
 
 py::tuple run_edf(const signal::ChainPlan& plan, std::shared_ptr<edf::File> file, std::vector<int> channels) {
   if (static_cast<int>(channels.size()) != plan.electrodes) {
-    throw std::invalid_argument("channels: wanted one for each electrode");
+    throw std::invalid_argument("channels: expected one per electrode of the plan");
   }
   return run(plan, signal::EdfSource(std::move(file), std::move(channels)));
 }

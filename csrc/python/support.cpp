@@ -20,14 +20,14 @@ std::vector<std::string> isa_names() {
   return names;
 }
 
-void use_isa_named(const std::string& wanted) {
+void use_isa_named(const std::string& requested) {
   for (const Isa isa : available_isas()) {
-    if (name(isa) == wanted) {
+    if (name(isa) == requested) {
       use_isa(isa);
       return;
     }
   }
-  throw std::invalid_argument("no instruction set '" + wanted + "' on this machine");
+  throw std::invalid_argument("isa is '" + requested + "', expected one of isas()");
 }
 
 py::dict build_config() {
@@ -44,9 +44,10 @@ py::dict build_config() {
 }  // namespace
 
 void register_support(py::module_& module) {
-  module.def("build_config", &build_config, "Compiler, C++ standard, and the instruction sets available and in use.");
-  module.def("isas", &isa_names, "Instruction sets that this build has and this processor runs, weakest first.");
-  module.def("use_isa", &use_isa_named, py::arg("isa"), "Chooses the instruction set for all later calls.");
+  module.def("build_config", &build_config,
+             "Compiler, C++ standard, and the available and the selected instruction set.");
+  module.def("isas", &isa_names, "Instruction sets that build and processor support, weakest first.");
+  module.def("use_isa", &use_isa_named, py::arg("isa"), "Selects the instruction set for all later calls.");
 }
 
 }  // namespace seizurekit::python

@@ -13,18 +13,18 @@ namespace seizurekit::signal {
 namespace {
 
 constexpr std::int64_t read_block = 2048;  // samples; several data records, so that few are read twice
-constexpr std::int64_t input_block = 256;  // what one takes stays in the nearer caches
-constexpr std::int64_t output_block = Resampler::most_rows;
+constexpr std::int64_t input_block = 256;  // samples; the data of a block fit into the first caches
+constexpr std::int64_t output_block = Resampler::max_rows;
 
-// Where a channel lies, roughly; a median, which one sample gone wrong does not move.
-float level(const float* x, std::int64_t count) {
+// Median of a channel, which a few outliers do not change.
+float median(const float* x, std::int64_t count) {
   std::array<float, input_block> sorted;
   const auto middle = sorted.begin() + count / 2;
   std::nth_element(sorted.begin(), middle, std::copy_n(x, count, sorted.begin()));
   return *middle;
 }
 
-// The streaming part of the chain: everything before the z-score.
+// The streaming part of the chain: all steps before the z-score.
 class Stream {
  public:
   Stream(const ChainPlan& plan, const SampleSource& source, float* out)
@@ -64,7 +64,7 @@ class Stream {
         all.insert(all.end(), runs.begin(), runs.end());
       }
     }
-    return resampled(united(std::move(all)), plan_.resampling.up, plan_.resampling.down, samples_);
+    return resample(unite(std::move(all)), plan_.resampling.up, plan_.resampling.down, samples_);
   }
 
  private:
@@ -105,7 +105,7 @@ class Stream {
     }
     Row* to = resampler_.append(count);
     SEIZUREKIT_DISPATCH(interleave, rows.data(), count, to);
-    if (resamples()) {
+    if (has_resampling()) {
       if (first_block_) {
         set_levels(rows, count);
       }
@@ -113,13 +113,14 @@ class Stream {
     }
   }
 
-  bool resamples() const { return plan_.resampling.taps > 0; }
+  bool has_resampling() const { return plan_.resampling.taps > 0; }
 
-  // Resampling rounds to float32 at a channel's size, and the offset of a DC amplifier is 10^4 times the EEG on it.
+  // Resampling rounds to float32, and the offset of a DC amplifier can be 10^4 times the EEG. So the median is
+  // subtracted before it and added after it.
   void set_levels(const std::array<const float*, lanes>& rows, std::int64_t count) {
     first_block_ = false;
     for (std::size_t lane = 0; lane < rows.size(); ++lane) {
-      levels_.lane[lane] = level(rows[lane], count);
+      levels_.lane[lane] = median(rows[lane], count);
       minus_levels_.lane[lane] = -levels_.lane[lane];
     }
   }
@@ -130,7 +131,7 @@ class Stream {
       if (count == 0) {
         return;
       }
-      if (resamples()) {
+      if (has_resampling()) {
         SEIZUREKIT_DISPATCH(add, rows_.data(), count, levels_);
       }
       SEIZUREKIT_DISPATCH(filter, rows_.data(), count, plan_.channels(), plan_.sections.data(),
@@ -152,8 +153,8 @@ class Stream {
   std::int64_t written_ = 0;
   std::vector<GapFiller> gaps_;
   std::vector<float> block_;
-  std::vector<float> interpolated_;  // a row a channel, used where it is interpolated
-  std::vector<float> unused_;        // what the lanes without a channel hold: 0
+  std::vector<float> interpolated_;  // a row per channel, used if the channel is interpolated
+  std::vector<float> unused_;        // zeros, for lanes without a channel
   bool first_block_ = true;
   Row levels_{};
   Row minus_levels_{};
@@ -162,9 +163,9 @@ class Stream {
   std::vector<double> state_;
 };
 
-// Calls `visit(first, count)` for what lies between the runs.
+// Calls `visit(first, count)` for the samples before, between and after the runs.
 template <typename Visit>
-void outside(const std::vector<Run>& runs, std::int64_t samples, Visit visit) {
+void visit_outside(const std::vector<Run>& runs, std::int64_t samples, Visit visit) {
   std::int64_t first = 0;
   for (const Run& run : runs) {
     visit(first, run.first - first);
@@ -176,7 +177,7 @@ void outside(const std::vector<Run>& runs, std::int64_t samples, Visit visit) {
 Scale normalize_row(float* row, std::int64_t samples, const std::vector<Run>& runs, float clip) {
   Moments total{0.0, 0.0};
   std::int64_t counted = 0;
-  outside(runs, samples, [&](std::int64_t first, std::int64_t count) {
+  visit_outside(runs, samples, [&](std::int64_t first, std::int64_t count) {
     const Moments part = SEIZUREKIT_DISPATCH(moments, row + first, count);
     total.sum += part.sum;
     total.sum_of_squares += part.sum_of_squares;
@@ -203,12 +204,13 @@ void ChainPlan::check() const {
   const auto rows = static_cast<std::size_t>(electrodes);
   if (electrodes < 1 || channels() < 1 || channels() > lanes || scales.size() != rows ||
       weights.size() != electrode_of.size() || !(clip > 0.0F)) {
-    throw std::invalid_argument("chain: wanted 1 to 24 channels, a scale an electrode, weights a channel, a clip");
+    throw std::invalid_argument(
+        "chain: expected 1 to 24 channels, one scale per electrode, weights per channel and a clip above 0");
   }
   for (std::size_t c = 0; c < electrode_of.size(); ++c) {
     const bool interpolated = electrode_of[c] < 0;
     if (electrode_of[c] >= electrodes || weights[c].size() != (interpolated ? rows : 0)) {
-      throw std::invalid_argument("chain: wanted an electrode or a weight for each electrode for every channel");
+      throw std::invalid_argument("chain: expected an electrode or one weight per electrode for every channel");
     }
   }
 }

@@ -1,4 +1,4 @@
-// Channels of an EDF file as a chain's input.
+// Channels of an EDF file as input of a chain.
 #pragma once
 
 #include <memory>
@@ -10,10 +10,10 @@
 
 namespace seizurekit::signal {
 
-/// Gaps of a discontinuous recording are read as NaN.
+/// Reads gaps of a discontinuous recording as NaN.
 class EdfSource final : public SampleSource {
  public:
-  /// `channels`: positions among the file's ordinary signals, at least one, all of one sampling rate.
+  /// `channels`: at least one index of ordinary signals, all of one sampling rate.
   EdfSource(std::shared_ptr<const edf::File> file, std::vector<int> channels)
       : file_(std::move(file)), channels_(std::move(channels)) {}
 

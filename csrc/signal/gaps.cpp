@@ -27,7 +27,7 @@ void GapFiller::fill(float* samples, std::int64_t count) {
   }
 }
 
-std::vector<Run> united(std::vector<Run> runs) {
+std::vector<Run> unite(std::vector<Run> runs) {
   std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.first < b.first; });
   std::vector<Run> merged;
   for (const Run& run : runs) {
@@ -40,8 +40,8 @@ std::vector<Run> united(std::vector<Run> runs) {
   return merged;
 }
 
-std::vector<Run> resampled(const std::vector<Run>& runs, std::int64_t up, std::int64_t down, std::int64_t samples) {
-  const auto at = [&](std::int64_t sample) {  // the first output sample not before the input sample
+std::vector<Run> resample(const std::vector<Run>& runs, std::int64_t up, std::int64_t down, std::int64_t samples) {
+  const auto at = [&](std::int64_t sample) {  // first output sample at or after the time of the input sample
     const std::int64_t whole = sample / down * up;
     return std::min(whole + (sample % down * up + down - 1) / down, samples);
   };

@@ -1,4 +1,4 @@
-// Where an electrode has no samples.
+// Gaps: samples of an electrode that are not finite.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@ struct Run {
   std::int64_t end;
 };
 
-/// Fills samples that are not finite with the last finite one before them, and remembers where they were.
+/// Replaces samples that are not finite by the last finite one, and records where they are.
 class GapFiller {
  public:
-  /// The next `count` samples of the electrode.
+  /// Processes the next `count` samples of the electrode.
   void fill(float* samples, std::int64_t count);
   const std::vector<Run>& runs() const { return runs_; }
 
@@ -25,10 +25,10 @@ class GapFiller {
   std::vector<Run> runs_;
 };
 
-/// The union of runs, in order.
-std::vector<Run> united(std::vector<Run> runs);
+/// The union of runs, ascending and disjoint.
+std::vector<Run> unite(std::vector<Run> runs);
 
-/// The samples at up/down of the rate whose time lies in the runs.
-std::vector<Run> resampled(const std::vector<Run>& runs, std::int64_t up, std::int64_t down, std::int64_t samples);
+/// The runs at up/down times the sampling rate.
+std::vector<Run> resample(const std::vector<Run>& runs, std::int64_t up, std::int64_t down, std::int64_t samples);
 
 }  // namespace seizurekit::signal

@@ -1,14 +1,14 @@
-// The layout in which resampler and filters work: time by time, a lane for each channel.
+// The layout for resampler and filters: a row per time with a lane per channel.
 #pragma once
 
 #include <cstdint>
 
 namespace seizurekit::signal {
 
-/// Channels a chain may have at most, a multiple of what fits into a vector register.
+/// Maximum number of channels, a multiple of the vector widths.
 inline constexpr std::int64_t lanes = 24;
 
-/// A sample of every channel; aligned so that no vector of 8 lanes straddles two cache lines.
+/// One sample of every channel. Aligned so that no vector of 8 lanes crosses a cache line.
 struct alignas(32) Row {
   float lane[lanes];
 };

@@ -1,13 +1,13 @@
-// Loops over rows: time by time, a lane for each channel.
+// Loops over rows: a lane per channel.
 #include "signal/kernels.hpp"
 
 namespace seizurekit::signal::SEIZUREKIT_ISA {
 namespace {
 
-// Vectors of the width that the instruction set has: the compiler makes poor code of wider ones.
+// Vectors of the native width: the compiler generates poor code for wider ones.
 #if defined(__AVX512F__)
 constexpr std::int64_t doubles = 8;
-constexpr std::int64_t floats = 8;  // not 16, of which 24 lanes are no multiple
+constexpr std::int64_t floats = 8;  // not 16, because 24 lanes are no multiple of it
 #elif defined(__AVX__)
 constexpr std::int64_t doubles = 4;
 constexpr std::int64_t floats = 8;
@@ -55,14 +55,14 @@ void transpose(Quad (&q)[4]) {
   q[3] = pick<2, 3, 6, 7>(high01, high23);
 }
 
-// Stays in its register: GCC would load it from memory for each use, and the loops are bound by loads.
-void keep([[maybe_unused]] Floats& value) {
+// Keeps the value in a register: GCC would load it from memory for each use, and the loops are bound by loads.
+void keep_in_register([[maybe_unused]] Floats& value) {
 #ifdef __x86_64__
   __asm__("" : "+x"(value));
 #endif
 }
 
-// Weighted sums of two windows, the second of which starts `apart` times later; both use what was loaded once.
+// Weighted sums of two windows, of which the second starts `apart` rows later. Each row is loaded once for both.
 void fir_pair(const Row* x, std::int64_t apart, const float* first, const float* second, std::int64_t taps, Row* y) {
   constexpr std::int64_t groups = lanes / floats;
   Floats a[groups] = {};
@@ -78,7 +78,7 @@ void fir_pair(const Row* x, std::int64_t apart, const float* first, const float*
     const float weight_b = second[t - apart];
     for (std::int64_t g = 0; g < groups; ++g) {
       auto value = load<Floats>(x[t].lane + g * floats);
-      keep(value);
+      keep_in_register(value);
       a[g] += weight_a * value;
       b[g] += weight_b * value;
     }
@@ -107,16 +107,16 @@ void fir_single(const Row* x, const float* weights, std::int64_t taps, Row* y) {
   }
 }
 
-// What decays while a channel is flat goes to 0 before it gets subnormal, which many processors are slow at.
-Doubles settled(Doubles state) {
-  constexpr double nothing = 1e-30;  // of a microvolt
-  return state > -nothing && state < nothing ? Doubles{} : state;
+// Sets a decaying state to 0 before it becomes subnormal, because many processors are slow with subnormal numbers.
+Doubles flush_to_zero(Doubles state) {
+  constexpr double limit = 1e-30;  // microvolts
+  return state > -limit && state < limit ? Doubles{} : state;
 }
 
-// The sections over `doubles` lanes from `lane` on, in place.
+// Applies the sections to `doubles` lanes from `lane`, in place.
 template <std::int64_t sections>
 void cascade(Row* x, std::int64_t lane, std::int64_t count, const Section* from, double* state) {
-  Section section[sections];  // a copy, which the stores to x cannot change
+  Section section[sections];  // a copy, because stores to x could alias
   Doubles first[sections];
   Doubles second[sections];
   for (std::int64_t s = 0; s < sections; ++s) {
@@ -135,8 +135,8 @@ void cascade(Row* x, std::int64_t lane, std::int64_t count, const Section* from,
     store(x[t].lane + lane, __builtin_convertvector(value, Narrow));
   }
   for (std::int64_t s = 0; s < sections; ++s) {
-    store(state + (2 * s) * lanes, settled(first[s]));
-    store(state + (2 * s + 1) * lanes, settled(second[s]));
+    store(state + (2 * s) * lanes, flush_to_zero(first[s]));
+    store(state + (2 * s + 1) * lanes, flush_to_zero(second[s]));
   }
 }
 

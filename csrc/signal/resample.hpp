@@ -8,11 +8,11 @@
 
 namespace seizurekit::signal {
 
-/// Output sample m lies at input time m * down / up, in input samples, and is the sum of the `taps` input samples
-/// around it, weighted by the row of `table` for the fraction of that time.
+/// Output sample m is at time m * down / up, in input samples. It is a weighted sum of the `taps` input samples around
+/// that time; the weights are the row of `table` for the fraction of the time.
 ///
-/// Where `phases` is `up` the row is exact; else the table has phases + 1 rows, and rows in between are interpolated.
-/// With up = down = 1 and no taps, samples pass unchanged.
+/// If `phases` is `up`, the rows are exact; else the table has phases + 1 rows and is interpolated between them.
+/// With up = down = 1 and no taps, samples are unchanged.
 struct Resampling {
   std::int64_t up = 1;
   std::int64_t down = 1;
@@ -20,42 +20,42 @@ struct Resampling {
   std::int64_t phases = 0;
   std::vector<float> table;  // [phases or phases + 1][taps]
 
-  /// Throws std::invalid_argument if the table does not fit the rest.
+  /// Throws std::invalid_argument if the members are inconsistent.
   void check() const;
 };
 
-/// Resamples a stream that comes in blocks. Before its first and after its last sample the stream is held constant.
+/// Resamples a stream block by block. The first and the last sample are repeated before and after the stream.
 class Resampler {
  public:
   explicit Resampler(const Resampling& resampling);
 
-  /// Room for `count` more input rows; valid until the next call of anything.
+  /// Space for `count` more input rows; valid until the next call of any member.
   Row* append(std::int64_t count);
-  /// Announces that no input follows.
+  /// Call after the last input.
   void finish();
-  /// Writes at most `most` output rows; returns how many.
-  std::int64_t take(Row* out, std::int64_t most);
+  /// Writes at most `limit` output rows; returns their number.
+  std::int64_t take(Row* out, std::int64_t limit);
 
-  /// What `take` gives at most at once.
-  static constexpr std::int64_t most_rows = 128;
+  /// Maximum number of rows that `take` returns.
+  static constexpr std::int64_t max_rows = 128;
 
  private:
-  std::int64_t held() const { return static_cast<std::int64_t>(rows_.size()); }
-  void hold_first_row();
-  const float* weights(float* room) const;
-  void step();
+  std::int64_t row_count() const { return static_cast<std::int64_t>(rows_.size()); }
+  void repeat_first_row();
+  const float* weights(float* buffer) const;
+  void advance();
 
   const Resampling& resampling_;
   std::int64_t whole_step_;     // input samples from one output to the next
-  std::int64_t fraction_step_;  // and the rest, in 1 / up
-  std::int64_t reach_back_;     // input rows before an output's time that it needs
-  std::int64_t first_row_;      // input time of the first row held
-  std::vector<Row> rows_;       // what later output needs, rows before the first input row included
-  bool begun_ = false;          // the rows before the first are filled
+  std::int64_t fraction_step_;  // and the fraction, in 1 / up
+  std::int64_t reach_back_;     // input rows that an output needs before its time
+  std::int64_t first_row_;      // input time of rows_[0]
+  std::vector<Row> rows_;       // input that later output needs, and rows before the first input
+  bool has_started_ = false;    // the rows before the first input are filled
   std::int64_t time_ = 0;       // whole input samples before the next output
-  std::int64_t fraction_ = 0;   // and the rest, in 1 / up
+  std::int64_t fraction_ = 0;   // and the fraction, in 1 / up
   std::vector<Window> windows_;
-  std::vector<float> weights_;  // of windows whose phase the table has not
+  std::vector<float> weights_;  // interpolated rows of the table
 };
 
 }  // namespace seizurekit::signal

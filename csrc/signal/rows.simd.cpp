@@ -4,7 +4,7 @@
 namespace seizurekit::signal::SEIZUREKIT_ISA {
 
 Moments moments(const float* x, std::int64_t count) {
-  constexpr int parts = 16;  // sums that do not wait for one another, as many whatever the width of a vector
+  constexpr int parts = 16;  // independent sums; their number does not depend on the vector width
   double sum[parts] = {};
   double squares[parts] = {};
   std::int64_t i = 0;
@@ -38,7 +38,7 @@ void normalize(float* x, std::int64_t count, double mean, double inverse_std, fl
 }
 
 void quantize(const float* x, std::int64_t count, float inverse_step, std::int16_t* out) {
-  constexpr float to_integer = 12582912.0F;  // 1.5 * 2^23: adding it leaves no bits for a fraction
+  constexpr float to_integer = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
   for (std::int64_t i = 0; i < count; ++i) {
     const float value = x[i] * inverse_step;
     const float above = value < -32767.0F ? -32767.0F : value;

@@ -1,4 +1,4 @@
-// Where a chain's input comes from.
+// The input of a chain.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,7 @@
 
 namespace seizurekit::signal {
 
-/// Samples of some electrodes at one rate, read forward block by block.
+/// Samples of several electrodes at one sampling rate, read block by block.
 class SampleSource {
  public:
   SampleSource() = default;
@@ -15,7 +15,7 @@ class SampleSource {
   virtual ~SampleSource() = default;
 
   virtual std::int64_t samples() const = 0;
-  /// Samples [first, first+count) of electrode r to out + r*row_stride; NaN where there are none.
+  /// Reads samples [first, first+count) of electrode r to out + r*row_stride; NaN in gaps.
   virtual void read(std::int64_t first, std::int64_t count, float* out, std::ptrdiff_t row_stride) const = 0;
 };
 

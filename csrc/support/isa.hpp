@@ -1,4 +1,4 @@
-// The instruction sets that inner loops are compiled for, and the choice among them at run time.
+// The instruction sets that inner loops are compiled for, and the selection of one at run time.
 #pragma once
 
 #include <string_view>
@@ -10,19 +10,19 @@ enum class Isa { baseline, avx2, avx512 };
 
 std::string_view name(Isa isa);
 
-/// The instruction sets that this build has and this processor runs, weakest first.
+/// The instruction sets that build and processor support, weakest first.
 std::vector<Isa> available_isas();
 
-/// The instruction set in use: the strongest available, unless `use_isa` chose another.
+/// The selected instruction set: the strongest available one, unless `use_isa` was called.
 Isa current_isa();
 
-/// Chooses the instruction set for all later calls; for tests and benchmarks.
-/// Throws std::invalid_argument if this build or this processor lacks it.
+/// Selects the instruction set for all later calls; for tests and benchmarks.
+/// Throws std::invalid_argument if it is not available.
 void use_isa(Isa isa);
 
 }  // namespace seizurekit
 
-// Calls `function` of the namespace that holds the current instruction set's copy of a *.simd.cpp file.
+// Calls `function` in the namespace of the selected instruction set.
 #ifdef SEIZUREKIT_X86_LEVELS
 #define SEIZUREKIT_DISPATCH(function, ...)                                                  \
   (::seizurekit::current_isa() == ::seizurekit::Isa::avx512 ? avx512::function(__VA_ARGS__) \

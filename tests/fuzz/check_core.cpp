@@ -1,4 +1,4 @@
-// Runs the core's threaded parts on many shapes of input, to be built with sanitizers. Exits with 0, or aborts.
+// Runs the threaded parts of the core on inputs of many shapes, compiled with sanitizers. Exits with 0, or aborts.
 #include <atomic>
 #include <cstddef>
 #include <cstdio>

@@ -1,4 +1,4 @@
-// The causal convolution over many shapes, in buffers of exactly their size, against the definition in double.
+// The causal convolution on many shapes, in buffers of exact size, compared with its definition in double.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -15,14 +15,13 @@ namespace {
 using seizurekit::fuzz::require;
 namespace ops = seizurekit::ops;
 
-/// On the heap, of exactly `count` numbers, so that the address sanitizer sees a read past either end.
+/// `count` numbers on the heap, so that the address sanitizer detects reads past either end.
 class Buffer {
  public:
   explicit Buffer(std::int64_t count, std::mt19937* random = nullptr)
       : count_(count), data_(std::make_unique<float[]>(static_cast<std::size_t>(count))) {  // NOLINT(*-avoid-c-arrays)
-    std::normal_distribution<float> normal;
     for (std::int64_t i = 0; i < count; ++i) {
-      (*this)[i] = random == nullptr ? NAN : normal(*random);
+      (*this)[i] = random == nullptr ? NAN : static_cast<float>((*random)()) * 0x1p-30F - 2;  // -2 to 2
     }
   }
 
@@ -45,7 +44,7 @@ struct Case {
   std::int64_t size() const { return batch * channels * length; }
   std::int64_t columns() const { return width - 1; }
 
-  /// Where time t, in the order of processing, of a channel lies.
+  /// Index of time t, in processing order, of a channel.
   std::int64_t at(std::int64_t b, std::int64_t d, std::int64_t t) const {
     const std::int64_t time = reverse ? length - 1 - t : t;
     return rows ? (b * length + time) * channels + d : (b * channels + d) * length + time;
@@ -56,7 +55,7 @@ struct Case {
   }
 };
 
-/// What is passed in and what comes out, and the same by definition.
+/// Inputs and outputs of one case, and the comparison with the definition.
 class Check {
  public:
   Check(const Case& shape, std::mt19937& random)
@@ -89,16 +88,16 @@ class Check {
       }
     }
     for (std::int64_t i = 0; i < weight_.size(); ++i) {
-      require(near(dweight_[i], dweight[static_cast<std::size_t>(i)], 100));
+      require(is_close(dweight_[i], dweight[static_cast<std::size_t>(i)], 100));
     }
     for (std::int64_t i = 0; i < bias_.size(); ++i) {
-      require(near(dbias_[i], dbias[static_cast<std::size_t>(i)], 100));
+      require(is_close(dbias_[i], dbias[static_cast<std::size_t>(i)], 100));
     }
   }
 
  private:
-  static bool near(float found, double wanted, double size) {
-    return std::abs(found - wanted) <= 1e-5 * (size + std::abs(wanted));  // false for what is not a number
+  static bool is_close(float found, double expected, double size) {
+    return std::abs(found - expected) <= 1e-5 * (size + std::abs(expected));  // false for NaN
   }
 
   double extended(std::int64_t b, std::int64_t d, std::int64_t e) const {
@@ -117,7 +116,7 @@ class Check {
         sum += static_cast<double>(weight_[d * c_.width + k]) * extended(b, d, t + k);
       }
       const double sigmoid = 1 / (1 + std::exp(-sum));
-      require(near(y_[c_.at(b, d, t)], c_.silu ? sum * sigmoid : sum, 1));
+      require(is_close(y_[c_.at(b, d, t)], c_.silu ? sum * sigmoid : sum, 1));
       const double dsum = dy_[c_.at(b, d, t)] * (c_.silu ? sigmoid * (1 + sum * (1 - sigmoid)) : 1.0);
       dbias[static_cast<std::size_t>(d)] += dsum;
       for (int k = 0; k < c_.width; ++k) {
@@ -131,11 +130,11 @@ class Check {
       dextended[static_cast<std::size_t>(c_.length + s)] += c_.states ? dfinal_[first + s] : 0.0;
     }
     for (std::int64_t e = 0; e < c_.length + columns; ++e) {
-      const double wanted = dextended[static_cast<std::size_t>(e)];
+      const double expected = dextended[static_cast<std::size_t>(e)];
       if (e >= columns) {
-        require(near(dx_[c_.at(b, d, e - columns)], wanted, 1));
+        require(is_close(dx_[c_.at(b, d, e - columns)], expected, 1));
       } else if (c_.states) {
-        require(near(dinitial_[first + e], wanted, 1));
+        require(is_close(dinitial_[first + e], expected, 1));
       }
     }
   }
@@ -149,15 +148,15 @@ class Check {
 
 void check_ops() {
   std::mt19937 random(7);
-  int number = 0;
+  int combination = 0;
   for (const std::int64_t length : {1, 2, 3, 4, 15, 63, 64, 65, 130, 513, 1023, 1027, 2050}) {
     for (const std::int64_t channels : {2, 3, 16, 33, 129, 1030}) {
       for (int width = 2; width <= 4; ++width) {
         for (const bool rows : {true, false}) {
           for (const bool reverse : {true, false}) {
             const std::int64_t every = length * channels > 200000 ? 24 : length * channels > 20000 ? 4 : 1;
-            if (++number % every != 0) {
-              continue;  // all combinations of the large ones would take long
+            if (++combination % every != 0) {
+              continue;  // only some combinations of large shapes, to save time
             }
             const bool silu = (length + channels + width) % 2 == 0;
             Check({2, channels, length, width, silu, reverse, rows && length > 1, width != 3, 3}, random).run();

@@ -1,4 +1,4 @@
-// Reads of a generated file at many offsets, lengths and row strides, from several threads at once.
+// Reads a generated file with many offsets, lengths and row strides, from several threads at once.
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,19 +22,19 @@ using seizurekit::edf::File;
 using seizurekit::edf::Gaps;
 using seizurekit::fuzz::require;
 
-constexpr int kSignals = 5;
-constexpr int kPerRecord = 7;
-constexpr int kRecords = 61;
-constexpr std::int64_t kSamples = std::int64_t{kPerRecord} * kRecords;
-constexpr float kUntouched = -12345.0F;
+constexpr int signal_count = 5;
+constexpr int samples_per_record = 7;
+constexpr int record_count = 61;
+constexpr std::int64_t sample_count = std::int64_t{samples_per_record} * record_count;
+constexpr float untouched = -12345.0F;
 
 struct Format {
   std::string_view version;
   std::string_view digital_max;
   int bytes;
 };
-constexpr Format kEdf{"0", "32767", 2};
-constexpr Format kBdf{
+constexpr Format edf_format{"0", "32767", 2};
+constexpr Format bdf_format{
     "\xff"
     "BIOSEMI",
     "8388607", 3};
@@ -52,7 +52,7 @@ std::string field(std::string_view text, std::size_t width) {
 
 std::string repeated(std::string_view text, std::size_t width) {
   std::string all;
-  for (int i = 0; i < kSignals; ++i) {
+  for (int i = 0; i < signal_count; ++i) {
     all += field(text, width);
   }
   return all;
@@ -60,19 +60,19 @@ std::string repeated(std::string_view text, std::size_t width) {
 
 std::string file_bytes(const Format& format) {
   std::string bytes = field(format.version, 8) + field("", 160) + field("01.02.03", 8) + field("04.05.06", 8) +
-                      field(std::to_string(256 * (1 + kSignals)), 8) + field("", 44) +
-                      field(std::to_string(kRecords), 8) + field("1", 8) + field(std::to_string(kSignals), 4);
-  for (int i = 0; i < kSignals; ++i) {
+                      field(std::to_string(256 * (1 + signal_count)), 8) + field("", 44) +
+                      field(std::to_string(record_count), 8) + field("1", 8) + field(std::to_string(signal_count), 4);
+  for (int i = 0; i < signal_count; ++i) {
     bytes += field("signal " + std::to_string(i), 16);
   }
   const std::string limit(format.digital_max);
   bytes += repeated("", 80) + repeated("uV", 8) + repeated("-" + limit, 8) + repeated(limit, 8) +
-           repeated("-" + limit, 8) + repeated(limit, 8) + repeated("", 80) + repeated(std::to_string(kPerRecord), 8) +
-           repeated("", 32);
-  for (int record = 0; record < kRecords; ++record) {
-    for (int signal = 0; signal < kSignals; ++signal) {
-      for (int i = 0; i < kPerRecord; ++i) {
-        const auto value = static_cast<std::uint32_t>(digital(format, signal, record * kPerRecord + i));
+           repeated("-" + limit, 8) + repeated(limit, 8) + repeated("", 80) +
+           repeated(std::to_string(samples_per_record), 8) + repeated("", 32);
+  for (int record = 0; record < record_count; ++record) {
+    for (int signal = 0; signal < signal_count; ++signal) {
+      for (int i = 0; i < samples_per_record; ++i) {
+        const auto value = static_cast<std::uint32_t>(digital(format, signal, record * samples_per_record + i));
         for (int byte = 0; byte < format.bytes; ++byte) {
           bytes += static_cast<char>((value >> (8 * byte)) & 0xffU);
         }
@@ -105,25 +105,25 @@ void check_one_read(const File& file, const Format& format, std::mt19937& random
   const auto below = [&](std::int64_t bound) {
     return static_cast<std::int64_t>(random() % static_cast<unsigned>(bound));
   };
-  const std::int64_t first = below(kSamples + 1);
-  const std::int64_t count = below(kSamples - first + 1);
+  const std::int64_t first = below(sample_count + 1);
+  const std::int64_t count = below(sample_count - first + 1);
   const std::int64_t stride = count + below(9);
   std::vector<int> channels;
-  for (int i = 0; i < 1 + below(kSignals + 2); ++i) {
-    channels.push_back(static_cast<int>(below(kSignals)));
+  for (int i = 0; i < 1 + below(signal_count + 2); ++i) {
+    channels.push_back(static_cast<int>(below(signal_count)));
   }
-  // No slack behind the last row: a write past it is seen.
+  // No space after the last row, so that the sanitizer detects a write past it.
   const auto rows = static_cast<std::int64_t>(channels.size());
-  std::vector<Sample> out(static_cast<std::size_t>((rows - 1) * stride + count), static_cast<Sample>(kUntouched));
+  std::vector<Sample> out(static_cast<std::size_t>((rows - 1) * stride + count), static_cast<Sample>(untouched));
   file.read(channels, first, count, out.data(), static_cast<std::ptrdiff_t>(stride), Gaps::error,
             static_cast<int>(below(4)));
   for (std::int64_t row = 0; row < rows; ++row) {
     for (std::int64_t i = 0; i < std::min(stride, static_cast<std::int64_t>(out.size()) - row * stride); ++i) {
       const Sample found = out[static_cast<std::size_t>(row * stride + i)];
-      const Sample wanted =
+      const Sample expected =
           i < count ? static_cast<Sample>(digital(format, channels[static_cast<std::size_t>(row)], first + i))
-                    : static_cast<Sample>(kUntouched);
-      require(found == wanted);
+                    : static_cast<Sample>(untouched);
+      require(found == expected);
     }
   }
 }
@@ -131,7 +131,7 @@ void check_one_read(const File& file, const Format& format, std::mt19937& random
 void check_format(const Format& format) {
   const TemporaryFile temporary(file_bytes(format));
   const File file(temporary.path());
-  require(file.samples(0, Gaps::error) == kSamples);
+  require(file.samples(0, Gaps::error) == sample_count);
   seizurekit::parallel_for(8, 4, [&](std::size_t worker) {
     std::mt19937 random(static_cast<unsigned>(worker));
     for (int round = 0; round < 150; ++round) {
@@ -148,6 +148,6 @@ void check_format(const Format& format) {
 }  // namespace
 
 void check_reading() {
-  check_format(kEdf);
-  check_format(kBdf);
+  check_format(edf_format);
+  check_format(bdf_format);
 }

@@ -1,4 +1,4 @@
-// Runs the preprocessing chain over many rates, lengths and gaps; part of check_core.
+// Runs the preprocessing chain on many rates, lengths and gaps.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace {
 using seizurekit::fuzz::require;
 using seizurekit::signal::ChainPlan;
 
-// Two electrodes of which every 50th stretch of 37 samples is missing.
+// Two electrodes. Of the first, every 50th run of 37 samples is missing.
 class Tones final : public seizurekit::signal::SampleSource {
  public:
   explicit Tones(std::int64_t samples) : samples_(samples) {}

@@ -1,15 +1,15 @@
-// Which branches of the instrumented code an input reached. The compiler calls __sanitizer_cov_trace_pc on each
-// (-fsanitize-coverage=trace-pc, which g++ and clang both have).
+// Branch coverage of the instrumented code. With -fsanitize-coverage=trace-pc, g++ and clang call
+// __sanitizer_cov_trace_pc on each branch.
 #pragma once
 
 #include <cstddef>
 
 namespace seizurekit::fuzz {
 
-/// Forgets what was reached since the last call, and says whether any of it was new to the process.
+/// Whether code was reached since the last call that was not reached before in this process.
 bool reached_new_code();
 
-/// How many edges between branches have been reached so far.
+/// Number of edges between branches that were reached so far.
 std::size_t edges_reached();
 
 }  // namespace seizurekit::fuzz

@@ -1,5 +1,5 @@
-// Stored chunks and shards: the input's first byte tells how the rest is taken. Checksums are made to agree, or no
-// input would get past them.
+// Stored chunks and shards. The first byte of the input selects what the rest is decoded as. Checksums are computed
+// here, because random inputs would not pass them.
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -1,4 +1,4 @@
-// Whole files: opening, issues, annotations, and reads of every channel in every way.
+// Complete files: issues, annotations, and all kinds of reads of each channel.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace {
 using namespace seizurekit::edf;
 using seizurekit::fuzz::require;
 
-// Reads stop here: a gap between records may be filled with as many NaN as a caller asks for.
-constexpr std::int64_t kLongestRead = 4096;
+// A longer read could fill a huge gap between records with NaN.
+constexpr std::int64_t max_read = 4096;
 
 template <typename Sample>
 void read_part(const File& file, int channel, std::int64_t first, std::int64_t count, Gaps gaps) {
@@ -42,7 +42,7 @@ void read_channel(const File& file, int channel, Gaps gaps) {
     return;
   }
   require(samples >= 0);
-  const std::int64_t count = std::min(samples, kLongestRead);
+  const std::int64_t count = std::min(samples, max_read);
   read_part<float>(file, channel, 0, count, gaps);
   read_part<double>(file, channel, samples - count, count, gaps);
   read_part<std::int32_t>(file, channel, samples / 3, std::min<std::int64_t>(count, samples - samples / 3), gaps);

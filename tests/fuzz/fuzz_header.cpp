@@ -1,4 +1,4 @@
-// The header parser: the input is a file's first bytes, and the file ends with them.
+// The header parser. The input is a complete file.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +20,7 @@ void check_issue(const Issue& issue, std::int64_t file_size) {
   require(is_utf8(issue.found) && is_utf8(issue.used));
 }
 
-// What the reader of samples builds on: signals side by side in the record, records within the file.
+// What reading samples depends on: signals within the record, records within the file.
 void check_header(const Header& header, std::int64_t file_size) {
   std::int64_t record_bytes = 0;
   for (const auto* signals : {&header.signals, &header.annotation_signals}) {

@@ -1,4 +1,4 @@
-// Corrected copies: they hold the same samples, annotations and times, and correcting them again changes nothing.
+// Repaired copies have the same samples, annotations and times, and need no repair.
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The TAL parser: the input is an annotation signal's bytes in one data record.
+// The TAL parser. The input is an annotation signal's bytes in one data record.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -12,13 +12,13 @@ namespace {
 using namespace seizurekit::edf;
 using seizurekit::fuzz::require;
 
-bool lies_within(std::string_view part, std::string_view whole) {
+bool is_within(std::string_view part, std::string_view whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
 void check_tal(const Tal& tal, std::string_view bytes) {
   require(!tal.bytes.empty() && tal.bytes == bytes.substr(tal.position, tal.bytes.size()));
-  require(lies_within(tal.texts, tal.bytes));
+  require(is_within(tal.texts, tal.bytes));
   require(tal.onset || tal.flaw == TalFlaw::onset_invalid);
   require(!tal.onset || std::isfinite(*tal.onset));
   require(!tal.duration || (std::isfinite(*tal.duration) && *tal.duration >= 0.0));

@@ -1,4 +1,4 @@
-// A file without a disk under it, rewritten for every input.
+// A file in memory that is overwritten for every input.
 #pragma once
 
 #include <sys/mman.h>

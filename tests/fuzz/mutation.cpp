@@ -10,57 +10,57 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::array kBytes = {
+constexpr std::array special_bytes = {
     std::uint8_t{0},   std::uint8_t{0x14}, std::uint8_t{0x15}, std::uint8_t{' '},  std::uint8_t{'+'}, std::uint8_t{'-'},
     std::uint8_t{'.'}, std::uint8_t{','},  std::uint8_t{':'},  std::uint8_t{'0'},  std::uint8_t{'9'}, std::uint8_t{'e'},
     std::uint8_t{10},  std::uint8_t{0x7f}, std::uint8_t{0x80}, std::uint8_t{0xc3}, std::uint8_t{0xff}};
 
-constexpr std::array kNumbers = {
+constexpr std::array special_numbers = {
     "0"sv,        "1"sv,     "-1"sv,     "2"sv,        "3"sv,        "7"sv,       "16"sv,    "255"sv,
     "256"sv,      "512"sv,   "768"sv,    "1024"sv,     "32767"sv,    "-32768"sv,  "65536"sv, "8388607"sv,
     "-8388608"sv, "9999"sv,  "61440"sv,  "99999999"sv, "-9999999"sv, "4294967"sv, "0.1"sv,   "0.004"sv,
     "1e-300"sv,   "1e308"sv, "-1e999"sv, "nan"sv,      "inf"sv,      "0x10"sv,    "1,5"sv,   ".5"sv,
     "5."sv,       "+5"sv,    "- 1"sv,    "1 2"sv,      "00000003"sv, "-0"sv,      "1e5"sv,   ""sv};
 
-constexpr std::array kWords = {"0       "sv,
-                               "\xff"
-                               "BIOSEMI"sv,
-                               "EDF+C"sv,
-                               "EDF+D"sv,
-                               "BDF+C"sv,
-                               "BDF+D"sv,
-                               "24BIT"sv,
-                               "EDF Annotations "sv,
-                               "BDF Annotations "sv,
-                               "Startdate 02-MAR-2002"sv,
-                               "Startdate X X X X"sv,
-                               "X X X X"sv,
-                               "00.00.00"sv,
-                               "09:01:17"sv,
-                               "01.01.85"sv,
-                               "31.02.01"sv,
-                               "99.99.99"sv,
-                               "+0\x14\x14\0"sv,
-                               "+1\x15"
-                               "2\x14"
-                               "a\x14\0"sv,
-                               "-1.5\x14\x14\0"sv,
-                               "+1e9\x14\x14\0"sv,
-                               "+99999999999999999999.9999999999\x14\x14\0"sv,
-                               "+\x14\x14\0"sv,
-                               "\x14\0"sv,
-                               "\x15\x15"sv,
-                               "\x14\x14\x14\x14"sv,
-                               "\0\0\0\0\0\0\0\0"sv,
-                               "        "sv,
-                               "-       "sv,
-                               "\xc3\xa9"sv,
-                               "\xe2\x82"sv};
+constexpr std::array words = {"0       "sv,
+                              "\xff"
+                              "BIOSEMI"sv,
+                              "EDF+C"sv,
+                              "EDF+D"sv,
+                              "BDF+C"sv,
+                              "BDF+D"sv,
+                              "24BIT"sv,
+                              "EDF Annotations "sv,
+                              "BDF Annotations "sv,
+                              "Startdate 02-MAR-2002"sv,
+                              "Startdate X X X X"sv,
+                              "X X X X"sv,
+                              "00.00.00"sv,
+                              "09:01:17"sv,
+                              "01.01.85"sv,
+                              "31.02.01"sv,
+                              "99.99.99"sv,
+                              "+0\x14\x14\0"sv,
+                              "+1\x15"
+                              "2\x14"
+                              "a\x14\0"sv,
+                              "-1.5\x14\x14\0"sv,
+                              "+1e9\x14\x14\0"sv,
+                              "+99999999999999999999.9999999999\x14\x14\0"sv,
+                              "+\x14\x14\0"sv,
+                              "\x14\0"sv,
+                              "\x15\x15"sv,
+                              "\x14\x14\x14\x14"sv,
+                              "\0\0\0\0\0\0\0\0"sv,
+                              "        "sv,
+                              "-       "sv,
+                              "\xc3\xa9"sv,
+                              "\xe2\x82"sv};
 
-// Where the fields of the fixed header begin; the fields of the signals follow at multiples of eight.
-constexpr std::array<std::size_t, 10> kHeaderFields = {0, 8, 88, 168, 176, 184, 192, 236, 244, 252};
-constexpr std::size_t kFixedHeader = 256;
-constexpr std::size_t kFieldWidth = 8;
+// Offsets of the fields of the main header. The fields of the signals follow at multiples of eight.
+constexpr std::array<std::size_t, 10> header_fields = {0, 8, 88, 168, 176, 184, 192, 236, 244, 252};
+constexpr std::size_t main_header_bytes = 256;
+constexpr std::size_t field_width = 8;
 
 bool is_digit(std::uint8_t byte) { return std::isdigit(byte) != 0; }
 
@@ -105,7 +105,7 @@ void Mutator::mutate_once(Bytes& input, const std::vector<Bytes>& corpus) {
     case 9:
       return splice(input, corpus[below(corpus.size())]);
     default:
-      return place_word(input);
+      return write_word(input);
   }
 }
 
@@ -115,10 +115,11 @@ void Mutator::flip_bit(Bytes& input) {
 }
 
 void Mutator::set_byte(Bytes& input) {
-  input[below(input.size())] = below(2) == 0 ? kBytes[below(kBytes.size())] : static_cast<std::uint8_t>(below(256));
+  input[below(input.size())] =
+      below(2) == 0 ? special_bytes[below(special_bytes.size())] : static_cast<std::uint8_t>(below(256));
 }
 
-// Puts another number where one stands, over the same bytes, so that what follows keeps its place.
+// Overwrites a number with another one; the bytes after it keep their offsets.
 void Mutator::replace_number(Bytes& input) {
   const auto start = input.begin() + static_cast<std::ptrdiff_t>(below(input.size()));
   const auto first = std::find_if(start, input.end(), is_digit);
@@ -127,20 +128,21 @@ void Mutator::replace_number(Bytes& input) {
     return;
   }
   const auto digits = static_cast<std::size_t>(last - first);
-  const std::size_t width = below(3) == 0 ? std::max(digits, kFieldWidth) : digits;
-  overwrite(input, static_cast<std::size_t>(first - input.begin()), width, kNumbers[below(kNumbers.size())]);
+  const std::size_t width = below(3) == 0 ? std::max(digits, field_width) : digits;
+  overwrite(input, static_cast<std::size_t>(first - input.begin()), width,
+            special_numbers[below(special_numbers.size())]);
 }
 
 void Mutator::overwrite_field(Bytes& input) {
-  const std::size_t fields = input.size() > kFixedHeader ? (input.size() - kFixedHeader) / kFieldWidth : 0;
+  const std::size_t fields = input.size() > main_header_bytes ? (input.size() - main_header_bytes) / field_width : 0;
   const bool of_signal = fields > 0 && below(2) == 0;
   const std::size_t at =
-      of_signal ? kFixedHeader + kFieldWidth * below(fields) : kHeaderFields[below(kHeaderFields.size())];
-  overwrite(input, at, kFieldWidth, kNumbers[below(kNumbers.size())]);
+      of_signal ? main_header_bytes + field_width * below(fields) : header_fields[below(header_fields.size())];
+  overwrite(input, at, field_width, special_numbers[below(special_numbers.size())]);
 }
 
-void Mutator::place_word(Bytes& input) {
-  const std::string_view word = kWords[below(kWords.size())];
+void Mutator::write_word(Bytes& input) {
+  const std::string_view word = words[below(words.size())];
   const std::size_t at = below(input.size());
   if (below(2) == 0) {
     overwrite(input, at, word.size(), word);
@@ -151,7 +153,7 @@ void Mutator::place_word(Bytes& input) {
 
 void Mutator::insert_bytes(Bytes& input) {
   const auto at = static_cast<std::ptrdiff_t>(below(input.size() + 1));
-  const auto byte = below(2) == 0 ? kBytes[below(kBytes.size())] : static_cast<std::uint8_t>(below(256));
+  const auto byte = below(2) == 0 ? special_bytes[below(special_bytes.size())] : static_cast<std::uint8_t>(below(256));
   input.insert(input.begin() + at, 1 + below(8), byte);
 }
 

@@ -1,4 +1,4 @@
-// Seeded mutations of inputs: of bytes, of ASCII number fields, of lengths, and with words of the EDF format.
+// Seeded random mutations of inputs: bytes, ASCII numbers, lengths, and words of the EDF format.
 #pragma once
 
 #include <cstddef>
@@ -14,7 +14,7 @@ class Mutator {
  public:
   Mutator(std::uint64_t seed, std::size_t max_length) : random_(seed), max_length_(max_length) {}
 
-  /// A mutant of a random member of `corpus`, at most `max_length` bytes long. `corpus` must not be empty.
+  /// A mutant of a random element of `corpus`, which must not be empty. It has at most `max_length` bytes.
   Bytes mutant(const std::vector<Bytes>& corpus);
 
  private:
@@ -24,7 +24,7 @@ class Mutator {
   void set_byte(Bytes& input);
   void replace_number(Bytes& input);
   void overwrite_field(Bytes& input);
-  void place_word(Bytes& input);
+  void write_word(Bytes& input);
   void insert_bytes(Bytes& input);
   void erase_bytes(Bytes& input);
   void truncate(Bytes& input);

@@ -1,4 +1,4 @@
-// A parser with known faults, one of which PLANTED_FAULT chooses: the fuzzing driver must find each of them.
+// A parser with known faults, selected by PLANTED_FAULT. The fuzzing driver must find each of them.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -45,7 +45,7 @@ void hang(std::string_view text) {
   }
 }
 
-void refuse(std::string_view text) {
+void throw_exception(std::string_view text) {
   if (text.starts_with("255")) {
     throw std::runtime_error("a length of 255");
   }
@@ -66,7 +66,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } else if (fault == "hang") {
     hang(text);
   } else if (fault == "exception") {
-    refuse(text);
+    throw_exception(text);
   }
   return 0;
 }

@@ -1,4 +1,4 @@
-// What a fuzz target or a check demands of the code under test.
+// Assertions on the code under test.
 #pragma once
 
 #include <cstdio>
@@ -9,7 +9,7 @@ namespace seizurekit::fuzz {
 
 inline void require(bool condition, std::source_location place = std::source_location::current()) {
   if (!condition) {
-    std::fprintf(stderr, "%s:%u: a requirement is not met\n", place.file_name(), static_cast<unsigned>(place.line()));
+    std::fprintf(stderr, "%s:%u: requirement failed\n", place.file_name(), static_cast<unsigned>(place.line()));
     std::abort();
   }
 }

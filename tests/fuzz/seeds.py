@@ -88,10 +88,9 @@ def chunks() -> dict[str, bytes]:
 
 
 def write_seeds(folder: Path) -> None:
-    """Writes the folders `file` (for fuzz_file and fuzz_header), `tal`, `chunk` and `planted`."""
+    """Writes the folders `file`, `tal` and `chunk`."""
     tals = {str(number): tal for number, tal in enumerate(TALS)}
-    planted = {"digits": b"11111111 abcdefghij"}
-    for kind, seeds in {"file": files(), "tal": tals, "chunk": chunks(), "planted": planted}.items():
+    for kind, seeds in {"file": files(), "tal": tals, "chunk": chunks()}.items():
         target = folder / kind
         target.mkdir(parents=True, exist_ok=True)
         for name, content in seeds.items():

@@ -1,6 +1,6 @@
-// A fuzzing driver for compilers without libFuzzer: runs LLVMFuzzerTestOneInput over a seed corpus, then over seeded
-// mutants of it; mutants that reach new code join the corpus. An input that kills the process, takes too
-// long or too much memory is written to a file, which the same program replays when it is named in place of a corpus.
+// A fuzzing driver for compilers without libFuzzer. It runs LLVMFuzzerTestOneInput on a seed corpus, then on random
+// mutants of it; mutants that reach new code are added to the corpus. An input that crashes the process or needs too
+// much time or memory is written to a file. To run it again, pass the file instead of a corpus.
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
-// One large allocation is a finding: what a header claims must not cost memory.
+// A large allocation is a finding: memory must not depend on the claims of a header.
 extern "C" __attribute__((visibility("default"))) const char* __asan_default_options();
 extern "C" const char* __asan_default_options() { return "max_allocation_size_mb=64:allocator_may_return_null=0"; }
 extern "C" __attribute__((visibility("default"))) const char* __ubsan_default_options();
@@ -36,7 +36,7 @@ extern "C" const char* __ubsan_default_options() { return "print_stacktrace=1"; 
 namespace seizurekit::fuzz {
 namespace {
 
-constexpr std::string_view kUsage =
+constexpr std::string_view usage =
     "usage: [--runs N] [--seconds S] [--seed K] [--max-length BYTES] [--timeout SECONDS] [--findings FOLDER] "
     "CORPUS_FOLDER_OR_FILE...\n";
 
@@ -50,13 +50,13 @@ struct Options {
   std::vector<std::filesystem::path> corpus;
 };
 
-// The input that is running, in memory that outlives the process that it kills.
+// The current input, in shared memory that survives a crash of the child process.
 class RunningInput {
  public:
   explicit RunningInput(std::size_t capacity) : size_(sizeof(Header) + capacity) {
     void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
-      throw std::runtime_error("no shared memory for the running input");
+      throw std::runtime_error("cannot allocate shared memory");
     }
     header_ = static_cast<Header*>(memory);
   }
@@ -85,7 +85,7 @@ class RunningInput {
 
 void run_one(const Options& options, RunningInput& running, std::uint64_t run, const Bytes& input) {
   running.set(run, input);
-  // An exact copy on the heap: one byte read past its end is seen.
+  // An exact copy on the heap, so that the sanitizer detects a read past its end.
   const std::vector<std::uint8_t> exact(input.begin(), input.end());
   alarm(static_cast<unsigned>(options.timeout));
   LLVMFuzzerTestOneInput(exact.data(), exact.size());
@@ -122,7 +122,7 @@ std::uint64_t parse_count(std::string_view name, std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) {
-    throw std::invalid_argument(std::string(name) + ": found '" + std::string(text) + "', wanted a whole number");
+    throw std::invalid_argument(std::string(name) + " is '" + std::string(text) + "', expected an integer");
   }
   return value;
 }
@@ -136,7 +136,7 @@ Options parse_options(std::span<char*> arguments) {
       continue;
     }
     if (i + 1 == arguments.size()) {
-      throw std::invalid_argument(std::string(name) + ": wanted a value after it");
+      throw std::invalid_argument(std::string(name) + " has no value");
     }
     const std::string_view value = arguments[++i];
     if (name == "--findings") {
@@ -152,16 +152,16 @@ Options parse_options(std::span<char*> arguments) {
     } else if (name == "--timeout") {
       options.timeout = parse_count(name, value);
     } else {
-      throw std::invalid_argument("no option " + std::string(name));
+      throw std::invalid_argument("unknown option " + std::string(name));
     }
   }
   if (options.corpus.empty()) {
-    throw std::invalid_argument("no corpus named");
+    throw std::invalid_argument("no corpus given");
   }
   return options;
 }
 
-// Runs the seeds, then mutants of them, and prints a line of figures. Runs are numbered on from the seeds.
+// Runs the seeds, then mutants of them, and prints statistics. Numbers of runs include the seeds.
 void fuzz(const Options& options, std::vector<Bytes> corpus, RunningInput& running) {
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
@@ -190,7 +190,7 @@ std::string cause(int status) {
   if (!WIFSIGNALED(status)) {
     return "exit code " + std::to_string(WEXITSTATUS(status));
   }
-  return WTERMSIG(status) == SIGALRM ? "longer than --timeout" : "signal " + std::to_string(WTERMSIG(status));
+  return WTERMSIG(status) == SIGALRM ? "timeout" : "signal " + std::to_string(WTERMSIG(status));
 }
 
 void report(const Options& options, const RunningInput& running, int status) {
@@ -199,14 +199,14 @@ void report(const Options& options, const RunningInput& running, int status) {
   std::ofstream stream(path, std::ios::binary);
   stream.write(reinterpret_cast<const char*>(running.input().data()),
                static_cast<std::streamsize>(running.input().size()));
-  std::fprintf(stderr, "finding: %s; the input is in %s\n", cause(status).c_str(), path.c_str());
+  std::fprintf(stderr, "finding: %s; input: %s\n", cause(status).c_str(), path.c_str());
   for (const std::uint8_t byte : running.input().first(std::min<std::size_t>(running.input().size(), 1024))) {
     std::fprintf(stderr, "%02x", byte);
   }
   std::fprintf(stderr, "\n");
 }
 
-// Fuzzes in a child process, so that whatever ends it, its input is still there to be written.
+// Fuzzes in a child process, so that the input of a crash can be written afterwards.
 int fuzz_in_child(const Options& options) {
   std::vector<Bytes> corpus = read_corpus(options);
   std::size_t longest = static_cast<std::size_t>(options.max_length);
@@ -221,7 +221,7 @@ int fuzz_in_child(const Options& options) {
   }
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child) {
-    throw std::runtime_error("cannot run a child process");
+    throw std::runtime_error("cannot start a child process");
   }
   if (status == 0) {
     return 0;
@@ -239,7 +239,7 @@ int main(int argc, char** argv) {
     const Options options = parse_options({argv, static_cast<std::size_t>(argc)});
     return fuzz_in_child(options);
   } catch (const std::invalid_argument& error) {
-    std::fprintf(stderr, "%s\n%s", error.what(), kUsage.data());
+    std::fprintf(stderr, "%s\n%s", error.what(), usage.data());
     return 2;
   } catch (const std::runtime_error& error) {
     std::fprintf(stderr, "%s\n", error.what());

@@ -1,4 +1,4 @@
-"""A short run of each fuzzer and of the checks of the core, under sanitizers; run.py makes long ones."""
+"""Short runs of the fuzzers and checks of the C++ core with sanitizers. `make fuzz` runs them longer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).resolve().parent
-BUILT = FOLDER.parents[1] / "build" / "fuzz" / "memory"
+BUILD = FOLDER.parents[1] / "build" / "asan"
 
 pytestmark = pytest.mark.slow
 
@@ -30,37 +30,52 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
 
 @pytest.fixture(scope="module")
 def programs() -> Path:
-    """The folder of the programs, built once."""
+    """The folder of the programs."""
     for tool in ("cmake", "ninja"):
         if importlib.util.find_spec(tool) is None and shutil.which(tool) is None:
-            pytest.skip(f"the fuzzers are built with {tool}, which is not installed")
+            pytest.skip(f"{tool} is missing, which builds the fuzzers")
     built = run(sys.executable, FOLDER / "run.py", "--build-only")
     assert built.returncode == 0, built.stderr
-    return BUILT / "tests" / "fuzz"
+    return BUILD / "tests" / "fuzz"
+
+
+@pytest.fixture
+def seed(tmp_path: Path) -> Path:
+    """A seed for fuzz_planted."""
+    path = tmp_path / "seeds" / "digits"
+    path.parent.mkdir()
+    path.write_bytes(b"11111111 abcdefghij")
+    return path
 
 
 @pytest.mark.parametrize("fault", ["overrun", "overflow", "allocate", "exception", "hang"])
-def test_the_driver_finds_a_planted_fault_and_its_input_does_it_again(
-    programs: Path, tmp_path: Path, fault: str
+def test_the_driver_finds_a_planted_fault_and_its_input_reproduces_it(
+    programs: Path, seed: Path, tmp_path: Path, fault: str
 ) -> None:
-    command: list[str | Path] = [programs / "fuzz_planted", "--timeout", "1", "--findings", tmp_path]
-    found = run(*command, "--runs", "20000", BUILT / "seeds" / "planted", PLANTED_FAULT=fault)
+    findings = tmp_path / "findings"
+    findings.mkdir()
+    command: list[str | Path] = [programs / "fuzz_planted", "--timeout", "1", "--findings", findings]
+    found = run(*command, "--runs", "20000", seed, PLANTED_FAULT=fault)
     assert found.returncode == 1, found.stderr
-    (finding,) = tmp_path.iterdir()
+    (finding,) = findings.iterdir()
     again = run(*command, finding, PLANTED_FAULT=fault)
     assert again.returncode == 1
     assert "finding:" in again.stderr
 
 
-def test_the_driver_passes_a_parser_without_a_fault(programs: Path, tmp_path: Path) -> None:
-    command: list[str | Path] = [programs / "fuzz_planted", "--findings", tmp_path]
-    done = run(*command, "--runs", "2000", BUILT / "seeds" / "planted", PLANTED_FAULT="")
+def test_the_driver_passes_a_parser_without_a_fault(programs: Path, seed: Path, tmp_path: Path) -> None:
+    findings = tmp_path / "findings"
+    findings.mkdir()
+    done = run(programs / "fuzz_planted", "--findings", findings, "--runs", "2000", seed, PLANTED_FAULT="")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("runs 2001,")
-    assert list(tmp_path.iterdir()) == []
+    assert list(findings.iterdir()) == []
 
 
-@pytest.mark.parametrize("target", ["fuzz_header", "fuzz_tal", "fuzz_file", "fuzz_repair", "fuzz_chunk", "check_core"])
+RUNS = {"fuzz_header": 20_000, "fuzz_file": 8_000, "fuzz_repair": 6_000, "fuzz_tal": 40_000, "fuzz_chunk": 100_000}
+
+
+@pytest.mark.parametrize("target", [*RUNS, "check_core"])
 def test_a_short_run_finds_nothing(programs: Path, target: str) -> None:
-    done = run(sys.executable, FOLDER / "run.py", target, "--seconds", "2")
+    done = run(sys.executable, FOLDER / "run.py", target, "--runs", str(RUNS.get(target, 0)))
     assert done.returncode == 0, done.stdout + done.stderr

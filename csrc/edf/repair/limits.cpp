@@ -15,8 +15,6 @@
 namespace seizurekit::edf {
 namespace {
 
-using namespace signal_field;
-
 struct Limits {
   std::string physical_min;
   std::string physical_max;
@@ -79,10 +77,10 @@ std::optional<Limits> limits_in_range(const Signal& signal, Format format, Limit
 
 std::optional<Limits> limits_of(const HeaderRepair& repair, const Signal& signal) {
   const auto field = [&](const SignalField& which) { return repair.field(which, signal.position); };
-  const Number low = read_number(field(physical_min).bytes);
-  const Number high = read_number(field(physical_max).bytes);
-  const Integer from = read_integer(field(digital_min).bytes);
-  const Integer to = read_integer(field(digital_max).bytes);
+  const Number low = read_number(field(signal_field::physical_min).bytes);
+  const Number high = read_number(field(signal_field::physical_max).bytes);
+  const Integer from = read_integer(field(signal_field::digital_min).bytes);
+  const Integer to = read_integer(field(signal_field::digital_max).bytes);
   const Format format = repair.header().format;
   if (!from.is_valid() || !to.is_valid()) {
     return identity_limits(format, 0, 0);
@@ -90,7 +88,8 @@ std::optional<Limits> limits_of(const HeaderRepair& repair, const Signal& signal
   if (!low.is_valid() || !high.is_valid() || low.value == high.value || from.value == to.value) {
     return identity_limits(format, from.value, to.value);
   }
-  Limits limits{standard_number(field(physical_min)), standard_number(field(physical_max)), from.value, to.value};
+  Limits limits{standard_number(field(signal_field::physical_min)), standard_number(field(signal_field::physical_max)),
+                from.value, to.value};
   if (limits.digital_min > limits.digital_max) {
     std::swap(limits.digital_min, limits.digital_max);
     std::swap(limits.physical_min, limits.physical_max);
@@ -110,8 +109,10 @@ void write_number(HeaderRepair& repair, const Field& field, const std::string& t
 
 void repair_limits(HeaderRepair& repair) {
   for (const Signal& signal : repair.header().signals) {
-    const std::array fields{repair.field(physical_min, signal.position), repair.field(physical_max, signal.position),
-                            repair.field(digital_min, signal.position), repair.field(digital_max, signal.position)};
+    const std::array fields{repair.field(signal_field::physical_min, signal.position),
+                            repair.field(signal_field::physical_max, signal.position),
+                            repair.field(signal_field::digital_min, signal.position),
+                            repair.field(signal_field::digital_max, signal.position)};
     if (std::none_of(fields.begin(), fields.end(), [&](const Field& field) { return repair.has_issue(field); })) {
       continue;
     }
