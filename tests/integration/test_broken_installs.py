@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -18,16 +19,19 @@ import torch
 import seizurekit as sk
 from seizurekit.config import ModelConfig
 from seizurekit.kernels.causal_conv1d import reference
+from seizurekit.kernels.causal_conv1d.contract import ConvInputs, ConvOptions
 from seizurekit.ops import dispatch
 from seizurekit.ops.causal_conv1d import operator as conv_operator
+from seizurekit.ops.causal_conv1d.backends import CAUSAL_CONV1D
 from seizurekit.ops.dispatch import Operation
 from seizurekit.ops.ssd_scan import operator as scan_operator
+from seizurekit.ops.ssd_scan.backends import SSD_SCAN
 
 MODEL = ModelConfig(widths=(8, 8, 16), layers=1, headdim=4, d_state=8, dropout=0.0)
 BACKENDS = "seizurekit.ops.causal_conv1d"
 
 
-def as_on_a_gpu(operation: Operation) -> Operation:
+def as_on_a_gpu(operation: Operation[Any, Any]) -> Operation[Any, Any]:
     """The operation with the back ends of CUDA devices as candidates on the CPU."""
     chosen = [entry for entry in operation.backends if entry.devices is None or "cuda" in entry.devices]
     return replace(operation, backends=tuple(replace(entry, devices=("cpu",)) for entry in chosen))
@@ -35,8 +39,8 @@ def as_on_a_gpu(operation: Operation) -> Operation:
 
 @pytest.fixture(autouse=True)
 def _gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(conv_operator, "CAUSAL_CONV1D", as_on_a_gpu(conv_operator.CAUSAL_CONV1D))
-    monkeypatch.setattr(scan_operator, "SSD_SCAN", as_on_a_gpu(scan_operator.SSD_SCAN))
+    monkeypatch.setattr(conv_operator, "CAUSAL_CONV1D", as_on_a_gpu(CAUSAL_CONV1D))
+    monkeypatch.setattr(scan_operator, "SSD_SCAN", as_on_a_gpu(SSD_SCAN))
     dispatch.reset_cache()
     yield
     dispatch.reset_cache()
@@ -82,7 +86,7 @@ def replace_backend(monkeypatch: pytest.MonkeyPatch, name: str, forward: Callabl
     for function in ("backward", "update", "unavailable_reason", "unsupported_reason"):
         setattr(module, function, getattr(reference, function))
     module.forward = forward  # type: ignore[attr-defined]
-    operation = conv_operator.CAUSAL_CONV1D
+    operation = as_on_a_gpu(CAUSAL_CONV1D)
     entries = (replace(entry, load=lambda: module) if entry.name == name else entry for entry in operation.backends)
     monkeypatch.setattr(conv_operator, "CAUSAL_CONV1D", replace(operation, backends=tuple(entries)))
 
@@ -181,8 +185,8 @@ def fail_without_an_image(*call: object) -> object:
     raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
 
 
-def compute_wrong_results(*call: object) -> object:
-    y, final = reference.forward(*call)
+def compute_wrong_results(inputs: ConvInputs, options: ConvOptions) -> object:
+    y, final = reference.forward(inputs, options)
     return y + 0.01, final
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel
 
 import seizurekit
 from commands import run_command
@@ -15,12 +16,12 @@ from seizurekit.config import Config, Section, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
-SECTIONS = {
+SECTIONS: dict[str, type[Section]] = {
     name: field.annotation
     for name, field in Config.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
 }
-MODELS = {model.__name__: model for model in (Config, *SECTIONS.values())}
+MODELS: dict[str, type[BaseModel]] = {"Config": Config, **{section.__name__: section for section in SECTIONS.values()}}
 SOURCES = Path(str(seizurekit.__file__)).parent
 
 
@@ -117,8 +118,9 @@ class _Reads(ast.NodeVisitor):
     def visit_Assign(self, node: ast.Assign) -> None:
         self.generic_visit(node)
         for target in node.targets:
-            both = isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
-            pairs = zip(target.elts, node.value.elts, strict=False) if both else [(target, node.value)]
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts, strict=False))
             for place, value in pairs:
                 self._note(ast.unparse(place), self._model_of(value))
 

@@ -95,6 +95,7 @@ def check(shape: tuple[int, int, int], width: int, dtype: torch.dtype, flags: in
         if right is None:
             assert result is None
             continue
+        assert result is not None
         scale = max(1.0, right.abs().max().item()) if name in ("dweight", "dbias") else 1.0
         close = torch.isclose(result.double(), right, rtol=rtol, atol=atol * scale)
         assert close.all(), f"{name}: {shape} width {width} {dtype} flags {flags:06b}"

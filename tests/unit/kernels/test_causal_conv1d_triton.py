@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -28,7 +28,7 @@ Compile = Callable[[Launch, int], CompiledKernel]
 
 
 @pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compile]:
     """Compiles a launch for a compute capability."""
     folder = tmp_path_factory.mktemp("triton")
     with pytest.MonkeyPatch.context() as environment:

@@ -48,7 +48,7 @@ def random_inputs(
 
 
 def in_float64(inputs: ScanInputs) -> ScanInputs:
-    return ScanInputs(*(t.double() if t is not None and t.is_floating_point() else t for t in inputs))
+    return ScanInputs._make(t.double() if t is not None and t.is_floating_point() else t for t in inputs)
 
 
 def output_gradients(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
@@ -63,16 +63,25 @@ def flip(inputs: ScanInputs) -> ScanInputs:
     return inputs._replace(**sequences)
 
 
-def assert_all_close(results: Iterable[Tensor | None], expected: Iterable[Tensor | None], **tolerance: float) -> None:
+def assert_all_close(results: Iterable[Tensor | None], expected: Iterable[Tensor | None]) -> None:
     for a, b in zip(results, expected, strict=True):
         assert (a is None) == (b is None)
         if a is not None:
-            torch.testing.assert_close(a, b, **tolerance)
+            torch.testing.assert_close(a, b)
+
+
+def present(tensors: Iterable[Tensor | None]) -> list[Tensor]:
+    """The tensors, none of which may be None."""
+    found = []
+    for tensor in tensors:
+        assert tensor is not None
+        found.append(tensor)
+    return found
 
 
 def recurrence_as_written(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
     """The recurrence of each head, with the symbols of the paper, for torch's own autograd."""
-    x, dt, A, B, C, D, dt_bias, h, _ = inputs
+    x, dt, A, B, C, D, dt_bias, h = present(inputs[:-1])
     group = x.shape[2] // B.shape[2]
     y = []
     for t in range(x.shape[1]):
@@ -90,8 +99,8 @@ def recurrence_as_written(inputs: ScanInputs) -> tuple[Tensor, Tensor]:
 def test_the_reference_is_the_recurrence_and_its_gradients_are_autograds() -> None:
     inputs = random_inputs((2, 9, 4, 3))
     options = ScanOptions(dt_softplus=True)
-    leaves = [t.clone().requires_grad_() for t in inputs[:-1]]
-    expected = recurrence_as_written(ScanInputs(*leaves, None))
+    leaves = [t.clone().requires_grad_() for t in present(inputs[:-1])]
+    expected = recurrence_as_written(ScanInputs._make([*leaves, None]))
     assert_all_close(reference.forward(inputs, options), [t.detach() for t in expected])
     dy, dfinal = output_gradients(inputs)
     gradients = torch.autograd.grad(expected, leaves, (dy, dfinal))
@@ -107,7 +116,7 @@ def test_backwards_in_time_is_the_flipped_scan_of_the_flipped_sequence(backend: 
     dy, dfinal = output_gradients(inputs)
     gradients = backend.backward(dy, dfinal, inputs, backwards)
     expected = backend.backward(dy.flip(1), dfinal, flip(inputs), forwards)
-    assert_all_close(gradients, [e.flip(1) if i in (0, 1, 3, 4) else e for i, e in enumerate(expected)])
+    assert_all_close(gradients, [e.flip(1) if i in (0, 1, 3, 4) else e for i, e in enumerate(present(expected))])
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 16, 36, 37, 64])
@@ -164,9 +173,9 @@ def test_tensors_without_elements_are_computed(backend: ScanBackend, shape: tupl
     y, final = backend.forward(inputs, ScanOptions())
     assert y.shape == shape
     if shape[1] == 0:
-        assert torch.equal(final, inputs.initial_BHPN)
+        assert torch.equal(*present((final, inputs.initial_BHPN)))
     gradients = backend.backward(*output_gradients(inputs), inputs, ScanOptions())
-    assert [g.shape for g in gradients] == [t.shape for t in inputs[:-1]]
+    assert [g.shape for g in present(gradients)] == [t.shape for t in present(inputs[:-1])]
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -179,7 +188,7 @@ def test_half_precision_is_summed_in_float32_and_rounded_once(dtype: torch.dtype
     torch.testing.assert_close(y.double(), expected_y, rtol=torch.finfo(dtype).eps, atol=1e-4)
     torch.testing.assert_close(final.double(), expected_final, rtol=1e-5, atol=1e-5)
     gradients = chunked.backward(*output_gradients(inputs), inputs, options)
-    assert [g.dtype for g in gradients] == [t.dtype for t in inputs[:-1]]
+    assert [g.dtype for g in present(gradients)] == [t.dtype for t in present(inputs[:-1])]
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -190,7 +199,7 @@ def test_bfloat16_products_as_on_accelerators_stay_close(monkeypatch: pytest.Mon
     expected = (*chunked.forward(inputs, options), *chunked.backward(*gradients, inputs, options))
     monkeypatch.setattr(chunk, "_product_dtype", lambda x: x.dtype)
     results = (*chunked.forward(inputs, options), *chunked.backward(*gradients, inputs, options))
-    for pair in zip(results, expected, strict=True):
+    for pair in zip(present(results), present(expected), strict=True):
         a, b = (t.double() for t in pair)
         assert float((a - b).norm() / b.norm()) < 0.01
 
@@ -201,7 +210,9 @@ def test_steps_so_large_that_all_decays_vanish_give_no_nan(dtype: torch.dtype, r
     inputs = random_inputs((1, 200, 2, 4), groups=1, dtype=dtype)
     inputs.dt_BLH[:, 50:60] = 1e4
     options = ScanOptions(0, True, reverse=reverse)
-    results = (*chunked.forward(inputs, options), *chunked.backward(*output_gradients(inputs), inputs, options))
+    results = present(
+        (*chunked.forward(inputs, options), *chunked.backward(*output_gradients(inputs), inputs, options))
+    )
     assert all(torch.isfinite(t).all() for t in results)
     expected, _ = reference.forward(in_float64(inputs), options)
     # Samples near the large steps are as exact as others.
@@ -216,9 +227,9 @@ def test_inputs_may_have_any_strides_and_are_not_changed() -> None:
         x_BLHP=x.unflatten(2, (4, 3)), B_BLGN=B.unflatten(2, (2, 5)), C_BLGN=C.unflatten(2, (2, 5)), dt_BLH=dt
     )
     before = wide.clone()
-    dense = ScanInputs(*(None if t is None else t.contiguous() for t in inputs))
+    dense = ScanInputs._make(None if t is None else t.contiguous() for t in inputs)
     assert_all_close(chunked.forward(inputs, ScanOptions()), chunked.forward(dense, ScanOptions()))
     dy, dfinal = output_gradients(inputs)
     gradients = chunked.backward(dy[:, :1].expand_as(dy), dfinal, inputs, ScanOptions())
-    assert all(torch.isfinite(g).all() for g in gradients)
+    assert all(torch.isfinite(g).all() for g in present(gradients))
     assert torch.equal(wide, before)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from torch import Tensor
 
 import seizurekit as sk
 
-Mamba2, BiMamba2 = sk.models.Mamba2, sk.models.BiMamba2
-SMALL = {"d_model": 16, "d_state": 8, "headdim": 4}
-VARIANTS = [
+Mamba2 = sk.models.Mamba2
+BiMamba2 = sk.models.BiMamba2
+SMALL: dict[str, Any] = {"d_model": 16, "d_state": 8, "headdim": 4}
+VARIANTS: list[dict[str, Any]] = [
     {},
     {"rmsnorm": False},
     {"norm_before_gate": True, "ngroups": 2},
@@ -26,7 +28,7 @@ VARIANTS = [
 ]
 
 
-def random_block(seed: int = 0, **arguments: object) -> torch.nn.Module:
+def random_block(seed: int = 0, **arguments: Any) -> Mamba2:
     torch.manual_seed(seed)
     model = Mamba2(**SMALL | arguments)
     with torch.no_grad():
@@ -36,7 +38,8 @@ def random_block(seed: int = 0, **arguments: object) -> torch.nn.Module:
     return model
 
 
-def relative_error(result: Tensor, expected: Tensor) -> float:
+def relative_error(result: Tensor | None, expected: Tensor) -> float:
+    assert result is not None
     return float((result - expected).abs().max() / expected.abs().max())
 
 
@@ -74,7 +77,7 @@ def test_parameters_have_the_names_shapes_and_dtypes_of_mamba_ssm() -> None:
     assert model.D.dtype == torch.float32
     assert "norm.weight" not in Mamba2(64, d_state=16, headdim=8, rmsnorm=False).state_dict()
     assert Mamba2(64, d_state=16, headdim=8, D_has_hdim=True).D.shape == (128,)
-    assert all(p._no_weight_decay for p in (model.dt_bias, model.A_log, model.D))
+    assert all(getattr(p, "_no_weight_decay", False) for p in (model.dt_bias, model.A_log, model.D))
 
 
 def test_parameters_are_initialised_like_those_of_mamba_ssm() -> None:
@@ -94,7 +97,7 @@ def test_parameters_are_initialised_like_those_of_mamba_ssm() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_steps_over_all_samples_equal_forward(variant: dict[str, object]) -> None:
+def test_steps_over_all_samples_equal_forward(variant: dict[str, Any]) -> None:
     model = random_block(**variant)
     u = torch.randn(3, 21, 16)
     conv_state, ssm_state = model.allocate_inference_cache(3, 21)
@@ -130,7 +133,7 @@ def test_steps_continue_where_a_piece_ended() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-def test_the_reverse_block_equals_the_flipped_block_forward_and_backward(variant: dict[str, object]) -> None:
+def test_the_reverse_block_equals_the_flipped_block_forward_and_backward(variant: dict[str, Any]) -> None:
     model = random_block(**variant).double()
     reverse = random_block(**variant, reverse=True).double()
     reverse.load_state_dict(model.state_dict())
@@ -192,7 +195,7 @@ def test_bfloat16_gives_no_nan_at_batch_1(how: str, scale: float) -> None:
     assert y.dtype == torch.bfloat16
     y.float().square().mean().backward()
     assert torch.isfinite(y).all()
-    assert all(torch.isfinite(p.grad).all() for p in model.parameters())
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
 def test_both_directions_are_added_and_each_output_depends_on_all_inputs() -> None:
@@ -235,7 +238,7 @@ def test_it_exports_with_a_variable_length() -> None:
         ({"process_group": object()}, "process_group is given, expected None"),
     ],
 )
-def test_an_invalid_argument_is_named(arguments: dict[str, object], message: str) -> None:
+def test_an_invalid_argument_is_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Mamba2(**SMALL | arguments)
 

@@ -4,6 +4,8 @@ import copy
 import importlib
 from itertools import product
 from types import FunctionType
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -26,11 +28,15 @@ def by_torch(x: Tensor, weight: Tensor, bias: Tensor | None, initial: Tensor, si
     return y.flip(-1) if reverse else y
 
 
-def arguments(shape: tuple[int, int, int], width: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
+def arguments(
+    shape: tuple[int, int, int], width: int, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """x, weight, bias and the initial state, all of which require gradients."""
     batch, channels, _ = shape
     generator = torch.Generator().manual_seed(0)
     shapes = (shape, (channels, width), (channels,), (batch, channels, width - 1))
-    return tuple(torch.randn(s, dtype=dtype, generator=generator).requires_grad_() for s in shapes)
+    x, weight, bias, initial = (torch.randn(s, dtype=dtype, generator=generator).requires_grad_() for s in shapes)
+    return x, weight, bias, initial
 
 
 @pytest.mark.parametrize("backend", ["native", "torch"])
@@ -203,7 +209,7 @@ X, WEIGHT = torch.zeros(2, 4, 9), torch.zeros(4, 3)
         ({"activation": "relu"}, "activation is 'relu', expected None, 'silu' or 'swish'"),
     ],
 )
-def test_an_argument_that_does_not_fit_is_named(call: dict[str, Tensor], message: str) -> None:
+def test_an_argument_that_does_not_fit_is_named(call: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         conv(**{"x": X, "weight": WEIGHT} | call)
 
@@ -223,12 +229,11 @@ def test_the_forced_fallback_selects_plain_torch_only(
 
     monkeypatch.setenv("SEIZURE_MAMBA_FORCE_FALLBACK", "1")
     dispatch.reset_cache()
-    calls = []
-    forward = reference.forward
-    monkeypatch.setattr(reference, "forward", lambda *call: calls.append(call) or forward(*call))
+    calls = Mock(wraps=reference.forward)
+    monkeypatch.setattr(reference, "forward", calls)
     with caplog.at_level("INFO"):
         conv(X, WEIGHT)
-    assert calls
+    assert calls.called
     assert caplog.messages == ["causal_conv1d on cpu: torch (SEIZURE_MAMBA_FORCE_FALLBACK is set)"]
     with pytest.raises(BackendError, match="native: SEIZURE_MAMBA_FORCE_FALLBACK is set, which forces torch"):
         conv(X, WEIGHT, backend="native")

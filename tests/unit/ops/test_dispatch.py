@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -59,7 +60,7 @@ def operation_of(**load: Callable[[], Fake]) -> Operation[Fake, Case]:
     return Operation("answer", tuple(BackendEntry(name, "", ("cpu",), load[name]) for name in load), Trial())
 
 
-FAILING: dict[str, Callable[[], Fake]] = {
+FAILING: dict[str, Callable[[], Any]] = {
     "missing": partial(importlib.import_module, "there_is_no_such_module"),
     "broken": partial(importlib.import_module, "fake_broken"),
     "elsewhere": lambda: Fake(unavailable="runs on CUDA devices only"),

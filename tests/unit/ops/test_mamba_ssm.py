@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ TOLERANCE = 1e-5
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Writes a package with the modules of mamba-ssm and the given sources, and puts it on the path."""
 
     def write(combined: str, mamba2: str = "causal_conv1d_fn = causal_conv1d_update = None", init: str = "") -> None:
@@ -99,7 +100,8 @@ def test_the_replacements_have_the_arguments_and_results_of_causal_conv1d(length
     weight, bias, initial = torch.randn(6, 4), torch.randn(6) if given else None, torch.randn(2, 6, 3)
     state = initial if given else None
     leaves = [t.clone().requires_grad_() if t is not None else None for t in (x, weight, bias, state)]
-    expected, final = sk.ops.causal_conv1d(*leaves[:3], "silu", leaves[3], return_final_state=True)
+    call: dict[str, Any] = dict(zip(("x", "weight", "bias", "initial_state"), leaves, strict=True))
+    expected, final = sk.ops.causal_conv1d(**call, activation="silu", return_final_state=True)
     expected.backward(dout)
 
     final_out = torch.full_like(initial, torch.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import pytest
@@ -35,10 +36,11 @@ def sequence(dtype: torch.dtype, channels_last: bool, offset: int = 0) -> Tensor
     return x.transpose(1, 2) if channels_last else x
 
 
-def results(x: Tensor, weight: Tensor, bias: Tensor, dy: Tensor, reverse: bool, backend: str) -> list[Tensor]:
-    leaves = [t.detach().requires_grad_() for t in (x, weight, bias)]
-    y = sk.ops.causal_conv1d(*leaves, "silu", reverse=reverse, backend=backend)
-    return [y.detach(), *torch.autograd.grad(y, leaves, dy)]
+def results(tensors: Sequence[Tensor], reverse: bool, backend: str) -> list[Tensor]:
+    """y and the gradients, for the tensors x, weight, bias and dy."""
+    x, weight, bias = leaves = [t.detach().requires_grad_() for t in tensors[:3]]
+    y = sk.ops.causal_conv1d(x, weight, bias, "silu", reverse=reverse, backend=backend)
+    return [y.detach(), *torch.autograd.grad(y, leaves, tensors[3])]
 
 
 @pytest.mark.parametrize(("dtype", "channels_last", "offset"), list(product(DTYPES, (True, False), (0, 3))), ids=str)
@@ -51,8 +53,8 @@ def test_shapes_of_the_detector_equal_the_reference(
     x, dy = sequence(dtype, channels_last, offset), sequence(dtype, channels_last)
     weight, bias = torch.randn(CHANNELS, 4, device="cuda"), torch.randn(CHANNELS, device="cuda")
     for reverse in (False, True) if backend != "cuda-package" else (False,):
-        found = results(x, weight, bias, dy, reverse, backend)
-        expected = results(*(t.double() for t in (x, weight, bias, dy)), reverse, "torch")
+        found = results((x, weight, bias, dy), reverse, backend)
+        expected = results([t.double() for t in (x, weight, bias, dy)], reverse, "torch")
         rtol, atol = TOLERANCES[dtype]
         for result, right in zip(found, expected, strict=True):
             scale = max(1.0, right.abs().max().item())
@@ -65,9 +67,10 @@ def test_gradients_are_the_same_in_every_run(channels_last: bool, backend: str) 
         pytest.skip("only with torch.use_deterministic_algorithms")
     x, dy = sequence(torch.bfloat16, channels_last), sequence(torch.bfloat16, channels_last)
     weight, bias = torch.randn(CHANNELS, 4, device="cuda"), torch.randn(CHANNELS, device="cuda")
-    first = results(x, weight, bias, dy, False, backend)
+    first = results((x, weight, bias, dy), False, backend)
     for _ in range(3):
-        assert all(torch.equal(a, b) for a, b in zip(first, results(x, weight, bias, dy, False, backend), strict=True))
+        again = results((x, weight, bias, dy), False, backend)
+        assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
 def test_a_cuda_graph_on_another_stream_computes_the_same(backend: str) -> None:
