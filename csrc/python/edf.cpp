@@ -1,3 +1,4 @@
+#include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 #include <pybind11/stl/filesystem.h>
@@ -109,7 +110,11 @@ void register_parts(py::module_& module) {
       .def_readonly("digital_min", &edf::Signal::digital_min)
       .def_readonly("digital_max", &edf::Signal::digital_max)
       .def_readonly("samples_per_record", &edf::Signal::samples_per_record);
-  py::enum_<Gaps>(module, "Gaps").value("error", Gaps::error).value("nan", Gaps::nan).value("join", Gaps::join);
+  py::native_enum<Gaps>(module, "Gaps", "enum.Enum")
+      .value("error", Gaps::error)
+      .value("nan", Gaps::nan)
+      .value("join", Gaps::join)
+      .finalize();
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "python/bindings.hpp"
 
-PYBIND11_MODULE(_core, module) {
+// The core has no unprotected shared state: the selected instruction set and shard indexes are atomic, and annotations
+// are read by std::call_once.
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
   module.doc() = "The C++ core of seizurekit.";
   module.attr("__version__") = SEIZUREKIT_VERSION;
   auto support = module.def_submodule("support");

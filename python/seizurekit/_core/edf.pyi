@@ -1,3 +1,5 @@
+"""Reading and repairing EDF, EDF+, BDF and BDF+ files."""
+
 import enum
 from os import PathLike
 from typing import Any

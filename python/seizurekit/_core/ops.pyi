@@ -1,39 +1,29 @@
-"""The network's operations on the CPU; tensors are addresses, sequences (address, strides of B, D, L in elements)."""
+"""The network's operations on the CPU. Tensors are addresses; the address 0 stands for a missing tensor."""
 
-_Strided = tuple[int, int, int, int]
+Strided = tuple[int, int, int, int]
+"""Address of a tensor [B, D, L], and its strides in elements."""
 
-def causal_conv1d_forward(
-    dtype: str,
-    shape: tuple[int, int, int],
-    width: int,
-    silu: bool,
-    reverse: bool,
-    threads: int,
-    x: _Strided,
-    weight: int,
-    bias: int,
-    initial: int,
-    y: _Strided,
-    final: int,
-) -> None:
-    """Fills y and the final state; an address of 0 stands for what is absent."""
+class Convolution:
+    """A depthwise causal convolution of a tensor of `shape` [B, D, L] with `width` taps."""
+
+    def __init__(
+        self, *, dtype: str, shape: tuple[int, int, int], width: int, silu: bool, reverse: bool, threads: int
+    ) -> None: ...
+
+class Filter:
+    """Contiguous weight [D, W], bias [D] and initial state [B, D, W - 1]. Bias and initial state may be missing."""
+
+    def __init__(self, *, weight: int, bias: int, initial: int) -> None: ...
+
+class Gradients:
+    """The gradients to compute: of x, and contiguous of weight, bias and initial state, which may be missing."""
+
+    def __init__(self, *, x: Strided, weight: int, bias: int, initial: int) -> None: ...
+
+def causal_conv1d_forward(convolution: Convolution, x: Strided, filter: Filter, y: Strided, final: int) -> None:
+    """Computes y and the final state."""
 
 def causal_conv1d_backward(
-    dtype: str,
-    shape: tuple[int, int, int],
-    width: int,
-    silu: bool,
-    reverse: bool,
-    threads: int,
-    dy: _Strided,
-    x: _Strided,
-    weight: int,
-    bias: int,
-    initial: int,
-    dfinal: int,
-    dx: _Strided,
-    dweight: int,
-    dbias: int,
-    dinitial: int,
+    convolution: Convolution, dy: Strided, x: Strided, filter: Filter, dfinal: int, gradients: Gradients
 ) -> None:
-    """Fills the gradients; an address of 0 stands for what is absent, but dbias is always written."""
+    """Computes the gradients; dfinal may be missing."""

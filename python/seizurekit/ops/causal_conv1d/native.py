@@ -16,14 +16,9 @@ def forward(inputs: ConvInputs, options: ConvOptions) -> tuple[Tensor, Tensor]:
     y_BDL = empty_like_layout(x_BDL)
     final_BDS = torch.empty((*x_BDL.shape[:2], inputs.states), dtype=x_BDL.dtype)
     weight, bias = _in_sum_dtype(inputs.weight_DW, inputs), _in_sum_dtype(inputs.bias_D, inputs)
+    kernel = ops.Filter(weight=_address(weight), bias=_address(bias), initial=_address(inputs.initial_BDS))
     ops.causal_conv1d_forward(
-        *_problem(inputs, options),
-        _strided(x_BDL),
-        _address(weight),
-        _address(bias),
-        _address(inputs.initial_BDS),
-        _strided(y_BDL),
-        _address(final_BDS),
+        _convolution(inputs, options), _strided(x_BDL), kernel, _strided(y_BDL), _address(final_BDS)
     )
     return y_BDL, final_BDS
 
@@ -35,18 +30,12 @@ def backward(dy_BDL: Tensor, dfinal_BDS: Tensor | None, inputs: ConvInputs, opti
     dx_BDL, dweight = empty_like_layout(x_BDL), torch.empty_like(weight)
     dbias = torch.empty(weight.shape[0], dtype=weight.dtype)
     dinitial_BDS = None if initial_BDS is None else torch.empty_like(initial_BDS)
+    kernel = ops.Filter(weight=_address(weight), bias=_address(bias), initial=_address(initial_BDS))
+    gradients = ops.Gradients(
+        x=_strided(dx_BDL), weight=_address(dweight), bias=_address(dbias), initial=_address(dinitial_BDS)
+    )
     ops.causal_conv1d_backward(
-        *_problem(inputs, options),
-        _strided(dy_BDL),
-        _strided(x_BDL),
-        _address(weight),
-        _address(bias),
-        _address(initial_BDS),
-        _address(dfinal_BDS),
-        _strided(dx_BDL),
-        _address(dweight),
-        _address(dbias),
-        _address(dinitial_BDS),
+        _convolution(inputs, options), _strided(dy_BDL), _strided(x_BDL), kernel, _address(dfinal_BDS), gradients
     )
     dbias_D = None if bias_D is None else dbias.to(bias_D.dtype)
     return ConvGradients(dx_BDL, dweight.to(weight_DW.dtype), dbias_D, dinitial_BDS)
@@ -70,11 +59,16 @@ def unsupported_reason(inputs: ConvInputs, options: ConvOptions) -> str | None:
     return None
 
 
-def _problem(inputs: ConvInputs, options: ConvOptions) -> tuple[str, tuple[int, int, int], int, bool, bool, int]:
+def _convolution(inputs: ConvInputs, options: ConvOptions) -> ops.Convolution:
     batch, channels, length = inputs.x_BDL.shape
-    dtype = str(inputs.x_BDL.dtype).removeprefix("torch.")
-    width = inputs.weight_DW.shape[1]
-    return dtype, (batch, channels, length), width, options.silu, options.reverse, torch.get_num_threads()
+    return ops.Convolution(
+        dtype=str(inputs.x_BDL.dtype).removeprefix("torch."),
+        shape=(batch, channels, length),
+        width=inputs.weight_DW.shape[1],
+        silu=options.silu,
+        reverse=options.reverse,
+        threads=torch.get_num_threads(),
+    )
 
 
 def _in_sum_dtype(tensor: Tensor | None, inputs: ConvInputs) -> Tensor:
