@@ -49,76 +49,87 @@ inline unsigned short __float_to_half_bits(float value) {
 
 namespace cuda_on_host {
 
-/// A block: every thread runs to its next barrier, in the given order, until all have finished.
+/// Runs the threads of a block, in the given order: each to its next barrier, until all have finished. Threads that
+/// meet no barrier share one fiber, since switching between fibers is slow.
 class Block {
  public:
-  explicit Block(unsigned int threads) : fibers_(threads) {}
-
   /// Runs a kernel; false if only some threads reached a barrier.
-  bool run(const std::function<void()>& kernel, bool last_thread_first) {
+  bool run(const std::function<void()>& kernel, unsigned int threads, bool last_thread_first) {
     kernel_ = &kernel;
-    current_block() = this;
-    for (auto& fiber : fibers_) {
-      start(fiber);
+    threads_ = threads;
+    last_thread_first_ = last_thread_first;
+    started_ = 0;
+    std::size_t waiting = 0;
+    while (started_ < threads) {
+      if (waiting == fibers_.size()) fibers_.push_back(std::make_unique<Fiber>());
+      start(*fibers_[waiting]);
+      waiting += fibers_[waiting]->finished ? 0 : 1;
     }
-    while (true) {
-      std::size_t waiting = 0;
-      for (std::size_t i = 0; i < fibers_.size(); ++i) {
-        running_ = last_thread_first ? fibers_.size() - 1 - i : i;
-        Fiber& fiber = fibers_[running_];
-        if (!fiber.finished) {
-          threadIdx = {static_cast<unsigned int>(running_), 0, 0};
-          swapcontext(&back_, &fiber.context);
-          waiting += fiber.finished ? 0 : 1;
-        }
-      }
-      if (waiting == 0) {
-        return true;
-      }
-      if (waiting != fibers_.size()) {
-        return false;
+    while (waiting == threads) {
+      waiting = 0;
+      for (unsigned int i = 0; i < threads; ++i) {
+        resume(*fibers_[i]);
+        waiting += fibers_[i]->finished ? 0 : 1;
       }
     }
+    return waiting == 0;
   }
 
-  static Block*& current_block() {
-    static Block* block = nullptr;
+  void barrier() { swapcontext(&running_->context, &scheduler_); }
+
+  static Block& instance() {
+    static Block block;
     return block;
   }
 
-  void barrier() { swapcontext(&fibers_[running_].context, &back_); }
-
  private:
-  static constexpr std::size_t stack_bytes = 1 << 16;
-
   struct Fiber {
     ucontext_t context;
-    std::unique_ptr<char[]> stack = std::make_unique<char[]>(stack_bytes);
-    bool finished = false;
+    unsigned int thread;
+    bool finished;
+    char stack[1 << 16];
   };
 
-  static void enter() {
-    Block* block = current_block();
-    (*block->kernel_)();
-    block->fibers_[block->running_].finished = true;
-    swapcontext(&block->fibers_[block->running_].context, &block->back_);
+  /// Runs the threads that have not started, until one of them waits at a barrier.
+  static void run_threads() {
+    Block& block = instance();
+    Fiber& fiber = *block.running_;
+    while (block.started_ < block.threads_) {
+      const unsigned int i = block.started_++;
+      fiber.thread = block.last_thread_first_ ? block.threads_ - 1 - i : i;
+      threadIdx = {fiber.thread, 0, 0};
+      (*block.kernel_)();
+    }
+    fiber.finished = true;
+    swapcontext(&fiber.context, &block.scheduler_);
   }
 
   void start(Fiber& fiber) {
     fiber.finished = false;
     getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.get();
-    fiber.context.uc_stack.ss_size = stack_bytes;
+    fiber.context.uc_stack.ss_sp = fiber.stack;
+    fiber.context.uc_stack.ss_size = sizeof fiber.stack;
     fiber.context.uc_link = nullptr;
-    makecontext(&fiber.context, enter, 0);
+    makecontext(&fiber.context, run_threads, 0);
+    running_ = &fiber;
+    swapcontext(&scheduler_, &fiber.context);
   }
 
-  std::vector<Fiber> fibers_;
-  std::size_t running_ = 0;
+  void resume(Fiber& fiber) {
+    running_ = &fiber;
+    threadIdx = {fiber.thread, 0, 0};
+    swapcontext(&scheduler_, &fiber.context);
+  }
+
+  std::vector<std::unique_ptr<Fiber>> fibers_;
+  Fiber* running_ = nullptr;
+  ucontext_t scheduler_;
   const std::function<void()>* kernel_ = nullptr;
-  ucontext_t back_;
+  unsigned int threads_ = 0;
+  unsigned int started_ = 0;
+  bool last_thread_first_ = false;
 };
 
 }  // namespace cuda_on_host
 
-inline void __syncthreads() { cuda_on_host::Block::current_block()->barrier(); }
+inline void __syncthreads() { cuda_on_host::Block::instance().barrier(); }

@@ -107,11 +107,11 @@ DRIVER cuLaunchKernel(const char* function, unsigned int grid_x, unsigned int gr
   }
   const auto& arguments = *static_cast<const seizurekit::Arguments*>(parameters[0]);
   const Kernel* kernel = find(function);
-  cuda_on_host::Block block(block_x);
+  const auto run_thread = [&] { kernel->function(arguments); };
   blockDim = {block_x, 1, 1};
   for (unsigned int i = 0; i < grid_x; ++i) {
     blockIdx = {i, 0, 0};
-    if (!block.run([&] { kernel->function(arguments); }, last_thread_first)) return launch_failed;
+    if (!cuda_on_host::Block::instance().run(run_thread, block_x, last_thread_first)) return launch_failed;
   }
   return 0;
 }

@@ -52,7 +52,7 @@ def sine(seconds: int, channel: int) -> np.ndarray:
     time = np.arange(seconds * RATE) / RATE
     amplitude = 200 + 10 * channel + 40 * (time >= 60)
     wave = amplitude * np.sin(2 * np.pi * (8 + channel % 2 * 8) * time)
-    return np.rint(wave).astype(np.int64).reshape(seconds, RATE)
+    return np.asarray(np.rint(wave), np.int64).reshape(seconds, RATE)
 
 
 def write_golden_store(folder: Path) -> None:
@@ -138,7 +138,7 @@ def test_signals_windows_and_masks_have_their_exact_values(place: str, request: 
 def test_every_chunk_is_verified_and_zarr_reads_the_same() -> None:
     cache = sk.open_cache(GOLDEN)
     assert list(find_damage(cache)) == []
-    signal = zarr.open_array(GOLDEN / "train" / "signal", mode="r")[:]
+    signal = np.asarray(zarr.open_array(GOLDEN / "train" / "signal", mode="r")[:])
     assert sha256(signal) == SIGNAL_SHA256
     np.testing.assert_array_equal(signal[:, :33280] * np.float32(cache.step), cache.read(0))
 

@@ -42,7 +42,7 @@ def test_part_of_a_recording_equals_that_part_of_the_whole(small_store: Path) ->
 
 def test_zarr_python_and_tensorstore_read_the_same_signal(small_store: Path) -> None:
     cache = sk.open_cache(small_store, "train")
-    by_zarr = zarr.open_array(small_store / "train" / "signal", mode="r")[:]
+    by_zarr = np.asarray(zarr.open_array(small_store / "train" / "signal", mode="r")[:])
     opened = tensorstore.open(
         {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(small_store / "train" / "signal")}}, read=True
     ).result()

@@ -42,7 +42,7 @@ def test_several_items_at_once_equal_single_items(dataset: sk.EEGWindowDataset) 
 def test_an_item_beyond_the_end_is_an_index_error(dataset: sk.EEGWindowDataset) -> None:
     with pytest.raises(IndexError, match=f"is out of range for {len(dataset)} items"):
         dataset[len(dataset)]
-    assert sum(1 for _ in dataset) == len(dataset)
+    assert sum(1 for _ in iter(dataset)) == len(dataset)
 
 
 @pytest.mark.parametrize("kind", [sk.EEGWindowDataset, sk.BalancedSeizureDataset])

@@ -8,9 +8,10 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import wait
 from pathlib import Path
+from typing import Any, Literal
 from unittest.mock import Mock
 
 import numpy as np
@@ -50,7 +51,9 @@ def epoch_of(loader: sk.WindowLoader, windows: Windows) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("shuffle", ["window", "block", None])
-def test_an_epoch_has_every_window_once_with_its_mask(any_windows: Windows, shuffle: str | None) -> None:
+def test_an_epoch_has_every_window_once_with_its_mask(
+    any_windows: Windows, shuffle: Literal["window", "block"] | None
+) -> None:
     loader = sk.WindowLoader(any_windows, batch_size=7, balanced=False, shuffle=shuffle, seed=5)
     whole, mask = any_windows.read(np.arange(len(any_windows)))
     seen = []
@@ -65,7 +68,7 @@ def test_an_epoch_has_every_window_once_with_its_mask(any_windows: Windows, shuf
 
 
 def test_the_order_depends_only_on_seed_and_epoch(windows: Windows) -> None:
-    def orders(seed: int, **options: int) -> list[list[list[int]]]:
+    def orders(seed: int, **options: Any) -> list[list[list[int]]]:
         loader = sk.WindowLoader(windows, batch_size=8, balanced=False, seed=seed, **options)
         return [epoch_of(loader, windows) for _ in range(2)]
 
@@ -261,6 +264,7 @@ def in_a_child(action: Callable[[], object]) -> str:
 def test_a_fork_in_the_middle_of_an_epoch_does_no_harm(windows: Windows) -> None:
     loader = sk.WindowLoader(windows, 4, balanced=False, prefetch=3)
     iteration = iter(loader)
+    assert isinstance(iteration, Generator)
     next(iteration)
     assert in_a_child(lambda: sum(len(x) for x, _ in loader)) == str(len(windows))
     assert in_a_child(iteration.close) == "None"
@@ -320,6 +324,6 @@ def test_waiting_is_counted(windows: Windows) -> None:
         ({"world_size": 10**6}, "expected at least one for each of 1000000 ranks"),
     ],
 )
-def test_arguments_out_of_range_are_named(windows: Windows, options: dict[str, object], message: str) -> None:
+def test_arguments_out_of_range_are_named(windows: Windows, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sk.WindowLoader(windows, balanced=False, **options)

@@ -66,7 +66,7 @@ def test_the_rest_of_an_epoch_divides_as_in_the_whole_epoch(
 
 def global_begin(division: Division, rank: int, part: slice) -> int:
     """Start of the global batch that contains a rank's slice."""
-    begins = [0, *division.ends().tolist()]
+    begins: list[int] = [0, *division.ends().tolist()]
     return begins[division.of_rank(rank).index(part)]
 
 

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ import torch
 import seizurekit as sk
 from seizurekit.loading.torch_loader import TorchLoader
 
-WINDOW = {"window": 20.0, "stride": 10.0}
+WINDOW: dict[str, Any] = {"window": 20.0, "stride": 10.0}
 Epoch = list[tuple[list[int], torch.Tensor, torch.Tensor]]
 
 

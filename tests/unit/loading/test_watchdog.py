@@ -15,6 +15,7 @@ import textwrap
 import time
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -28,7 +29,7 @@ from seizurekit.errors import CacheError
 from seizurekit.loading import workers
 from seizurekit.loading.torch_loader import TorchLoader
 
-WINDOW = {"window": 20.0, "stride": 10.0}
+WINDOW: dict[str, Any] = {"window": 20.0, "stride": 10.0}
 Epoch = list[tuple[list[int], torch.Tensor, torch.Tensor]]
 MESSAGE = "continuing with num_workers=0, pin_memory=false"
 

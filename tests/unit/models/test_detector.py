@@ -182,12 +182,12 @@ def test_hundreds_of_random_steps_stay_finite() -> None:
     torch.manual_seed(0)
     model = sk.models.build(SMALL)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-    windows = [window[:1] for window in WINDOWS.values()]
+    windows = [window[:1, :, :256] for window in WINDOWS.values()]
     for step in range(300):
         x = windows[step % len(windows)] * torch.rand(())
         with torch.autocast("cpu", torch.bfloat16, enabled=step % 2 == 0):
             logits = model(x)
-        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), torch.rand(1, 512).round())
+        loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), torch.rand(1, 256).round())
         optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)

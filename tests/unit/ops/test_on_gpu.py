@@ -16,7 +16,8 @@ from seizurekit.ops.causal_conv1d.backends import CAUSAL_CONV1D
 from seizurekit.ops.comparison import TOLERANCES
 from seizurekit.ops.dequantize import dequantize
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+if not torch.cuda.is_available():
+    pytest.skip("needs a GPU", allow_module_level=True)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 BATCH, CHANNELS, LENGTH = 4, 1152, 960
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -183,6 +184,6 @@ def test_leftovers_of_a_killed_build_are_removed(
 
 
 @pytest.mark.parametrize(("argument", "value"), [("executor", "cloud"), ("workers", 0)])
-def test_invalid_arguments_are_rejected(small_corpus: Path, tmp_path: Path, argument: str, value: object) -> None:
+def test_invalid_arguments_are_rejected(small_corpus: Path, tmp_path: Path, argument: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"{argument} is {value!r}"):
         sk.build_cache(small_corpus, tmp_path, **{argument: value})

@@ -40,7 +40,7 @@ def recording(seconds: int = 90, seed: int = 0) -> tuple[Floats, NDArray[np.uint
     return x, y
 
 
-def save(folder: Path, name: str = "aaaaaaaa_s001_t000", **arrays: NDArray[Any]) -> Path:
+def save(folder: Path, name: str = "aaaaaaaa_s001_t000", /, **arrays: Any) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}_windows.npz"
     np.savez(path, **arrays)
@@ -227,7 +227,8 @@ def test_a_damaged_file_is_listed_and_the_others_are_imported(tmp_path: Path, da
     path = save(tmp_path / "npz", "aaaaaaab_s001_t000", windows=cut(x), labels=cut(y))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
-    path.write_bytes({"cut": data[: len(data) // 2], "flipped": data, "empty": b""}[damage])
+    contents = {"cut": bytes(data[: len(data) // 2]), "flipped": bytes(data), "empty": b""}
+    path.write_bytes(contents[damage])
     report = import_npz(tmp_path / "npz", tmp_path / "cache")
     ((name, reason),) = report.splits[0].failed
     assert name == "aaaaaaab_s001_t000"

@@ -37,7 +37,8 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
 def signal_of(seed: int, chunks: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     smooth = np.cumsum(rng.integers(-9, 10, (CHANNELS, chunks * CHUNK)), axis=1)
-    return (smooth * rng.choice([1, 7, 300]) % 65536).astype(np.uint16).view(np.int16)
+    scaled = np.asarray(smooth * rng.choice([1, 7, 300]) % 65536, np.uint16)
+    return scaled.view(np.int16)
 
 
 def write(folder: Path, signal: np.ndarray, first_chunk: int = 0, absent: tuple[int, ...] = ()) -> None:
@@ -247,6 +248,6 @@ def test_arrays_that_do_not_fit_are_rejected(stored: tuple[Path, np.ndarray]) ->
     with pytest.raises(ValueError, match="first: expected"):
         core.ReadRequest(first - 1, x)
     with pytest.raises(TypeError):
-        core.ReadRequest(first, x, NO_LABELS, first, y.astype(np.int64))  # type: ignore[arg-type]  # would be a copy
+        core.ReadRequest(first, x, NO_LABELS, first, y.astype(np.int64))  # would be a copy
     with pytest.raises(ValueError, match="ascending, disjoint"):
         core.Labels(np.array([5], np.int64), np.array([5], np.int64))

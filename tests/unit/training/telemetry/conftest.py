@@ -7,13 +7,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from fake_wandb import FakeWandb
 from seizurekit.config import Config
 
 KEY = "0123456789abcdef" * 3
@@ -24,25 +23,6 @@ def config() -> Config:
     return Config.model_validate(
         {"name": "tiny", "cache": {"dir": "store"}, "training": {"epochs": 6}, "wandb": {"enabled": True}}
     )
-
-
-@dataclass
-class FakeWandb:
-    """The server's next answer, and the requests that it received: `bodies`, and the `credentials` sent with them."""
-
-    status: int = 200
-    answer: bytes = b""
-    delay_s: float = 0.0
-    url: str = ""
-    bodies: list[Any] = field(default_factory=list)
-    credentials: list[str] = field(default_factory=list)
-
-    def add_user(self, user: str, teams: tuple[str, ...] = (), entity: str | None = None) -> None:
-        """Makes the key that of a user, a member of these teams."""
-        account = {"id": "1", "name": user, "email": "", "admin": False, "flags": "{}", "deletedAt": None}
-        edges = [{"node": {"name": team}} for team in teams]
-        viewer = {**account, "username": user, "entity": entity or user, "teams": {"edges": edges}}
-        self.answer = json.dumps({"data": {"viewer": {**viewer, "apiKeys": {"edges": []}}}}).encode()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from itertools import pairwise
 
 import pytest
@@ -16,8 +17,8 @@ def trained(step: int, skipped: int = 0, gpu: GpuLoad | None = None) -> Trained:
     return Trained(step, 1, 0.4312, 1e-3, 2.0, 812.0, 0.1, 9.9, skipped, gpu)
 
 
-def validated(best: bool = True, **metrics: float) -> Validated:
-    return Validated(20, 2, {"sensitivity_at_10_fa": 0.979, "auroc": 0.934, **metrics}, 0.4, 3.0, 0.5, best)
+def validated(best: bool = True, metrics: Mapping[str, float] | None = None) -> Validated:
+    return Validated(20, 2, {"sensitivity_at_10_fa": 0.979, "auroc": 0.934, **(metrics or {})}, 0.4, 3.0, 0.5, best)
 
 
 class Clock:
@@ -74,7 +75,7 @@ def test_the_metric_that_chooses_the_best_epoch_is_shown(capsys: pytest.CaptureF
     validation = {"metric": "calibration_error", "false_alarm_rates": [2.5]}
     made = Config.model_validate({"name": "a", "cache": {"dir": "b"}, "validation": validation})
     sink = ConsoleSink(made, 10)
-    sink.write(validated(calibration_error=0.0312, **{"sensitivity_at_2.5_fa": 0.25}))
+    sink.write(validated(metrics={"calibration_error": 0.0312, "sensitivity_at_2.5_fa": 0.25}))
     sink.close()
     output = capsys.readouterr().err
     assert "sensitivity 25.0% at 2.5 false alarms in 24 h, AUROC 0.934, calibration error 0.0312" in output

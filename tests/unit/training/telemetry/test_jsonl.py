@@ -126,12 +126,12 @@ def test_lines_that_did_not_fit_on_a_full_disk_are_written_when_there_is_space(
     path, really = tmp_path / "m", os.write
     sink = JsonlSink(path)
     sink.write(trained(1))
-    monkeypatch.setattr(jsonl.os, "write", lambda file, content: really(file, content[:20]))
+    monkeypatch.setattr(os, "write", lambda file, content: really(file, content[:20]))
     for step in (2, 3):
         with pytest.raises(OSError, match="wrote 20 of"):
             sink.write(trained(step))
         assert [line["step"] for line in lines(path)] == [1]
-    monkeypatch.setattr(jsonl.os, "write", really)
+    monkeypatch.setattr(os, "write", really)
     sink.write(trained(4))
     sink.close()
     assert [line["step"] for line in lines(path)] == [1, 2, 3, 4]
@@ -142,12 +142,12 @@ def test_the_lines_that_wait_for_a_full_disk_are_bounded_and_dropped_ones_are_re
 ) -> None:
     really = os.write
     monkeypatch.setattr(jsonl, "_MAX_WAITING", 2)
-    monkeypatch.setattr(jsonl.os, "write", lambda *_: 0)
+    monkeypatch.setattr(os, "write", lambda *_: 0)
     sink = JsonlSink(tmp_path / "m")
     for step in (1, 2, 3):
         with pytest.raises(OSError, match="wrote 0 of"):
             sink.write(trained(step))
-    monkeypatch.setattr(jsonl.os, "write", really)
+    monkeypatch.setattr(os, "write", really)
     sink.write(trained(4))
     sink.close()
     found = lines(tmp_path / "m")

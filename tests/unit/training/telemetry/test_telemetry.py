@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seizurekit.config import Config
-from seizurekit.training.telemetry import jsonl, telemetry
+from seizurekit.training.telemetry import telemetry
 from seizurekit.training.telemetry.records import Ended, Record, Started, Trained, Validated
 from seizurekit.training.telemetry.telemetry import Telemetry
 
@@ -147,16 +148,16 @@ def test_tensorboard_can_be_disabled(tmp_path: Path) -> None:
 def test_a_full_disk_is_reported_once_and_the_records_are_written_when_there_is_space(
     config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    really = jsonl.os.write
+    really = os.write
 
     def refuse(file: int, content: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with Telemetry.open(tmp_path, config, 40) as run:
-        monkeypatch.setattr(jsonl.os, "write", refuse)
+        monkeypatch.setattr(os, "write", refuse)
         for step in (1, 2, 3):
             run.emit(trained(step))
-        monkeypatch.setattr(jsonl.os, "write", really)
+        monkeypatch.setattr(os, "write", really)
         run.emit(trained(4))
     output = capsys.readouterr().err
     assert output.count("metrics.jsonl: [Errno 28] No space left on device; trying again with each record") == 1

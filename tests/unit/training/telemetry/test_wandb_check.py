@@ -6,16 +6,14 @@ import socket
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from fake_wandb import FakeWandb
 from seizurekit.config import WandbConfig
 from seizurekit.errors import ConfigError
 from seizurekit.training.telemetry.wandb_check import WandbPlan, check_wandb
-
-if TYPE_CHECKING:
-    from conftest import FakeWandb
 
 KEY = "0123456789abcdef" * 3
 
