@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
@@ -93,16 +94,28 @@ class Operation(Generic[BackendT, CaseT]):
     @property
     def backend_names(self) -> tuple[str, ...]:
         """The names of all back ends."""
-        return tuple(entry.name for entry in self.backends)
+        return tuple(self._entries)
 
     def preferred(self, device: torch.device) -> tuple[str, ...]:
         """The names of the back ends to select from on a device, in order."""
-        return tuple(entry.name for entry in self.backends if entry.devices is None or device.type in entry.devices)
+        names = self._preferred.get(device.type)
+        if names is None:
+            chosen = (entry for entry in self.backends if entry.devices is None or device.type in entry.devices)
+            names = self._preferred[device.type] = tuple(entry.name for entry in chosen)
+        return names
 
     def load(self, name: str) -> BackendT:
         """The module of a back end; raises what its import raises."""
-        (entry,) = (entry for entry in self.backends if entry.name == name)
-        return entry.load()
+        return self._entries[name].load()
+
+    @cached_property
+    def _preferred(self) -> dict[str, tuple[str, ...]]:
+        """The result of `preferred` by type of device; every call of the operation needs it."""
+        return {}
+
+    @cached_property
+    def _entries(self) -> dict[str, BackendEntry[BackendT]]:
+        return {entry.name: entry for entry in self.backends}
 
 
 @dataclass(frozen=True)
@@ -153,11 +166,14 @@ def choose(
     only = _only_candidate(operation, requested)
     reasons: dict[str, str] = {}
     for name in (only,) if only else operation.preferred(case.device):
-        reason = unusable_reason(operation, name, case) or unsupported_reason(operation.load(name))
+        reason = unusable_reason(operation, name, case)
         if reason is None:
-            if requested is None:
-                _record_selection(operation, case.device, name, reasons)
-            return operation.load(name)
+            backend = operation.load(name)
+            reason = unsupported_reason(backend)
+            if reason is None:
+                if requested is None:
+                    _record_selection(operation, case.device, name, reasons)
+                return backend
         reasons[name] = reason
     raise BackendError(f"{operation.name} on {case.device}: {_join(reasons)}")
 
