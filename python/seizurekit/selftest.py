@@ -87,14 +87,20 @@ def _check_backend(operation: Operation[Any, Any], name: str, device: torch.devi
 def _check_training_step(device: torch.device) -> Iterator[Check]:
     """A training step of the smallest detector in each precision, compared with one in float64 on the CPU."""
     expected = _training_step(torch.device("cpu"), torch.float64)
-
-    def comparisons(precision: torch.dtype) -> list[Comparison]:
-        results = _training_step(device, precision)
-        return [_compare_step(name, results[name], expected[name]) for name in expected]
-
     for precision in (torch.float32, torch.bfloat16):
         identity = (DETECTOR, "selected", _short(precision), "training step")
-        yield _check(identity, partial(comparisons, precision))
+        yield _check(identity, partial(_compare_training_step, device, precision, expected))
+
+
+def _compare_training_step(
+    device: torch.device, precision: torch.dtype, expected: dict[str, float]
+) -> list[Comparison]:
+    results = _training_step(device, precision)
+    errors = {name: abs(results[name] - value) for name, value in expected.items()}
+    return [
+        Comparison(name, error if math.isfinite(error) else math.inf, _STEP_TOLERANCE * abs(expected[name]))
+        for name, error in errors.items()
+    ]
 
 
 def _check(identity: tuple[str, str, str, str], comparisons: Callable[[], list[Comparison]]) -> Check:
@@ -106,11 +112,6 @@ def _check(identity: tuple[str, str, str, str], comparisons: Callable[[], list[C
     seconds = time.perf_counter() - start
     verdict, reason = (OK, "") if worst.ratio <= 1 else (WRONG, str(worst))
     return Check(*identity, verdict, reason, worst.name, worst.error, worst.tolerance, seconds)
-
-
-def _compare_step(name: str, result: float, expected: float) -> Comparison:
-    error = abs(result - expected)
-    return Comparison(name, error if math.isfinite(error) else math.inf, _STEP_TOLERANCE * abs(expected))
 
 
 def _training_step(device: torch.device, precision: torch.dtype) -> dict[str, float]:

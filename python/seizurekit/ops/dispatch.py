@@ -66,7 +66,7 @@ class BackendEntry(Generic[BackendT]):
 
     Attributes:
         name: what users pass as ``backend=``.
-        needs: what must be installed, for documentation.
+        needs: what must be installed; docs/kernels.md has the same text.
         devices: types of device on which it is selected without being requested; None for all.
         load: imports and returns the module.
     """
@@ -96,12 +96,12 @@ class Operation(Generic[BackendT, CaseT]):
         """The names of all back ends."""
         return tuple(self._entries)
 
-    def preferred(self, device: torch.device) -> tuple[str, ...]:
+    def candidates(self, device: torch.device) -> tuple[str, ...]:
         """The names of the back ends to select from on a device, in order."""
-        names = self._preferred.get(device.type)
+        names = self._candidates.get(device.type)
         if names is None:
             chosen = (entry for entry in self.backends if entry.devices is None or device.type in entry.devices)
-            names = self._preferred[device.type] = tuple(entry.name for entry in chosen)
+            names = self._candidates[device.type] = tuple(entry.name for entry in chosen)
         return names
 
     def load(self, name: str) -> BackendT:
@@ -109,8 +109,8 @@ class Operation(Generic[BackendT, CaseT]):
         return self._entries[name].load()
 
     @cached_property
-    def _preferred(self) -> dict[str, tuple[str, ...]]:
-        """The result of `preferred` by type of device; every call of the operation needs it."""
+    def _candidates(self) -> dict[str, tuple[str, ...]]:
+        """Results of `candidates` by type of device; every call of the operation needs them."""
         return {}
 
     @cached_property
@@ -146,7 +146,7 @@ _reasons: dict[tuple[str, str, Case], str | None] = {}
 _selections: dict[tuple[str, str, str], Selection] = {}
 
 
-def choose(
+def select(
     operation: Operation[BackendT, CaseT],
     case: CaseT,
     unsupported_reason: Callable[[BackendT], str | None] = lambda backend: None,
@@ -165,7 +165,7 @@ def choose(
     """
     only = _only_candidate(operation, requested)
     reasons: dict[str, str] = {}
-    for name in (only,) if only else operation.preferred(case.device):
+    for name in (only,) if only else operation.candidates(case.device):
         reason = unusable_reason(operation, name, case)
         if reason is None:
             backend = operation.load(name)
@@ -263,7 +263,7 @@ def _record_selection(
         if key in _selections:
             return
         reason = "SEIZURE_MAMBA_FORCE_FALLBACK is set" if force_fallback() else _join(reasons)
-        fallback = name == REFERENCE and name != operation.preferred(device)[0]
+        fallback = name == REFERENCE and name != operation.candidates(device)[0]
         selection = _selections[key] = Selection(*key, fallback, reason)
     _log.log(logging.WARNING if fallback else logging.INFO, "%s", selection)
 

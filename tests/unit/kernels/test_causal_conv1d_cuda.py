@@ -39,8 +39,8 @@ def host_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 @pytest.fixture
-def launched(host_library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The back end launches on the host; results start as NaN. Names of the kernels that were launched."""
+def launches(host_library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The back end launches on the host; results start as NaN. Names of the kernels that were launches."""
 
     def filled(make: object) -> object:
         return lambda *arguments, **keywords: make(*arguments, **keywords).fill_(torch.nan)  # type: ignore[operator]
@@ -59,7 +59,7 @@ def launched(host_library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> list
     return names
 
 
-def sliced(x: Tensor, channels_last: bool, margin: int) -> Tensor:
+def as_slice(x: Tensor, channels_last: bool, margin: int) -> Tensor:
     """A copy of x inside a wider tensor of NaN; a margin of 8 keeps wide accesses possible."""
     batch, channels, length = x.shape
     if channels_last:
@@ -80,7 +80,7 @@ def check(shape: tuple[int, int, int], width: int, dtype: torch.dtype, flags: in
     def random(*size: int, dtype: torch.dtype = dtype) -> Tensor:
         return torch.randn(size, generator=generator).to(dtype)
 
-    x, dy = (sliced(random(*shape), channels_last, margin) for _ in range(2))
+    x, dy = (as_slice(random(*shape), channels_last, margin) for _ in range(2))
     weight = random(shape[1], width, dtype=weight_dtype)
     offset = random(shape[1], dtype=weight_dtype) if bias else None
     initial, dfinal = (random(*shape[:2], width - 1) if states else None for _ in range(2))
@@ -103,7 +103,7 @@ def check(shape: tuple[int, int, int], width: int, dtype: torch.dtype, flags: in
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("channels", [1, 3, 8, 24, 64])
-def test_the_kernels_equal_the_reference_block_by_block(dtype: torch.dtype, channels: int, launched: list[str]) -> None:
+def test_the_kernels_equal_the_reference_block_by_block(dtype: torch.dtype, channels: int, launches: list[str]) -> None:
     flags = channels
     for length in (1, 2, 3, 4, 8, 15, 16, 32, 33, 64, 70, 136):
         for width in (2, 3, 4):
@@ -112,7 +112,7 @@ def test_the_kernels_equal_the_reference_block_by_block(dtype: torch.dtype, chan
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
-def test_every_kernel_is_run(dtype: torch.dtype, launched: list[str]) -> None:
+def test_every_kernel_is_run(dtype: torch.dtype, launches: list[str]) -> None:
     for channels_last in (0, 4):
         for margin in (8, 3):
             check((2, 16, 32), 4, dtype, 0b111011 | channels_last, margin)
@@ -123,10 +123,10 @@ def test_every_kernel_is_run(dtype: torch.dtype, launched: list[str]) -> None:
     name = str(dtype).removeprefix("torch.")
     expected = {f"{operation}_{name}_{layout}_{access}" for operation, layout, access in tiled}
     expected |= {f"{operation}_{name}" for operation in ("add_partial_sums", "initial_gradient", "update")}
-    assert set(launched) == expected
+    assert set(launches) == expected
 
 
-def test_the_order_of_threads_between_barriers_changes_no_bit(launched: list[str], host_library: ctypes.CDLL) -> None:
+def test_the_order_of_threads_between_barriers_changes_no_bit(launches: list[str], host_library: ctypes.CDLL) -> None:
     x, dy = (torch.randn(3, 200, 24).transpose(1, 2) for _ in range(2))
     inputs, options = ConvInputs(x, torch.randn(24, 4), torch.randn(24)), ConvOptions(silu=True)
     results = []
@@ -141,7 +141,7 @@ def test_the_order_of_threads_between_barriers_changes_no_bit(launched: list[str
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("columns", [3, 5])
-def test_steps_of_streaming_equal_the_whole(dtype: torch.dtype, columns: int, launched: list[str]) -> None:
+def test_steps_of_streaming_equal_the_whole(dtype: torch.dtype, columns: int, launches: list[str]) -> None:
     inputs = ConvInputs(torch.randn(2, 5, 7).to(dtype), torch.randn(5, 4), torch.randn(5))
     options = ConvOptions(silu=True)
     state = torch.zeros(2, 5, columns, dtype=dtype)
@@ -164,7 +164,7 @@ def test_errors_have_the_message_of_the_driver(host_library: ctypes.CDLL) -> Non
 
 def test_it_names_the_reason_why_it_is_unavailable(host_library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cuda.unavailable_reason(torch.device("cpu")) == "runs on CUDA devices only, not on cpu"
-    cuda._loaded_onto.cache_clear()
+    cuda._load_kernels.cache_clear()
     cuda_driver.driver.cache_clear()
     monkeypatch.setattr(cuda_driver, "LIBRARY", "libno_such_driver.so.1")
     reason = cuda.unavailable_reason(torch.device("cuda", 5))
@@ -173,4 +173,4 @@ def test_it_names_the_reason_why_it_is_unavailable(host_library: ctypes.CDLL, mo
     assert cuda.unavailable_reason(torch.device("cuda", 0)) == "CUDA driver: no kernel image is available"
     monkeypatch.setattr(cuda, "driver", lambda: Driver(host_library, lambda capability: IMAGE))
     assert cuda.unavailable_reason(torch.device("cuda", 0)) is None
-    cuda._loaded_onto.cache_clear()
+    cuda._load_kernels.cache_clear()

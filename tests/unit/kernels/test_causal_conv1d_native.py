@@ -46,7 +46,7 @@ def _results_start_as_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "empty_like", filled(torch.empty_like))
 
 
-def sliced(x: Tensor, channels_last: bool) -> Tensor:
+def as_slice(x: Tensor, channels_last: bool) -> Tensor:
     """A copy of x inside a wider tensor of NaN, like a slice of a projection."""
     batch, channels, length = x.shape
     if channels_last:
@@ -77,7 +77,7 @@ def check(
         return torch.randn(size, generator=generator, dtype=torch.float64).to(dtype)
 
     sums = torch.float64 if dtype == torch.float64 else torch.float32
-    x, dy = (sliced(random(*shape), channels_last) for _ in range(2))
+    x, dy = (as_slice(random(*shape), channels_last) for _ in range(2))
     weight, offset = random(channels, width, dtype=sums), random(channels, dtype=sums) if bias else None
     initial = random(batch, channels, width - 1) if states else None
     dfinal = random(batch, channels, width - 1) if states else None
@@ -180,7 +180,7 @@ def test_results_are_rounded_to_half_precision_as_torch_does(dtype: torch.dtype,
     assert torch.equal(y[0, :, 1], (a.float() + b.float()).to(dtype))
 
 
-def activated(x: Tensor, channels_last: bool) -> tuple[Tensor, Tensor]:
+def silu_and_derivative(x: Tensor, channels_last: bool) -> tuple[Tensor, Tensor]:
     """SiLU of each value and its derivative; each value has its own channel."""
     x_BDL = x.reshape(1, -1, 1)
     if channels_last:
@@ -198,7 +198,7 @@ def test_silu_is_exact_within_a_few_units_in_the_last_place(channels_last: bool,
     x = torch.linspace(-86, 86, 400_003, dtype=torch.float64).float()
     exact = x.double()
     sigmoid = torch.sigmoid(exact)
-    y, dx = activated(x, channels_last)
+    y, dx = silu_and_derivative(x, channels_last)
     torch.testing.assert_close(y.double(), exact * sigmoid, rtol=3 * 2**-23, atol=0)
     # 1 - sigmoid has a rounding error of its own, which vanishes from 17 on.
     derivative = sigmoid * (1 + exact * (1 - sigmoid))
@@ -209,7 +209,7 @@ def test_silu_is_exact_within_a_few_units_in_the_last_place(channels_last: bool,
 def test_silu_of_infinite_huge_and_nan_values_is_that_of_torch(channels_last: bool, isa: str) -> None:
     # More values than every instruction set has lanes.
     x = torch.tensor([torch.nan, torch.inf, -torch.inf, 3e38, -3e38, 1e30, -1e30, -1e4, 1e4, -90.0] * 5)
-    y, dx = activated(x, channels_last)
+    y, dx = silu_and_derivative(x, channels_last)
     torch.testing.assert_close(y, torch.nn.functional.silu(x), equal_nan=True)
     sigmoid = torch.sigmoid(x)
     torch.testing.assert_close(dx, sigmoid * (1 + x * (1 - sigmoid)), equal_nan=True)

@@ -42,10 +42,10 @@ CAUSAL_CONV1D: Operation[ConvBackend, ConvCase] = Operation(
     "causal_conv1d",
     (
         BackendEntry("cuda-package", "the package causal-conv1d, 1.6 or newer", ("cuda",), _package),
-        BackendEntry("triton", "the package triton, 3.0 or newer", ("cuda",), _triton),
+        BackendEntry("triton", "the package triton, 3.0 or newer; no compiler", ("cuda",), _triton),
         BackendEntry("cuda", "NVRTC, which comes with torch for CUDA", ("cuda",), _cuda),
         BackendEntry("native", "nothing: part of the C++ core", ("cpu",), _native),
-        BackendEntry(REFERENCE, "nothing", None, _reference),
+        BackendEntry(REFERENCE, "nothing: plain torch, the reference", None, _reference),
     ),
     trial,
 )

@@ -51,12 +51,12 @@ def kernel_for(operation: str, x_BDL: Tensor, *others: Tensor) -> Kernel:
     dtype, size = _DTYPES[x_BDL.dtype], x_BDL.element_size()
     if channels_last(x_BDL):
         wide = 4 if size == 4 or operation == "backward" else 8
-        aligned = _aligned(x_BDL.shape[1], wide, 2, (x_BDL, *others))
+        aligned = _is_aligned(x_BDL.shape[1], wide, 2, (x_BDL, *others))
         channels = wide if aligned else 1
         lanes = min(32, _next_power_of_2(x_BDL.shape[1] / channels))
         return Kernel(f"{operation}_{dtype}_channels_{'vector' if aligned else 'scalar'}", channels, _RUN, lanes)
     wide = 16 // size
-    aligned = _aligned(x_BDL.shape[2], wide, 1, (x_BDL, *others))
+    aligned = _is_aligned(x_BDL.shape[2], wide, 1, (x_BDL, *others))
     run = 2 * wide if aligned else 4
     return Kernel(f"{operation}_{dtype}_rows_{'vector' if aligned else 'scalar'}", 1, run, 1)
 
@@ -68,7 +68,7 @@ def forward(inputs: ConvInputs, options: ConvOptions) -> tuple[Tensor, Tensor]:
     final_BDS = x_BDL.new_empty((*x_BDL.shape[:2], inputs.states))
     initial = _in_layout(inputs.initial_BDS, x_BDL)
     arguments = _arguments(inputs, initial, options)
-    arguments.out, arguments.out_strides = _strided(y_BDL)
+    arguments.out, arguments.out_strides = _address_and_strides(y_BDL)
     arguments.states = final_BDS.data_ptr()
     _launch_tiles(kernel_for("forward", x_BDL, y_BDL), arguments, x_BDL, most_splits=None)
     return y_BDL, final_BDS
@@ -84,10 +84,10 @@ def backward(dy_BDL: Tensor, dfinal_BDS: Tensor | None, inputs: ConvInputs, opti
     dinitial_BDS = None if initial_BDS is None else torch.empty_like(initial_BDS)
     initial, dfinal = _in_layout(initial_BDS, x_BDL), _in_layout(dfinal_BDS, x_BDL)
     arguments = _arguments(inputs, initial, options)
-    arguments.dy, arguments.dy_strides = _strided(dy_BDL)
-    arguments.out, arguments.out_strides = _strided(dx_BDL)
+    arguments.dy, arguments.dy_strides = _address_and_strides(dy_BDL)
+    arguments.out, arguments.out_strides = _address_and_strides(dx_BDL)
     if dfinal is not None:
-        arguments.dfinal, arguments.initial_strides = _strided(dfinal)
+        arguments.dfinal, arguments.initial_strides = _address_and_strides(dfinal)
     arguments.dweight, arguments.dbias = dweight_DW.data_ptr(), 0 if dbias_D is None else dbias_D.data_ptr()
     partial = torch.empty((_MOST_SPLITS, 5, channels), dtype=torch.float32, device=x_BDL.device)
     arguments.partial = partial.data_ptr()
@@ -104,8 +104,8 @@ def update(inputs: ConvInputs, state_BDN: Tensor, options: ConvOptions) -> Tenso
     x_BD1 = inputs.x_BDL
     y_BD1 = torch.empty(x_BD1.shape, dtype=x_BD1.dtype, device=x_BD1.device)
     arguments = _arguments(inputs, None, options)
-    arguments.out, arguments.out_strides = _strided(y_BD1)
-    arguments.states, arguments.state_strides = _strided(state_BDN)
+    arguments.out, arguments.out_strides = _address_and_strides(y_BD1)
+    arguments.states, arguments.state_strides = _address_and_strides(state_BDN)
     arguments.state_columns = state_BDN.shape[2]
     _launch(f"update_{_DTYPES[x_BD1.dtype]}", arguments, -(-x_BD1.numel() // THREADS), x_BD1)
     return y_BD1
@@ -116,7 +116,7 @@ def unavailable_reason(device: torch.device) -> str | None:
     if device.type != "cuda":
         return f"runs on CUDA devices only, not on {device.type}"
     try:
-        _loaded_onto(torch.cuda.current_device() if device.index is None else device.index)
+        _load_kernels(torch.cuda.current_device() if device.index is None else device.index)
     except (OSError, RuntimeError) as error:
         return str(error)
     return None
@@ -132,8 +132,8 @@ def unsupported_reason(inputs: ConvInputs, options: ConvOptions) -> str | None:
 
 
 @cache
-def _loaded_onto(device: int) -> Driver:
-    """The driver, with the kernels on a device."""
+def _load_kernels(device: int) -> Driver:
+    """The driver, after loading the kernels onto a device."""
     launcher = driver()
     launcher.load_onto(device)
     return launcher
@@ -153,7 +153,7 @@ def _launch_tiles(kernel: Kernel, arguments: Arguments, x_BDL: Tensor, most_spli
 def _launch(name: str, arguments: Arguments, blocks: int, x: Tensor) -> None:
     device, stream = x.device.index, torch.cuda.current_stream(x.device).cuda_stream
     with torch.cuda.device_of(x):  # restores the current device of torch
-        _loaded_onto(device).launch(name, arguments, blocks, THREADS, device, stream)
+        _load_kernels(device).launch(name, arguments, blocks, THREADS, device, stream)
 
 
 def _arguments(inputs: ConvInputs, initial: Tensor | None, options: ConvOptions) -> Arguments:
@@ -169,13 +169,13 @@ def _arguments(inputs: ConvInputs, initial: Tensor | None, options: ConvOptions)
         reverse=options.reverse,
         weight_is_float=weight_DW.dtype == torch.float32,
     )
-    arguments.x, arguments.x_strides = _strided(x_BDL)
+    arguments.x, arguments.x_strides = _address_and_strides(x_BDL)
     if initial is not None:
-        arguments.initial, arguments.initial_strides = _strided(initial)
+        arguments.initial, arguments.initial_strides = _address_and_strides(initial)
     return arguments
 
 
-def _strided(tensor: Tensor) -> tuple[int, Strides]:
+def _address_and_strides(tensor: Tensor) -> tuple[int, Strides]:
     return tensor.data_ptr(), Strides(*tensor.stride())
 
 
@@ -186,7 +186,7 @@ def _in_layout(state_BDS: Tensor | None, x_BDL: Tensor) -> Tensor | None:
     return state_BDS.transpose(1, 2).contiguous().transpose(1, 2)
 
 
-def _aligned(inner: int, wide: int, outer: int, tensors: tuple[Tensor, ...]) -> bool:
+def _is_aligned(inner: int, wide: int, outer: int, tensors: tuple[Tensor, ...]) -> bool:
     """Whether every row of every tensor starts and ends at a multiple of `wide` elements."""
     sizes = [inner, *(tensor.stride(dimension) for tensor in tensors for dimension in (0, outer))]
     addresses = [tensor.data_ptr() // tensor.element_size() for tensor in tensors]

@@ -61,7 +61,9 @@ class Compiler:
             raise RuntimeError(f"compute capability is {capability / 10}, expected {OLDEST / 10} or newer")
         known = [architecture for architecture in self.architectures() if OLDEST <= architecture <= capability]
         if not known:
-            raise RuntimeError(f"NVRTC {_dotted(self.version)} cannot compile for compute capability {capability / 10}")
+            raise RuntimeError(
+                f"NVRTC {_format_version(self.version)} cannot compile for compute capability {capability / 10}"
+            )
         return f"sm_{capability}" if known[-1] == capability else f"compute_{known[-1]}"
 
     def compile(self, target: str) -> bytes:
@@ -84,7 +86,7 @@ class Compiler:
             error = self._library.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
             if error:
                 log_text = self._output(program, "ProgramLog").rstrip(b"\0").decode(errors="replace").strip()
-                raise RuntimeError(f"NVRTC {_dotted(self.version)}: {self._message(error)}: {log_text}")
+                raise RuntimeError(f"NVRTC {_format_version(self.version)}: {self._message(error)}: {log_text}")
             return self._output(program, "CUBIN" if target.startswith("sm_") else "PTX")
         finally:
             self._check(self._library.nvrtcDestroyProgram(ctypes.byref(program)))
@@ -112,7 +114,7 @@ def compiler() -> Compiler:
     Raises:
         FileNotFoundError: no NVRTC is installed.
     """
-    for name in (*_packaged(), *_SONAMES):
+    for name in (*_packaged_libraries(), *_SONAMES):
         try:
             return Compiler(ctypes.CDLL(name))
         except OSError:
@@ -154,7 +156,7 @@ def kernel_sources() -> dict[str, bytes]:
 def _key(nvrtc: Compiler, target: str) -> str:
     """A hash of everything that the result depends on."""
     digest = hashlib.sha256()
-    for part in (_dotted(nvrtc.version), target, *_OPTIONS):
+    for part in (_format_version(nvrtc.version), target, *_OPTIONS):
         digest.update(part.encode() + b"\0")
     for name, text in kernel_sources().items():
         digest.update(name.encode() + b"\0" + text + b"\0")
@@ -174,7 +176,7 @@ def _read_cached(path: Path) -> bytes | None:
     return None
 
 
-def _packaged() -> Iterator[str]:
+def _packaged_libraries() -> Iterator[str]:
     for package in PACKAGES:
         try:
             files = importlib.metadata.files(package) or []
@@ -185,5 +187,5 @@ def _packaged() -> Iterator[str]:
                 yield str(file.locate())
 
 
-def _dotted(version: tuple[int, int]) -> str:
+def _format_version(version: tuple[int, int]) -> str:
     return ".".join(map(str, version))

@@ -18,7 +18,11 @@ def forward(inputs: ConvInputs, options: ConvOptions) -> tuple[Tensor, Tensor]:
     weight, bias = _in_sum_dtype(inputs.weight_DW, inputs), _in_sum_dtype(inputs.bias_D, inputs)
     kernel = ops.Filter(weight=_address(weight), bias=_address(bias), initial=_address(inputs.initial_BDS))
     ops.causal_conv1d_forward(
-        _convolution(inputs, options), _strided(x_BDL), kernel, _strided(y_BDL), _address(final_BDS)
+        _convolution(inputs, options),
+        _address_and_strides(x_BDL),
+        kernel,
+        _address_and_strides(y_BDL),
+        _address(final_BDS),
     )
     return y_BDL, final_BDS
 
@@ -32,10 +36,15 @@ def backward(dy_BDL: Tensor, dfinal_BDS: Tensor | None, inputs: ConvInputs, opti
     dinitial_BDS = None if initial_BDS is None else torch.empty_like(initial_BDS)
     kernel = ops.Filter(weight=_address(weight), bias=_address(bias), initial=_address(initial_BDS))
     gradients = ops.Gradients(
-        x=_strided(dx_BDL), weight=_address(dweight), bias=_address(dbias), initial=_address(dinitial_BDS)
+        x=_address_and_strides(dx_BDL), weight=_address(dweight), bias=_address(dbias), initial=_address(dinitial_BDS)
     )
     ops.causal_conv1d_backward(
-        _convolution(inputs, options), _strided(dy_BDL), _strided(x_BDL), kernel, _address(dfinal_BDS), gradients
+        _convolution(inputs, options),
+        _address_and_strides(dy_BDL),
+        _address_and_strides(x_BDL),
+        kernel,
+        _address(dfinal_BDS),
+        gradients,
     )
     dbias_D = None if bias_D is None else dbias.to(bias_D.dtype)
     return ConvGradients(dx_BDL, dweight.to(weight_DW.dtype), dbias_D, dinitial_BDS)
@@ -76,7 +85,7 @@ def _in_sum_dtype(tensor: Tensor | None, inputs: ConvInputs) -> Tensor:
     return torch.empty(0, dtype=inputs.sum_dtype) if tensor is None else tensor.to(inputs.sum_dtype)
 
 
-def _strided(tensor: Tensor) -> tuple[int, int, int, int]:
+def _address_and_strides(tensor: Tensor) -> tuple[int, int, int, int]:
     return tensor.data_ptr(), tensor.stride(0), tensor.stride(1), tensor.stride(2)
 
 

@@ -13,7 +13,7 @@ from seizurekit.kernels.causal_conv1d.contract import ConvBackend, ConvInputs, C
 from seizurekit.kernels.causal_conv1d.layout import empty_like_layout, in_layout_of
 from seizurekit.ops.causal_conv1d.backends import CAUSAL_CONV1D
 from seizurekit.ops.causal_conv1d.trial import ConvCase
-from seizurekit.ops.dispatch import choose
+from seizurekit.ops.dispatch import select
 from seizurekit.ops.operators import or_empty, register, register_gradient
 
 _ARGUMENTS = "Tensor x, Tensor weight, Tensor? bias, Tensor? initial_state, bool silu, bool reverse, str backend"
@@ -21,7 +21,7 @@ _ARGUMENTS = "Tensor x, Tensor weight, Tensor? bias, Tensor? initial_state, bool
 
 def _backend(inputs: ConvInputs, options: ConvOptions, name: str) -> ConvBackend:
     case = ConvCase.of(inputs, options)
-    backend = choose(CAUSAL_CONV1D, case, lambda b: b.unsupported_reason(inputs, options), name or None)
+    backend = select(CAUSAL_CONV1D, case, lambda b: b.unsupported_reason(inputs, options), name or None)
     return backend if inputs.x_BDL.numel() else reference
 
 

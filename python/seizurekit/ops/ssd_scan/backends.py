@@ -24,7 +24,7 @@ SSD_SCAN: Operation[ScanBackend, ScanCase] = Operation(
     "ssd_scan",
     (
         BackendEntry("mamba-ssm", "the package mamba-ssm", ("cuda",), _package),
-        BackendEntry(REFERENCE, "nothing: matrix products of chunks", None, _chunked),
+        BackendEntry(REFERENCE, "nothing: matrix products of chunks in plain torch", None, _chunked),
     ),
     trial,
 )

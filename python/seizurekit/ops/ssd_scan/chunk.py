@@ -19,7 +19,7 @@ from torch import Tensor
 
 _LOG2_E = math.log2(math.e)
 _VANISHED = -150.0
-"""2 ** -150 is 0 in float32; larger exponents would only cost precision of the sums over a chunk."""
+"""2 ** -150 is 0 in float32; smaller exponents would only cost precision of the sums over a chunk."""
 
 
 class ChunkGradients(NamedTuple):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seizurekit.kernels.ssd_scan import reference
 from seizurekit.kernels.ssd_scan.contract import ScanBackend, ScanInputs, ScanOptions
-from seizurekit.ops.dispatch import choose
+from seizurekit.ops.dispatch import select
 from seizurekit.ops.operators import or_empty, register, register_gradient
 from seizurekit.ops.ssd_scan.backends import SSD_SCAN
 from seizurekit.ops.ssd_scan.trial import ScanCase
@@ -28,7 +28,7 @@ def _parse(arguments: tuple[Any, ...]) -> tuple[ScanInputs, ScanOptions, ScanBac
     chunk_size, dt_softplus, dt_min, dt_max, reverse, name = arguments[_INPUTS:]
     options = ScanOptions(chunk_size, dt_softplus, (dt_min, dt_max), reverse)
     case = ScanCase.of(inputs, options)
-    backend = choose(SSD_SCAN, case, lambda b: b.unsupported_reason(inputs, options), name or None)
+    backend = select(SSD_SCAN, case, lambda b: b.unsupported_reason(inputs, options), name or None)
     has_elements = inputs.x_BLHP.numel() and inputs.B_BLGN.numel()
     return inputs, options, backend if has_elements else reference
 
