@@ -109,8 +109,13 @@ def compiled_targets(
     """The targets compiled so far, with an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     targets: list[str] = []
-    compile_ = Compiler.compile
-    monkeypatch.setattr(Compiler, "compile", lambda self, target: (targets.append(target), compile_(self, target))[1])
+    really = Compiler.compile
+
+    def record(self: Compiler, target: str) -> bytes:
+        targets.append(target)
+        return really(self, target)
+
+    monkeypatch.setattr(Compiler, "compile", record)
     return lambda: targets
 
 

@@ -32,7 +32,7 @@ def test_the_encoder_strides_by_16_overall() -> None:
 @pytest.mark.parametrize(("size", "millions"), [("tiny", (0.1, 0.4)), ("small", (3, 6)), ("base", (22, 28))])
 def test_the_sizes_have_the_documented_number_of_parameters(size: str, millions: tuple[float, float]) -> None:
     with torch.device("meta"):
-        model = sk.models.build(ModelConfig(size=size))
+        model = sk.models.build(ModelConfig.model_validate({"size": size}))
     count = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     assert millions[0] < count < millions[1]
 
@@ -40,7 +40,8 @@ def test_the_sizes_have_the_documented_number_of_parameters(size: str, millions:
 @pytest.mark.parametrize("size", SIZES)
 def test_the_sizes_suit_the_fused_kernels(size: str) -> None:
     with torch.device("meta"):
-        sk.models.build(ModelConfig(size=size))  # would warn about heads that are not a multiple of 8
+        # would warn about heads that are not a multiple of 8
+        sk.models.build(ModelConfig.model_validate({"size": size}))
 
 
 def test_a_whole_configuration_builds_the_detector_of_its_section() -> None:
@@ -49,7 +50,7 @@ def test_a_whole_configuration_builds_the_detector_of_its_section() -> None:
     model = sk.models.build(config)
     assert model.state_dict().keys() == sk.models.build(config.model).state_dict().keys()
     assert len(model.context) == 1
-    assert model.context[0].mixer.forwards.conv1d.weight.shape[-1] == 3
+    assert model.get_parameter("context.0.mixer.forwards.conv1d.weight").shape[-1] == 3
 
 
 def test_a_width_without_whole_heads_is_rejected() -> None:

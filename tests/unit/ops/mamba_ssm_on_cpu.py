@@ -11,6 +11,7 @@ import json
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -24,10 +25,12 @@ def make_mamba_ssm_importable(folder: Path) -> None:
     package.__path__ = [str(folder / "mamba_ssm")]
     sys.modules["mamba_ssm"] = package
     hub = types.ModuleType("huggingface_hub")
-    hub.PyTorchModelHubMixin = type("PyTorchModelHubMixin", (), {})
+    vars(hub).update(PyTorchModelHubMixin=type("PyTorchModelHubMixin", (), {}))
     sys.modules.setdefault("huggingface_hub", hub)
-    torch.cuda.device = lambda index: contextlib.nullcontext()
-    torch.cuda.get_device_properties = lambda device: types.SimpleNamespace(multi_processor_count=4)
+    vars(torch.cuda).update(
+        device=lambda index: contextlib.nullcontext(),
+        get_device_properties=lambda device: types.SimpleNamespace(multi_processor_count=4),
+    )
 
 
 def relative_error(result: Tensor, expected: Tensor) -> float:
@@ -35,14 +38,14 @@ def relative_error(result: Tensor, expected: Tensor) -> float:
     return float((result - expected).norm() / expected.norm())
 
 
-def run(model: torch.nn.Module, u: Tensor, dy: Tensor) -> dict[str, Tensor]:
+def run(model: torch.nn.Module, u: Tensor, dy: Tensor) -> dict[str, Any]:
     leaf = u.clone().requires_grad_()
     y = model(leaf)
     y.backward(dy)
     return {"y": y.detach(), "u": leaf.grad} | {name: p.grad for name, p in model.named_parameters()}
 
 
-def step_through(model: torch.nn.Module, u: Tensor) -> Tensor:
+def step_through(model: Any, u: Tensor) -> Tensor:
     states = model.allocate_inference_cache(u.shape[0], u.shape[1])
     return torch.cat([model.step(u[:, t : t + 1], *states)[0] for t in range(u.shape[1])], dim=1)
 
@@ -54,7 +57,7 @@ def compare_modules(errors: dict[str, float]) -> None:
 
     torch.manual_seed(0)
     u, dy = torch.randn(1, 20, 32), torch.randn(1, 20, 32)
-    arguments = {"d_model": 32, "d_state": 16, "headdim": 16, "chunk_size": 16}
+    arguments: dict[str, Any] = {"d_model": 32, "d_state": 16, "headdim": 16, "chunk_size": 16}
     theirs = Mamba2(**arguments)
     with pytest.raises(TypeError, match="'NoneType' object is not callable"):
         theirs(u)
@@ -62,7 +65,12 @@ def compare_modules(errors: dict[str, float]) -> None:
     assert "mamba_ssm.ops.triton.ssd_combined.causal_conv1d_fwd_function" in replaced, replaced
     assert sk.ops.serve_mamba_ssm() == ()
 
-    for extra in ({}, {"rmsnorm": False, "ngroups": 2}, {"d_ssm": 32, "norm_before_gate": True}):
+    variants: list[dict[str, Any]] = [
+        {},
+        {"rmsnorm": False, "ngroups": 2},
+        {"d_ssm": 32, "norm_before_gate": True},
+    ]
+    for extra in variants:
         theirs = Mamba2(**arguments, **extra)
         ours = sk.models.Mamba2(**arguments, **extra)
         ours.load_state_dict(theirs.state_dict(), strict=True)
