@@ -31,13 +31,17 @@ class FailingInWorkers(EEGWindowDataset):
         raise NotImplementedError
 
 
-class Hanging(FailingInWorkers):
-    """A worker that stops responding after its first batch."""
-
-    fails_at = 2
+class HangingFromTheStart(FailingInWorkers):
+    """A worker that stops responding at its first read."""
 
     def fail(self) -> None:
         time.sleep(1000)
+
+
+class Hanging(HangingFromTheStart):
+    """A worker that stops responding after its first batch."""
+
+    fails_at = 2
 
 
 class HangingLater(Hanging):
@@ -59,6 +63,13 @@ class Stopped(FailingInWorkers):
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
+class Killed(FailingInWorkers):
+    """A worker that the system kills while it reads, as when memory runs out."""
+
+    def fail(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class BusError(FailingInWorkers):
     """A worker that finds shared memory full while it writes there."""
 
@@ -71,3 +82,10 @@ class WithoutMemory(FailingInWorkers):
 
     def fail(self) -> None:
         raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
+
+
+class Unreadable(EEGWindowDataset):
+    """Data that no process can read."""
+
+    def __getitems__(self, items: Sequence[int]) -> Items:
+        raise RuntimeError("no such data")

@@ -66,12 +66,14 @@ def test_a_dataset_opens_no_shard_before_its_first_item_is_read(small_store: Pat
         dataset[0]
 
 
+@pytest.mark.parametrize("start_method", ["spawn", "fork"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
-def test_forked_workers_read_what_this_process_has_read(dataset: sk.EEGWindowDataset) -> None:
-    """Spawned workers are tested in test_torch_loader.py."""
+def test_workers_of_a_dataloader_read_what_this_process_has_read(
+    dataset: sk.EEGWindowDataset, start_method: str
+) -> None:
     expected = [dataset[item][0] for item in range(8)]
     loader = DataLoader(
-        torch.utils.data.Subset(dataset, range(8)), batch_size=4, num_workers=1, multiprocessing_context="fork"
+        torch.utils.data.Subset(dataset, range(8)), batch_size=4, num_workers=1, multiprocessing_context=start_method
     )
     found = torch.cat([x for x, _ in loader])
     assert torch.equal(found, torch.stack(expected))

@@ -34,7 +34,7 @@ Epoch = list[tuple[list[int], torch.Tensor, torch.Tensor]]
 MESSAGE = "continuing with num_workers=0, pin_memory=false"
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "GRACE_S", 0.3)
     # Torch looks every 5 s whether the workers are alive.
@@ -62,12 +62,14 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.usefixtures("forked_workers", "short_waits")
 @pytest.mark.parametrize(
     ("kind", "limit_s", "reason"),
     [
+        ("HangingFromTheStart", 1.5, "no batch arrived within 1.5 s; all workers are alive, so one of them hangs"),
         ("Hanging", 1.5, "no batch arrived within 1.5 s; all workers are alive, so one of them hangs"),
         ("Stopped", 1.5, "no batch arrived within 1.5 s"),
+        ("Killed", 60, "1 of 1 workers died, by SIGKILL, as when memory runs out"),
         ("BusError", 60, r"1 of 1 workers died, by SIGBUS; /dev/shm has \d+ MB left"),
         ("WithoutMemory", 60, r"a worker could not read .* shared memory.*; /dev/shm has \d+ MB left"),
     ],
@@ -86,6 +88,20 @@ def test_workers_that_fail_are_terminated_with_one_warning_and_no_batch_is_lost_
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers")
+def test_a_worker_that_is_killed_while_it_reads_is_noticed_when_torch_checks_its_workers(
+    small_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Torch checks them every 5 s, which `short_waits` shortens in other tests."""
+    loader = TorchLoader(watched_datasets.Killed(small_store, **WINDOW), 6, seed=1, num_workers=1)
+    assert same(epoch_of(loader), without_workers(small_store, 1)[0])
+    (warning,) = warnings_of(caplog)
+    assert "1 of 1 workers died, by SIGKILL" in warning
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.usefixtures("short_waits")
 def test_a_worker_that_does_not_start_in_time_is_terminated(
     small_store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -97,7 +113,7 @@ def test_a_worker_that_does_not_start_in_time_is_terminated(
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.usefixtures("forked_workers", "short_waits")
 def test_a_worker_killed_between_two_batches_does_not_disturb_the_training_step(
     small_store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -119,7 +135,7 @@ def test_a_worker_killed_between_two_batches_does_not_disturb_the_training_step(
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.usefixtures("forked_workers", "short_waits")
 def test_only_the_loaders_own_workers_are_terminated_also_if_they_ignore_sigterm(
     small_store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -143,7 +159,17 @@ def test_only_the_loaders_own_workers_are_terminated_also_if_they_ignore_sigterm
     bystander.join()
 
 
-@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.usefixtures("forked_workers", "short_waits")
+def test_any_exception_of_the_dataset_is_raised(small_store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    loader = TorchLoader(watched_datasets.Unreadable(small_store, **WINDOW), 6, num_workers=1)
+    with pytest.raises(RuntimeError, match=r"^no such data$"):
+        list(loader)
+    assert loader.num_workers == 1
+    assert warnings_of(caplog) == []
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.usefixtures("forked_workers", "short_waits")
 def test_an_error_in_the_data_is_raised_and_is_the_same_as_without_workers(
     small_store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,7 +215,7 @@ def test_a_script_without_a_guard_trains_once_and_is_warned(small_store: Path, t
     assert "__main__" in process.stderr
 
 
-@pytest.mark.usefixtures("forked_workers")
+@pytest.mark.usefixtures("forked_workers", "short_waits")
 def test_nothing_is_left_after_many_loaders(small_store: Path) -> None:
     dataset = sk.EEGWindowDataset(small_store, **WINDOW)
     here = psutil.Process()
