@@ -71,7 +71,7 @@ def __getattr__(name: str) -> Any:
     try:
         module = importlib.import_module(_MODULE_OF.get(name, f"seizurekit.{name}"))
     except ModuleNotFoundError as error:
-        if hint := install_hint(error):
+        if hint := install_hint(error.name):
             error.add_note(f"seizurekit.{name}: {hint}")
         raise
     value = module if name in _SUBPACKAGES else getattr(module, name)

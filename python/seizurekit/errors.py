@@ -100,9 +100,9 @@ _EXTRAS = {
 }
 
 
-def install_hint(error: ModuleNotFoundError) -> str | None:
-    """One line on how to install the optional package that `error` names; None if it names another module."""
-    package = (error.name or "").partition(".")[0]
+def install_hint(module: str | None) -> str | None:
+    """One line on how to install the optional package of a module; None if no extra installs it."""
+    package = (module or "").partition(".")[0]
     if package not in _EXTRAS:
         return None
     return f"{package} is not installed: run pip install '.[{_EXTRAS[package]}]' in a clone of seizurekit"

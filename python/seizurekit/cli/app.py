@@ -71,7 +71,7 @@ def main() -> None:
     except (SeizurekitError, OSError) as error:
         _fail(_message(error), code=getattr(error, "exit_code", 1))
     except ModuleNotFoundError as error:
-        hint = install_hint(error)
+        hint = install_hint(error.name)
         if hint is None:
             raise
         _fail(hint, code=1)

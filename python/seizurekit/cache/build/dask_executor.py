@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from seizurekit.cache.build.fill import Executor, FilledRecording, OnRecording, UnitTask, write_unit
-from seizurekit.errors import CacheError, SeizurekitError
+from seizurekit.errors import CacheError, SeizurekitError, install_hint
 
 CONNECT_S = 30
 ATTEMPTS = 3
@@ -31,7 +31,7 @@ def dask_executor(scheduler: str) -> Executor:
     try:
         distributed: Any = importlib.import_module("distributed")
     except ImportError:
-        raise CacheError("executor dask: package distributed is missing: pip install 'seizurekit[dask]'") from None
+        raise CacheError(f"executor dask: {install_hint('distributed')}") from None
 
     def execute(tasks: Sequence[UnitTask], on_recording: OnRecording) -> None:
         if not tasks:

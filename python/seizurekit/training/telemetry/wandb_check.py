@@ -10,10 +10,12 @@ from typing import Any, Literal
 
 from seizurekit import settings
 from seizurekit.config import WandbConfig
-from seizurekit.errors import ConfigError
+from seizurekit.errors import ConfigError, install_hint
 
 TIMEOUT_S = 10.0
 """Time limit of the check in seconds; after it the run is written offline."""
+RETRIES = 1
+"""Number of times that the check repeats a request that fails; W&B's own default exceeds the time limit."""
 HOW_TO_SYNC = "wandb sync runs/<name>/wandb/offline-run-*"
 
 
@@ -61,7 +63,7 @@ def check_wandb(config: WandbConfig, timeout_s: float = TIMEOUT_S) -> WandbPlan:
         note = "W&B: uses an identity token, which is not checked before the start"
         return WandbPlan("online", config.project, config.entity, note)
     try:
-        account = _account(own.base_url, _key(own.base_url), timeout_s)
+        account = _account(own, _key(own.base_url), timeout_s)
     except _UnreachableError as error:
         note = f"W&B: {own.base_url}: {error}; the run is written offline; send it with: {HOW_TO_SYNC}"
         return WandbPlan("offline", config.project, config.entity, note)
@@ -91,10 +93,7 @@ def _settings() -> Any:
         setup = wandb.setup  # fails for a folder called wandb, which W&B creates and which can be imported too
         known = hasattr(wandb.Settings, "model_fields") and "finish_timeout" in wandb.Settings.model_fields
     except (ImportError, AttributeError):
-        raise ConfigError(
-            "wandb.enabled: the package wandb is missing; install the extra wandb: pip install -e '.[wandb]' in the "
-            "checkout, or pip install 'wandb>=0.27'"
-        ) from None
+        raise ConfigError(f"wandb.enabled: {install_hint('wandb')}") from None
     if not known:  # finishing a run would have no time limit
         raise ConfigError(f"wandb.enabled: the package wandb is {wandb.__version__}, expected 0.27 or newer")
     try:
@@ -125,8 +124,13 @@ def _key(base_url: str) -> str:
     return str(key)
 
 
-def _account(base_url: str, key: str, timeout_s: float) -> _Account:
+def _account(own: Any, key: str, timeout_s: float) -> _Account:
     """The account that owns the key.
+
+    Args:
+        own: W&B's own settings; their number of retries is restored.
+        key: API key.
+        timeout_s: time limit in seconds.
 
     Raises:
         ConfigError: the server rejects the key, or is not a W&B server.
@@ -134,21 +138,26 @@ def _account(base_url: str, key: str, timeout_s: float) -> _Account:
     """
     import wandb
 
+    base_url: str = own.base_url
     answers: queue.Queue[_Account | Exception] = queue.Queue()
 
     def ask() -> None:
         try:
-            # This timeout is for one request, and some versions retry for much longer.
+            # This timeout is for one request, and some versions retry for much longer, whatever the settings are.
             viewer = wandb.Api({"base_url": base_url}, timeout=math.ceil(timeout_s) + 1, api_key=key).viewer
             answers.put(_Account(viewer.username, viewer.entity, list(viewer.teams)))
         except Exception as error:  # of any type; the caller's thread sorts them
             answers.put(error)
 
+    retries = own.x_graphql_retry_max
+    own.x_graphql_retry_max = RETRIES
     threading.Thread(target=ask, name="W&B check", daemon=True).start()
     try:
         answer = answers.get(timeout=timeout_s)
     except queue.Empty:
         raise _UnreachableError(f"no answer within {timeout_s:g} s") from None
+    finally:
+        own.x_graphql_retry_max = retries
     if isinstance(answer, Exception):
         raise _explain(answer, base_url, key) from None
     return answer
@@ -165,7 +174,8 @@ def _explain(error: Exception, base_url: str, key: str) -> Exception:
     if status in (401, 403) or (not status and (root is error or "invalid credentials" in str(root))):
         return _rejected(base_url)
     if not status:
-        return _UnreachableError(_text(root, key))
+        # After retries, the message of wandb-core ends with the reason of the last one.
+        return _UnreachableError(_text(root, key).rpartition("while retrying: ")[2].rstrip(" :"))
     if status in (408, 429) or status >= 500:
         return _UnreachableError(f"the server answers with HTTP status {status}")
     return ConfigError(

@@ -134,7 +134,7 @@ def test_a_cluster_without_workers_is_named(
 
 def test_without_distributed_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(CacheError, match=r"pip install 'seizurekit\[dask\]'"):
+    with pytest.raises(CacheError, match=r"executor dask: distributed is not installed: run pip install '\.\[dask\]'"):
         dask_executor("tcp://127.0.0.1:9")
 
 
