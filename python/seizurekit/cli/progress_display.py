@@ -16,7 +16,7 @@ from seizurekit.heartbeat import Heartbeat
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from seizurekit.cache.build.build_cache import Progress
+    from seizurekit.cache.build.build_cache import BuildProgress
 
 _SECONDS_PER_LINE = 10.0
 
@@ -28,7 +28,7 @@ class _Show(Protocol):
 
 
 @contextmanager
-def show_build_progress() -> Iterator[Callable[[Progress], None]]:
+def show_build_progress() -> Iterator[Callable[[BuildProgress], None]]:
     """A callback that shows the recordings done, and in plain lines also the hours done and the time left."""
     hours = _Hours()
     with _display("recordings") as show:
@@ -64,8 +64,7 @@ def _lines(unit: str) -> Iterator[_Show]:
 @contextmanager
 def _bars(unit: str) -> Iterator[_Show]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     tasks: dict[str, TaskID] = {}
 
@@ -78,7 +77,7 @@ def _bars(unit: str) -> Iterator[_Show]:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     count = (MofNCompleteColumn(), TextColumn(unit))
     with (
-        Bars(TextColumn("{task.description}"), BarColumn(), *count, TimeRemainingColumn(), console=console) as bars,
+        Progress(TextColumn("{task.description}"), BarColumn(), *count, TimeRemainingColumn(), console=console) as bars,
         Heartbeat(console.print) as heartbeat,
     ):
         yield show
@@ -96,7 +95,7 @@ class _Hours:
         self._started_at = 0.0
         self._hours_at_start = 0.0
 
-    def describe(self, progress: Progress) -> str:
+    def describe(self, progress: BuildProgress) -> str:
         now = time.monotonic()
         if progress.split != self._split:
             self._split, self._started_at, self._hours_at_start = progress.split, now, progress.hours

@@ -10,13 +10,17 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from seizurekit.cache.build.build_cache import Progress
+from seizurekit.cache.build.build_cache import BuildProgress
 from seizurekit.cli import progress_display
 from seizurekit.heartbeat import Heartbeat
 
 Display = Callable[[], AbstractContextManager[Callable[..., None]]]
 
-BUILD = (progress_display.show_build_progress, (Progress("train", 12, 4664, 1.5, 910.0),), "train: 12/4664 recordings")
+BUILD = (
+    progress_display.show_build_progress,
+    (BuildProgress("train", 12, 4664, 1.5, 910.0),),
+    "train: 12/4664 recordings",
+)
 COPY = (progress_display.show_copy_progress, ("train", 3, 9), "train: 3/9 shards")
 
 

@@ -46,7 +46,7 @@ from seizurekit.storage.open import open_folder
 
 
 @dataclass(frozen=True)
-class Progress:
+class BuildProgress:
     """Recordings and hours of signal of a split that are filled so far."""
 
     split: str
@@ -56,7 +56,7 @@ class Progress:
     all_hours: float
 
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[BuildProgress], None]
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ class _ProgressCounter:
             self._samples += recording.samples
             if self._on_progress is not None:
                 hours = self._samples / self._hour, self._all_samples / self._hour
-                self._on_progress(Progress(self._split, self._recordings, self._all_recordings, *hours))
+                self._on_progress(BuildProgress(self._split, self._recordings, self._all_recordings, *hours))
 
 
 def _report(cache: Cache, seconds: float, *, was_complete: bool) -> SplitReport:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import seizurekit as sk
-from seizurekit.cache.build.build_cache import Progress
+from seizurekit.cache.build.build_cache import BuildProgress
 from seizurekit.cache.build.plan import make_plan
 from seizurekit.errors import CacheError, CorpusError, SeizurekitError
 from seizurekit.locks import exclusive_lock
@@ -59,8 +59,8 @@ class StopError(SeizurekitError):
     """Some error that ends a build."""
 
 
-def stop_at(recording: int) -> Callable[[Progress], None]:
-    def show(progress: Progress) -> None:
+def stop_at(recording: int) -> Callable[[BuildProgress], None]:
+    def show(progress: BuildProgress) -> None:
         if progress.recordings == recording:
             raise StopError("stopped")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import seizurekit as sk
-from seizurekit.cache.build.build_cache import Progress
+from seizurekit.cache.build.build_cache import BuildProgress
 from seizurekit.errors import CacheError, SeizurekitError, StorageError
 from seizurekit.storage.folder import Folder
 from seizurekit.storage.objects import ObjectFolder
@@ -25,7 +25,7 @@ class StopError(SeizurekitError):
     """Some error that ends a build."""
 
 
-def stop(progress: Progress) -> None:
+def stop(progress: BuildProgress) -> None:
     if progress.recordings == 2:
         raise StopError("stopped")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import seizurekit as sk
-from seizurekit.cache.build.build_cache import Progress
+from seizurekit.cache.build.build_cache import BuildProgress
 from seizurekit.cache.layout import STEP
 from seizurekit.cache.npz.import_npz import import_npz
 from seizurekit.cache.npz.window_file import NpzError, Windowing, intervals, open_windows, undo_overlap
@@ -284,7 +284,7 @@ class StopError(SeizurekitError):
 def test_a_resumed_import_gives_the_same_bytes(
     old_cache: Path, tmp_path: Path, files_of: Callable[[Path], dict[str, bytes]], at: int
 ) -> None:
-    def stop(progress: Progress) -> None:
+    def stop(progress: BuildProgress) -> None:
         if progress.recordings == at:
             raise StopError
 
