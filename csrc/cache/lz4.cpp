@@ -34,17 +34,26 @@ void copy_strides(const std::byte* from, std::byte* to, std::size_t count) {
 
 // Repeats the bytes from `distance` before `to` on; source and destination may overlap.
 void copy_match(std::byte* to, std::size_t distance, std::size_t count) {
-  if (distance >= stride) {
-    copy_strides(to - distance, to, count);
-    return;
-  }
   if (distance == 1) {
     std::memset(to, std::to_integer<int>(to[-1]), count);
     return;
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    to[i] = to[static_cast<std::ptrdiff_t>(i) - static_cast<std::ptrdiff_t>(distance)];
+  if (distance < stride) {
+    for (std::size_t i = 0; i < stride; ++i) {
+      to[i] = to[static_cast<std::ptrdiff_t>(i) - static_cast<std::ptrdiff_t>(distance)];
+    }
+    if (count <= stride) {
+      return;
+    }
+    distance *= (stride + distance - 1) / distance;  // the bytes repeat at multiples of it too
+    to += stride;
+    count -= stride;
   }
+  copy_strides(to - distance, to, count);
+}
+
+std::size_t read_distance(const std::byte* in) {
+  return std::to_integer<std::size_t>(in[0]) | (std::to_integer<std::size_t>(in[1]) << 8);
 }
 
 }  // namespace
@@ -57,6 +66,22 @@ bool lz4_decode(std::span<const std::byte> block, std::span<std::byte> out) noex
   while (in != in_end) {
     const auto token = std::to_integer<unsigned>(*in++);
     std::size_t literals = token >> 4;
+    std::size_t match = token & 15;
+    // Most sequences are short. Copies of fixed size need no branches, which would often be mispredicted.
+    if (literals < 15 && match < 15 && in_end - in >= 16 && out_end - to >= 32) {
+      std::memcpy(to, in, 16);
+      std::byte* const match_to = to + literals;
+      const std::size_t distance = read_distance(in + literals);
+      if (distance >= 8 && distance <= static_cast<std::size_t>(match_to - out.data())) {
+        const std::byte* const from = match_to - distance;
+        std::memcpy(match_to, from, 8);
+        std::memcpy(match_to + 8, from + 8, 8);
+        std::memcpy(match_to + 16, from + 16, 2);
+        in += literals + 2;
+        to = match_to + match + minimum_match;
+        continue;
+      }
+    }
     if (!read_length(in, in_end, literals) || literals > static_cast<std::size_t>(in_end - in) ||
         literals > static_cast<std::size_t>(out_end - to)) {
       return false;
@@ -74,9 +99,8 @@ bool lz4_decode(std::span<const std::byte> block, std::span<std::byte> out) noex
     if (in_end - in < 2) {
       return false;
     }
-    const std::size_t distance = std::to_integer<std::size_t>(in[0]) | (std::to_integer<std::size_t>(in[1]) << 8);
+    const std::size_t distance = read_distance(in);
     in += 2;
-    std::size_t match = token & 15;
     if (distance == 0 || distance > static_cast<std::size_t>(to - out.data()) || !read_length(in, in_end, match)) {
       return false;
     }

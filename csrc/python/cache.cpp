@@ -16,6 +16,7 @@
 #include "cache/batch.hpp"
 #include "cache/crc32c.hpp"
 #include "cache/labels.hpp"
+#include "cache/lz4.hpp"
 #include "cache/memory_chunks.hpp"
 #include "cache/shard_files.hpp"
 #include "python/bindings.hpp"
@@ -182,6 +183,17 @@ std::uint32_t crc32c(const py::buffer& buffer) {
   return cache::crc32c(data);
 }
 
+// For benchmarks and tests.
+py::object lz4_decode(const py::buffer& block, std::size_t size) {
+  const auto info = block.request();
+  py::array_t<std::uint8_t> out(static_cast<py::ssize_t>(size + cache::lz4_slack));
+  auto* data = reinterpret_cast<std::byte*>(out.mutable_data());
+  if (!cache::lz4_decode(bytes_of(info), {data, size})) {
+    throw std::invalid_argument("block: expected an LZ4 block of " + std::to_string(size) + " bytes");
+  }
+  return out[py::slice(0, static_cast<py::ssize_t>(size), 1)];
+}
+
 }  // namespace
 
 void register_cache(py::module_& module) {
@@ -227,6 +239,7 @@ void register_cache(py::module_& module) {
   module.def("find_damage", &find_damage, py::arg("shard"), py::arg("channels"), py::arg("chunk"),
              py::arg("chunks_per_shard"));
   module.def("crc32c", &crc32c, py::arg("data"));
+  module.def("lz4_decode", &lz4_decode, py::arg("block"), py::arg("size"));
 }
 
 }  // namespace seizurekit::python

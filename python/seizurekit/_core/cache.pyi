@@ -71,3 +71,5 @@ def find_damage(shard: Buffer, channels: int, chunk: int, chunks_per_shard: int)
     """Damaged parts of a shard: chunk in the shard (-1 is the index), first byte, end byte, reason."""
 
 def crc32c(data: Buffer) -> int: ...
+def lz4_decode(block: Buffer, size: int) -> NDArray[np.uint8]:
+    """The `size` bytes of an LZ4 block."""

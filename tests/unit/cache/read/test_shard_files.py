@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numcodecs import blosc
+from numcodecs import blosc, lz4
 
 from seizurekit import _core
 from seizurekit._core import cache as core
@@ -129,6 +129,15 @@ def test_blosc_frames_of_any_settings_are_decoded(
     failed = core.read_chunks(geometry, [0], [stored], [0], core.ReadRequest(np.zeros(1, np.int64), x), 1)
     assert failed == []
     np.testing.assert_array_equal(x[0, 0], values)
+
+
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=40), st.integers(1, 60)), max_size=20))
+def test_lz4_blocks_are_decoded_as_by_liblz4(runs: list[tuple[bytes, int]]) -> None:
+    data = b"".join(pattern * count for pattern, count in runs)
+    block = lz4.compress(data)[4:] if data else b"\0"
+    assert core.lz4_decode(block, len(data)).tobytes() == data
+    with pytest.raises(ValueError, match="expected an LZ4 block"):
+        core.lz4_decode(block, len(data) + 1)
 
 
 @given(st.binary(max_size=20_000))
