@@ -107,6 +107,12 @@ MALFORMED: dict[str, Malformation] = {
     "header size wrong": put("header bytes", b"512"),
     "header size blank": put("header bytes", b""),
     "EDF+ of no kind": put("reserved", b"EDF+"),
+    "annotation signal in a file that is not EDF+": put("reserved", b""),
+    "annotation signal and identifications that are not EDF+": both(
+        put("reserved", b""), put("patient", b"Jane Doe"), put("recording", b"ward 7")
+    ),
+    "NUL in the label of the annotation signal": put("label", b"EDF Annotations\0", 3),
+    "digital limit blank": put("digital min", b"", 0),
     "record count unknown": put("records", b"-1"),
     "record count too large": put("records", b"9999"),
     "record count too small": put("records", b"2"),
