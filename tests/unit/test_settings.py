@@ -10,7 +10,7 @@ import pytest
 from commands import run_command
 from seizurekit import settings
 from seizurekit.config import Config
-from seizurekit.training.loop import SMOKE_RECORDINGS, SMOKE_STEPS, shorten_for_smoke_test
+from seizurekit.training.checks import SMOKE_RECORDINGS, SMOKE_STEPS, shorten_for_smoke_test
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "configs" / "demo.yaml"

@@ -44,6 +44,30 @@ class Manifest:
     partial: int
     full: int
 
+    @property
+    def seizure_windows(self) -> int:
+        """Number of windows with a seizure."""
+        return self.partial + self.full
+
+    @property
+    def windows(self) -> int:
+        """Number of windows of all kinds."""
+        return self.none + self.seizure_windows
+
+    def explain_no_seizures(self) -> str:
+        """Why no window has a seizure, and what to check; for a manifest without `seizure_windows`."""
+        if not self.usable:
+            reason = f"none of its {self.recordings} recordings is readable and annotated"
+        elif not self.none:
+            reason = f"all of its {self.usable} usable recordings are shorter than a window of {self.window:g} s"
+        else:
+            reason = f"it has {self.none} background windows and {self.seizures} annotated seizures"
+        return (
+            f"no window with a seizure: {reason}; check the label set (seiz in .csv_bi, fnsz gnsz … in .csv), that "
+            "each annotation file has the name and the folder of its EDF file, and that it is in TUSZ's .csv_bi or "
+            ".csv format"
+        )
+
 
 def count_windows(split: Split) -> Manifest:
     """Counts a split's windows."""

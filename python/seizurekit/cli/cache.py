@@ -83,9 +83,9 @@ def scan_cache(
         raise typer.Exit(_EXIT_DAMAGED)
     if verify:
         typer.echo("verified: every chunk matches its checksum")
-    without_seizures = [(name, manifest) for name, manifest in manifests if not manifest.partial + manifest.full]
+    without_seizures = [(name, manifest) for name, manifest in manifests if not manifest.seizure_windows]
     for name, manifest in without_seizures:
-        typer.echo(f"seizurekit: error: split {name}: {_explain_no_seizures(manifest)}", err=True)
+        typer.echo(f"seizurekit: error: split {name}: {manifest.explain_no_seizures()}", err=True)
     if without_seizures:
         raise typer.Exit(_EXIT_NO_SEIZURES)
 
@@ -105,19 +105,6 @@ def register(app: typer.Typer) -> None:
     """Adds the commands of this file to the command line."""
     app.command()(build_cache)
     app.command()(scan_cache)
-
-
-def _explain_no_seizures(manifest: Manifest) -> str:
-    if not manifest.usable:
-        reason = f"none of its {manifest.recordings} recordings is readable and annotated"
-    elif not manifest.none:
-        reason = f"all of its {manifest.usable} usable recordings are shorter than a window of {manifest.window:g} s"
-    else:
-        reason = f"it has {manifest.none} background windows and {manifest.seizures} annotated seizures"
-    return (
-        f"no window with a seizure: {reason}; check the label set (seiz in .csv_bi, fnsz gnsz … in .csv), that each "
-        "annotation file has the name and the folder of its EDF file, and that it is in TUSZ's .csv_bi or .csv format"
-    )
 
 
 def _manifest_rows(manifests: Iterable[tuple[str, Manifest]]) -> list[dict[str, str]]:
@@ -143,7 +130,7 @@ def _print_splits(report: BuildReport) -> None:
         row["failed"] = str(len(split.failed))
     _print_table(rows)
     for split in report.splits:
-        if split.manifest.hours and not split.manifest.none + split.manifest.partial + split.manifest.full:
+        if split.manifest.hours and not split.manifest.windows:
             typer.echo(f"note: {split.split}: no recording has a window of {split.manifest.window:g} s")
         _print_lines(f"note: {split.split}: issues in ", [f"{name}: {_first(issues)}" for name, issues in split.issues])
         _print_lines(f"note: {split.split}: no annotations: ", list(split.unlabelled))

@@ -25,28 +25,27 @@ DetectorFile = Annotated[
 def validate(config: ConfigFile, overrides: Overrides = None) -> None:
     """Run the checks of train without training.
 
-    Checks the configuration, the environment variables, the device, the splits train and dev of the store, and the
-    Weights & Biases key and entity. Prints what would be trained on, and writes nothing. Kernels are not checked.
+    Checks the configuration, the environment variables, the device, the splits train and dev of the store, the sizes of
+    the model, that runs/NAME has no training, and the Weights & Biases key and entity. Prints what would be trained on,
+    and writes nothing. Kernels are not checked.
 
     Example: seizurekit validate configs/demo.yaml cache.dir=/data/cache
     """
     from seizurekit.config import load_config
-    from seizurekit.models.device import pick_device
-    from seizurekit.training.data import open_data
-    from seizurekit.training.telemetry.wandb_check import check_wandb
 
     loaded = load_config(config, overrides or ())
     settings.check_training()
-    device = pick_device(loaded.training.device, "training.device")
-    data = open_data(loaded)
-    plan = check_wandb(loaded.wandb)
+    from seizurekit.training.checks import check_before_training  # imports torch
+
+    checked = check_before_training(loaded)
+    dev = checked.data.dev
     typer.echo(f"{config}: OK")
-    for line in data.describe(loaded):
+    for line in checked.data.describe(checked.config):
         typer.echo(line)
-    typer.echo(f"dev: {len(data.dev.recordings['id'])} recordings, {len(data.dev.events['start'])} seizures")
-    typer.echo(f"device: {device}")
-    if plan.note:
-        typer.echo(plan.note)
+    typer.echo(f"dev: {len(dev.recordings['id'])} recordings, {len(dev.events['start'])} seizures")
+    typer.echo(f"device: {checked.device}")
+    if checked.wandb is not None and checked.wandb.note:
+        typer.echo(checked.wandb.note)
 
 
 def train(

@@ -12,10 +12,8 @@ from pathlib import Path
 from seizurekit.config import Config
 from seizurekit.errors import NotFiniteError, SeizurekitError, TrainingStoppedError
 from seizurekit.evaluation.detector_file import Origin
-from seizurekit.models import build
-from seizurekit.models.device import pick_device
-from seizurekit.settings import smoke_test
-from seizurekit.training.data import Data, make_loader, open_data
+from seizurekit.training.checks import check_before_training
+from seizurekit.training.data import Data, make_loader
 from seizurekit.training.epoch import EpochRunner
 from seizurekit.training.kernel_check import check_kernels
 from seizurekit.training.learner import Learner
@@ -32,10 +30,8 @@ from seizurekit.training.step import StepResult
 from seizurekit.training.stop import StopRequest
 from seizurekit.training.telemetry.records import Ended, Started, Validated
 from seizurekit.training.telemetry.telemetry import Telemetry
-from seizurekit.training.telemetry.wandb_check import check_wandb
 from seizurekit.training.validation import validate
 
-SMOKE_STEPS, SMOKE_RECORDINGS = 20, 4
 ALL_NEGATIVE = (
     'epoch {epoch}: the detector predicts "no seizure" everywhere: hardly any seizure sample reached a probability of '
     "0.5 in the whole epoch. Usual causes: labels that do not match the signal (look at some windows), a learning rate "
@@ -82,22 +78,22 @@ def train(
     Raises:
         CacheError: the store is missing, was built with another chain, or has no seizures in ``train`` or ``dev``.
         CorpusError: a patient is in both splits.
-        ConfigError: the device is missing, or the folder contains another run.
+        ConfigError: the device is missing, the folder contains another run, the sizes of the model do not fit, or W&B
+            would reject the run.
         BackendError: an operation has fallen back to plain torch, and `model.require_kernels` does not allow it.
         CheckpointError: the training state does not match this run, or all states are damaged.
         NotFiniteError: loss or gradient was not finite in too many steps in a row; names the windows of the last one.
         TrainingStoppedError: SIGTERM or SIGINT was received; a state was saved.
     """
-    config = shorten_for_smoke_test(config)
-    folder = RunFolder(run_dir or Path("runs") / config.name)
     with StopRequest() as stop, process_group(config.training.device) as (ranks, device_name), ExitStack() as stack:
         stack.enter_context(seed_everything(config.seed, config.training.deterministic))
-        device = pick_device(device_name, "training.device")
-        data = open_data(config)
-        wandb = ranks.on_rank_0(lambda: check_wandb(config.wandb))
+        checked = check_before_training(
+            config, run_dir, device=device_name, ranks=ranks, resume=resume, overwrite=overwrite
+        )
+        config, folder, device, data = checked.config, checked.folder, checked.device, checked.data
         ranks.on_rank_0(lambda: stack.enter_context(lock_run_folder(folder, resume=resume, overwrite=overwrite)))
 
-        model = build(config, data.train.seizure_ratio).to(device)
+        model = checked.model.to(device)
         backends = check_kernels(model, config, device)
         learner = Learner(model, config, data.pos_weight, ranks)
         loader = make_loader(data, config, device, ranks)
@@ -114,7 +110,7 @@ def train(
                 schedule.steps,
                 enabled=ranks.is_rank_0,
                 resumed=resumed.telemetry if resumed else None,
-                wandb=wandb,
+                wandb=checked.wandb,
             )
         )
         parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -139,22 +135,6 @@ def train(
             progress=progress,
         )
         return loop.run()
-
-
-def shorten_for_smoke_test(config: Config) -> Config:
-    """The configuration itself; with BGB_SMOKE_TEST one of few steps and recordings of ``dev``, with its own name."""
-    if not smoke_test():
-        return config
-    training, validation = config.training, config.validation
-    steps = min(training.max_steps or SMOKE_STEPS, SMOKE_STEPS)
-    recordings = min(validation.max_recordings or SMOKE_RECORDINGS, SMOKE_RECORDINGS)
-    return config.model_copy(
-        update={
-            "name": f"{config.name}-smoke",
-            "training": training.model_copy(update={"max_steps": steps}),
-            "validation": validation.model_copy(update={"max_recordings": recordings}),
-        }
-    )
 
 
 def load_resume_state(

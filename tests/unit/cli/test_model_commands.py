@@ -44,13 +44,24 @@ def test_resume_and_overwrite_cannot_be_combined(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["validate", "train"])
+def test_sizes_of_the_model_that_do_not_fit_are_reported_before_anything_is_written(
+    command: str, small_store: Path, tmp_path: Path
+) -> None:
+    arguments = (DEMO, f"cache.dir={small_store}", "training.device=cpu", "model.widths=[8,8,12]", "model.headdim=16")
+    result = run_command(command, *arguments, cwd=tmp_path)
+    assert "number of Mamba-2 channels is 2 x 12, expected a multiple of model.headdim 16" in result.error_line()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["validate", "train"])
 def test_an_existing_training_is_neither_replaced_nor_resumed_without_an_option(
-    small_store: Path, tmp_path: Path
+    command: str, small_store: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "runs" / "demo" / "checkpoints" / "step-000000008.safetensors"
     state.parent.mkdir(parents=True)
     state.write_bytes(b"a state")
-    result = run_command("train", DEMO, f"cache.dir={small_store}", "training.device=cpu", cwd=tmp_path)
+    result = run_command(command, DEMO, f"cache.dir={small_store}", "training.device=cpu", cwd=tmp_path)
     for word in ("runs/demo", "--resume", "--overwrite", "name="):
         assert word in result.error_line()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [state]

@@ -35,6 +35,24 @@ class RunFolder:
         return self.path / "checkpoints"
 
 
+def check_run_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> None:
+    """Checks that no run in a folder is lost.
+
+    Args:
+        folder: the folder, which may be missing.
+        resume: a run in the folder will be resumed.
+        overwrite: a run in the folder will be replaced.
+
+    Raises:
+        ConfigError: there is a run that is neither resumed nor replaced.
+    """
+    if has_states(folder.states) and not (resume or overwrite):
+        raise ConfigError(
+            f"{folder.path}: contains a training run; --resume continues it, --overwrite replaces it, or choose "
+            "another name="
+        )
+
+
 @contextmanager
 def lock_run_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> Iterator[None]:
     """Creates and locks the folder of a run; the kernel releases the lock when the process ends, even if it is killed.
@@ -48,16 +66,13 @@ def lock_run_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> Iter
         ConfigError: another training runs in the folder, or there is a run that is neither resumed nor replaced.
     """
     path = folder.path
-    if has_states(folder.states) and not (resume or overwrite):
-        raise ConfigError(
-            f"{path}: contains a training run; --resume continues it, --overwrite replaces it, or choose another name="
-        )
     path.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(exclusive_lock(path / ".lock", "training"))
         except LockedError as error:
             raise ConfigError(f"{path}: another training runs in this folder: {error.holder}") from None
+        check_run_folder(folder, resume=resume, overwrite=overwrite)  # another training may have run until now
         if overwrite and not resume:
             remove_states(folder.states)
             folder.best.unlink(missing_ok=True)
