@@ -40,7 +40,7 @@ Parsed<TimeOfDay> read_time(std::string_view bytes);
 
 /// The date of "Startdate dd-MMM-yyyy …".
 struct PlusDate {
-  bool is_present = false;   // there is a subfield other than X, which stands for unknown
+  bool is_present = false;   // there is a subfield other than X, which means unknown
   std::optional<Date> date;  // none if the subfield is not a date
 };
 PlusDate read_plus_date(std::string_view recording);

@@ -58,7 +58,7 @@ def check(data: bytes) -> bool:
     try:
         annotations = parse_annotations(data, "f.csv_bi")
     except AnnotationError as error:
-        check_refusal(str(error))
+        check_rejection(str(error))
         return False
     check_order(annotations)
     check_seizures(annotations)
@@ -68,7 +68,7 @@ def check(data: bytes) -> bool:
     return bool(annotations.events)
 
 
-def check_refusal(message: str) -> None:
+def check_rejection(message: str) -> None:
     assert message.startswith("f.csv_bi: ")
     assert ", expected " in message
     assert message.isprintable()
@@ -95,19 +95,19 @@ def check_seizures(annotations: Annotations) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_mutated_files_are_read_or_refused(seed: int) -> None:
+def test_mutated_files_are_read_or_rejected(seed: int) -> None:
     rng = random.Random(seed)
     read = sum(check(mutated(rng)) for _ in range(1000))
     assert 100 < read < 900, "the mutations reach only one side of the parser"
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+def test_any_bytes_are_read_or_rejected(data: bytes) -> None:
     check(data)
 
 
 @given(st.text(max_size=200))
-def test_any_text_below_a_header_is_read_or_refused(text: str) -> None:
+def test_any_text_below_a_header_is_read_or_rejected(text: str) -> None:
     check(b"channel,start_time,stop_time,label\n" + text.encode("utf-8", "surrogatepass"))
 
 
@@ -124,11 +124,11 @@ def test_rows_in_order_become_the_events_that_the_rules_say(
     table = [(channel, min(a, b), max(a, b), label) for channel, a, b, label in table]
     last = math.inf if duration is None else duration
     clipped = {Event(max(a, 0.0), b, label, channel) for channel, a, b, label in table if b > max(a, 0.0)}
-    wanted = {Event(e.start, min(e.stop, last), e.label, e.channel) for e in clipped if e.start < last}
+    expected = {Event(e.start, min(e.stop, last), e.label, e.channel) for e in clipped if e.start < last}
     lines = ["channel,start_time,stop_time,label", *(f"{c},{a},{b},{label}" for c, a, b, label in table)]
     head = [] if duration is None else [f"# duration = {duration} secs"]
     annotations = parse_annotations("\n".join(head + lines).encode(), "f.csv")
-    assert set(annotations.events) == wanted
+    assert set(annotations.events) == expected
     check_order(annotations)
     check_seizures(annotations)
 

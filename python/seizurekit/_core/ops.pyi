@@ -1,4 +1,4 @@
-"""The network's operations on the CPU. Tensors are addresses; the address 0 stands for a missing tensor."""
+"""The network's operations on the CPU. Tensors are addresses; the address of a missing tensor is 0."""
 
 Strided = tuple[int, int, int, int]
 """Address of a tensor [B, D, L], and its strides in elements."""

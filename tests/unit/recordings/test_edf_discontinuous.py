@@ -25,7 +25,7 @@ def edf(recording: Recording, opened: Open) -> EdfFile:
     return opened(with_onsets(recording, ONSETS))
 
 
-def test_duration_counts_gaps_and_times_start_with_the_first_record(edf: EdfFile) -> None:
+def test_duration_includes_gaps_and_times_start_with_the_first_record(edf: EdfFile) -> None:
     assert edf.is_discontinuous
     assert edf.duration == 21.25
     assert edf.start_time == datetime(2002, 3, 2, 9, 1, 17, 500_000)
@@ -33,7 +33,7 @@ def test_duration_counts_gaps_and_times_start_with_the_first_record(edf: EdfFile
     assert edf.issues == ()
 
 
-def test_gaps_are_nan_where_asked_for(recording: Recording, edf: EdfFile) -> None:
+def test_gaps_are_read_as_nan_on_request(recording: Recording, edf: EdfFile) -> None:
     read = edf.read([0, 1], dtype="float64", gaps="nan")
     assert read.shape == (2, 170)
     expected = np.full(170, np.nan)
@@ -43,7 +43,7 @@ def test_gaps_are_nan_where_asked_for(recording: Recording, edf: EdfFile) -> Non
     assert np.array_equal(read[0], expected, equal_nan=True)
 
 
-def test_joined_gaps_leave_what_is_stored(recording: Recording, edf: EdfFile) -> None:
+def test_join_reads_only_the_stored_samples(recording: Recording, edf: EdfFile) -> None:
     joined = edf.read([0], dtype="int32", gaps="join")
     assert np.array_equal(joined[0], recording.digital[0].reshape(-1))
     assert np.array_equal(edf.read([0], 1.5, 3.25, "int32", gaps="join")[0], joined[0][12:26])
@@ -52,7 +52,7 @@ def test_joined_gaps_leave_what_is_stored(recording: Recording, edf: EdfFile) ->
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0.0, None), (1.5, 2.25), (1.0, 10.5), (5.0, 6.0), (11.5, 21.0)])
-def test_a_range_with_a_gap_is_refused_with_its_place(edf: EdfFile, start: float, stop: float | None) -> None:
+def test_a_range_with_a_gap_is_an_error_that_names_the_gap(edf: EdfFile, start: float, stop: float | None) -> None:
     with pytest.raises(sk.EdfError, match=r"onset of data record \d+ is .* s, after a gap from .* s"):
         edf.read([0], start, stop)
 
@@ -69,7 +69,7 @@ def test_a_range_without_a_gap_is_read(
 
 
 @pytest.mark.parametrize(("start", "stop"), [(5.0, 6.0), (1.875, 10.25), (2.0, 10.0), (19.0, 21.25), (0.0, 0.25)])
-def test_ranges_of_nan_reads_are_those_of_the_whole(edf: EdfFile, start: float, stop: float) -> None:
+def test_a_part_read_with_nan_equals_that_part_of_the_whole(edf: EdfFile, start: float, stop: float) -> None:
     whole = edf.read([0, 1], gaps="nan")
     part = edf.read([0, 1], start, stop, gaps="nan")
     assert np.array_equal(part, whole[:, round(start * 8) : round(stop * 8)], equal_nan=True)
@@ -80,7 +80,7 @@ def test_integers_have_no_nan(edf: EdfFile) -> None:
         edf.read([0], dtype="int32", gaps="nan")
 
 
-def test_a_slow_channels_records_stand_at_the_nearest_sample_and_can_be_read_to_the_end(
+def test_records_of_a_slow_channel_start_at_the_nearest_sample_and_can_be_read_to_the_end(
     recording: Recording, opened: Open
 ) -> None:
     edf = opened(with_onsets(recording, (0.0, 1.0, 2.2, 3.2, 7.9)))
@@ -97,7 +97,7 @@ def test_a_discontinuous_file_without_gaps_reads_as_continuous(recording: Record
     assert np.array_equal(edf.read([0], dtype="int32")[0], recording.digital[0].reshape(-1))
 
 
-def test_onsets_rounded_to_the_millisecond_make_no_gaps(opened: Open) -> None:
+def test_onsets_rounded_to_milliseconds_are_not_gaps(opened: Open) -> None:
     recording = Recording("EDF", rates=(5000, 5000, 1), records=5)
     edf = opened(with_onsets(recording, (0.0, 1.0, 2.001, 3.001, 4.002)))
     assert not edf.is_discontinuous
@@ -121,28 +121,26 @@ def test_records_that_overlap_or_go_back_in_time_are_read_only_with_gaps_join(
     assert np.array_equal(edf.read([0], dtype="int32", gaps="join")[0], recording.digital[0].reshape(-1))
 
 
-def test_gaps_in_a_file_said_to_be_continuous_are_found_and_listed(recording: Recording, opened: Open) -> None:
+def test_gaps_in_a_file_marked_as_continuous_are_found_and_reported(recording: Recording, opened: Open) -> None:
     edf = opened(with_onsets(recording, ONSETS, kind="C"))
     assert edf.is_discontinuous
     assert edf.duration == 21.25
     assert [issue.field for issue in edf.issues] == ["reserved"]
 
 
-def test_onsets_that_stand_still_in_a_continuous_file_are_listed_and_left_aside(
-    recording: Recording, opened: Open
-) -> None:
+def test_equal_onsets_in_a_continuous_file_are_ignored_and_reported(recording: Recording, opened: Open) -> None:
     edf = opened(with_onsets(recording, (0, 0, 0, 0, 0), kind="C"))
     assert not edf.is_discontinuous
     assert [issue.used for issue in edf.issues] == ["a continuous recording"]
     assert edf.read([0]).shape == (1, 40)
 
 
-def test_a_discontinuous_file_without_annotation_signals_is_refused(recording: Recording, opened: Open) -> None:
+def test_a_discontinuous_file_without_annotation_signals_is_rejected(recording: Recording, opened: Open) -> None:
     with pytest.raises(sk.EdfError, match=r"byte 192: reserved is .*annotation signal"):
         opened(recording.plain().with_fields(reserved=f"{recording.format}+D"))
 
 
-def test_a_gap_of_centuries_costs_no_memory_until_it_is_read(recording: Recording, opened: Open) -> None:
+def test_a_gap_of_centuries_needs_no_memory_until_it_is_read(recording: Recording, opened: Open) -> None:
     edf = opened(with_onsets(recording, (0, 1, 2, 3, 9_999_999_999)))
     assert edf.duration == 10_000_000_000.0
     last = edf.read([0], start=9_999_999_999.0, dtype="int32")

@@ -1,4 +1,4 @@
-"""Files beyond 2 and 4 GiB, written sparse: only some records hold bytes."""
+"""Sparse files of more than 2 and 4 GiB."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_samples_beyond_any_32_bit_offset_are_read(recording: Recording, tmp_pat
     path = tmp_path / "large.edf"
     header = content.header()
     values = np.random.default_rng(5).integers(-30_000, 30_000, (2, RATE))
-    at = records - 2  # the last record but one lies beyond `size`
+    at = records - 2  # the last record but one, which starts after `size`
     with path.open("wb") as file:
         file.write(header)
         file.truncate(len(header) + records * record_bytes)

@@ -1,4 +1,4 @@
-"""Reading: channels, times, number types, arrays to fill, threads, and any layout of records."""
+"""Reading: channels, times, dtypes, output arrays, threads, and all layouts of records."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def row(recording: Recording, channel: int) -> np.ndarray:
     return recording.digital[channel].reshape(-1)
 
 
-def test_channels_are_given_by_label_by_name_and_by_position(recording: Recording, edf: EdfFile) -> None:
+def test_channels_are_selected_by_label_name_or_position(recording: Recording, edf: EdfFile) -> None:
     by_position = edf.read([1, 0], dtype="int32")
     assert np.array_equal(by_position, [row(recording, 1), row(recording, 0)])
     for channels in (["EEG FP2-REF", "EEG FP1-REF"], ["Fp2", "Fp1"], ("fp2", 0), np.array([1, 0])):
@@ -38,25 +38,25 @@ def test_channels_are_given_by_label_by_name_and_by_position(recording: Recordin
     assert np.array_equal(edf.read([0, 0], dtype="int32")[1], row(recording, 0))
 
 
-def test_a_label_of_another_reference_names_no_channel(edf: EdfFile) -> None:
+def test_a_label_with_another_reference_is_not_found(edf: EdfFile) -> None:
     with pytest.raises(ValueError, match=r"'EEG FP1-LE'.*labels in the file: EEG FP1-REF, EEG FP2-REF, IBI"):
         edf.read(["EEG FP1-LE"])
 
 
 @pytest.mark.parametrize("channel", ["Cz", "", "ibi", 3, -1])
-def test_a_channel_that_is_not_there_is_refused_by_name(edf: EdfFile, channel: str | int) -> None:
+def test_a_missing_channel_is_named_in_the_error(edf: EdfFile, channel: str | int) -> None:
     with pytest.raises(ValueError, match=f"channel {channel!r}"):
         edf.read([channel])
 
 
-def test_several_rates_in_one_read_are_refused_by_name(edf: EdfFile) -> None:
+def test_channels_of_several_sampling_rates_are_rejected(edf: EdfFile) -> None:
     with pytest.raises(ValueError, match=r"2, 8 Hz"):
         edf.read()
     assert edf.read([0, 1]).shape == (2, 40)
     assert edf.read(["IBI"]).shape == (1, 10)
 
 
-def test_no_channels_are_no_rows(edf: EdfFile) -> None:
+def test_an_empty_list_of_channels_gives_no_rows(edf: EdfFile) -> None:
     assert edf.read([]).shape[0] == 0
 
 
@@ -68,7 +68,7 @@ def test_no_channels_are_no_rows(edf: EdfFile) -> None:
         (1.0, 2.0, 8, 16),
         (0.125, 0.25, 1, 2),
         (0.1, 0.3, 1, 2),  # 0.8 and 2.4 samples
-        (0.0625, 0.1875, 1, 2),  # halves upwards
+        (0.0625, 0.1875, 1, 2),  # halves are rounded up
         (0.1 + 0.2, 4.875 + 1e-12, 2, 39),
         (2.5, 2.5, 20, 20),
         (5.0, None, 40, 40),
@@ -93,12 +93,12 @@ def test_times_are_rounded_to_the_nearest_sample(
         (0.0, -1.0, "stop"),
     ],
 )
-def test_times_outside_the_recording_are_refused(edf: EdfFile, start: float, stop: float | None, name: str) -> None:
+def test_times_outside_the_recording_are_rejected(edf: EdfFile, start: float, stop: float | None, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is"):
         edf.read([0], start, stop)
 
 
-def test_physical_values_are_computed_in_double_and_rounded_once(recording: Recording, edf: EdfFile) -> None:
+def test_physical_values_are_computed_in_float64_and_rounded_once(recording: Recording, edf: EdfFile) -> None:
     channel = edf.channels[0]
     gain = (channel.physical_max - channel.physical_min) / (channel.digital_max - channel.digital_min)
     expected = (row(recording, 0) + (channel.physical_max / gain - channel.digital_max)) * gain
@@ -134,7 +134,7 @@ def test_out_is_filled_and_returned(edf: EdfFile, dtype: str) -> None:
     assert (whole[:, 45:] == 77).all()
 
 
-def test_out_that_does_not_fit_is_refused(edf: EdfFile) -> None:
+def test_an_unsuitable_out_is_rejected(edf: EdfFile) -> None:
     read_only = np.empty((2, 40), np.float32)
     read_only.flags.writeable = False
     for out in (
@@ -154,17 +154,17 @@ def test_out_that_does_not_fit_is_refused(edf: EdfFile) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["int64", "float16", "uint16", "complex64", ">f4"])
-def test_other_number_types_are_refused(edf: EdfFile, dtype: str) -> None:
+def test_other_dtypes_are_rejected(edf: EdfFile, dtype: str) -> None:
     with pytest.raises(ValueError, match="dtype is"):
         edf.read([0], dtype=dtype)
 
 
-def test_an_unknown_rule_for_gaps_is_refused(edf: EdfFile) -> None:
+def test_an_unknown_value_of_gaps_is_rejected(edf: EdfFile) -> None:
     with pytest.raises(ValueError, match="gaps is 'fill', expected 'error', 'nan' or 'join'"):
         edf.read([0], gaps="fill")  # type: ignore[arg-type]
 
 
-def test_a_closed_file_is_refused(edf: EdfFile) -> None:
+def test_a_closed_file_cannot_be_read(edf: EdfFile) -> None:
     with edf as same:
         assert same is edf
     with pytest.raises(ValueError, match="closed"):
@@ -172,11 +172,11 @@ def test_a_closed_file_is_refused(edf: EdfFile) -> None:
     edf.close()
 
 
-def test_a_pickled_file_is_opened_anew(edf: EdfFile) -> None:
+def test_a_pickled_file_is_opened_again(edf: EdfFile) -> None:
     assert np.array_equal(pickle.loads(pickle.dumps(edf)).read([0]), edf.read([0]))
 
 
-def test_a_file_that_has_become_shorter_is_an_edf_error(recording: Recording, opened: Open, tmp_path: Path) -> None:
+def test_a_file_that_became_shorter_is_an_edf_error(recording: Recording, opened: Open, tmp_path: Path) -> None:
     edf = opened(recording.plain())
     with (tmp_path / "recording.edf").open("r+b") as file:
         file.truncate(256 * 4 + 10)
@@ -185,7 +185,7 @@ def test_a_file_that_has_become_shorter_is_an_edf_error(recording: Recording, op
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_threads_read_the_same(recording: Recording, opened: Open, threads: int) -> None:
+def test_the_result_does_not_depend_on_the_number_of_threads(recording: Recording, opened: Open, threads: int) -> None:
     random = np.random.default_rng(2)
     many = [signal(random.integers(-3000, 3000, (40, 500)), recording.format, label=f"C{i}") for i in range(6)]
     edf = opened(EdfBytes(many, recording.format))
@@ -197,7 +197,7 @@ def test_threads_read_the_same(recording: Recording, opened: Open, threads: int)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_records_larger_than_the_scratch_block_are_read_piece_by_piece(
+def test_records_larger_than_the_scratch_block_are_read_in_parts(
     recording: Recording, opened: Open, threads: int
 ) -> None:
     values = [np.arange(i, 300_000 + i).reshape(2, 150_000) % 30_000 for i in range(3)]
@@ -222,7 +222,7 @@ def layouts(draw: st.DrawFn) -> tuple[str, list[int], int, float]:
 
 @settings(deadline=None, max_examples=80)
 @given(layout=layouts(), data=st.data())
-def test_any_range_of_any_channels_of_any_layout_is_what_was_written(
+def test_reads_return_what_was_written_for_any_range_channels_and_layout(
     layout: tuple[str, list[int], int, float], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     file_format, rates, records, duration = layout

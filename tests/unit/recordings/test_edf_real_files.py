@@ -1,4 +1,4 @@
-"""Real files: every one opens, and gives the samples and annotations that other readers give."""
+"""Real files open and have the samples and annotations that other readers return."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def path(request: pytest.FixtureRequest, shared_data: Path) -> Path:
 
 def by_edfio(path: Path) -> edfio.Edf | edfio.Bdf | None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what edfio says of malformed files is not at issue
+        warnings.simplefilter("ignore")  # about malformed files
         try:
             return edfio.read_bdf(path) if path.suffix == ".bdf" else edfio.read_edf(path)
         except (ValueError, UnicodeDecodeError):
@@ -95,7 +95,7 @@ def test_annotations_are_those_of_mne(name: str, shared_data: Path) -> None:
         assert ours[2].strip() == theirs[2].strip()
 
 
-def test_every_file_opens_with_issues_that_can_be_read(shared_data: Path) -> None:
+def test_every_file_opens_and_its_issues_are_sentences(shared_data: Path) -> None:
     for path in FILES:
         edf = sk.open_edf(path)
         assert edf.channels

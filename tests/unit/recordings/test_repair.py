@@ -1,4 +1,4 @@
-"""Corrected copies of malformed files: sound to other readers, and with the same samples and annotations."""
+"""Repaired copies of malformed files: other readers accept them, and samples and annotations are the same."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ Malformation = Callable[[bytes], bytes]
 
 
 @pytest.fixture(scope="module")
-def sound() -> bytes:
-    """An EDF+ file of three signals and two annotations, by edfio."""
+def valid() -> bytes:
+    """An EDF+ file with three signals and two annotations, written by edfio."""
     random = np.random.default_rng(3)
     signals = [
         edfio.EdfSignal(
@@ -64,7 +64,7 @@ def sound() -> bytes:
     ).to_bytes()
 
 
-def place(field: str, signal: int | None) -> tuple[int, int]:
+def span(field: str, signal: int | None) -> tuple[int, int]:
     if signal is None:
         return MAIN[field]
     before, width = SIGNAL[field]
@@ -72,7 +72,7 @@ def place(field: str, signal: int | None) -> tuple[int, int]:
 
 
 def put(field: str, text: bytes, signal: int | None = None) -> Malformation:
-    offset, width = place(field, signal)
+    offset, width = span(field, signal)
     return lambda file: file[:offset] + text.ljust(width) + file[offset + width :]
 
 
@@ -85,7 +85,7 @@ def both(*steps: Malformation) -> Malformation:
     return apply
 
 
-def exchange(old: bytes, new: bytes) -> Malformation:
+def replace(old: bytes, new: bytes) -> Malformation:
     def apply(file: bytes) -> bytes:
         assert len(old) == len(new)
         assert file.count(old) == 1
@@ -97,16 +97,16 @@ def exchange(old: bytes, new: bytes) -> Malformation:
 MALFORMED: dict[str, Malformation] = {
     "version not ASCII": put("version", b"0\xa0"),
     "date with slashes": put("date", b"05/04/03"),
-    "date of nonsense": put("date", b"99.99.99"),
-    "date of zeros, and no other": both(put("date", b"00.00.00"), put("recording", b"Startdate X X X X")),
-    "dates that differ": put("date", b"06.04.03"),
-    "EDF+ date of nonsense": put("recording", b"Startdate 31-FEB-2003 X X X"),
+    "invalid date": put("date", b"99.99.99"),
+    "date of zeros and no EDF+ date": both(put("date", b"00.00.00"), put("recording", b"Startdate X X X X")),
+    "different dates": put("date", b"06.04.03"),
+    "invalid EDF+ date": put("recording", b"Startdate 31-FEB-2003 X X X"),
     "time with colons": put("time", b"06:07:08"),
-    "time of nonsense": put("time", b"25.61.99"),
+    "invalid time": put("time", b"25.61.99"),
     "seconds of sixty": put("time", b"06.07.60"),
     "header size wrong": put("header bytes", b"512"),
     "header size blank": put("header bytes", b""),
-    "EDF+ of no kind": put("reserved", b"EDF+"),
+    "EDF+ without C or D": put("reserved", b"EDF+"),
     "annotation signal in a file that is not EDF+": put("reserved", b""),
     "annotation signal and identifications that are not EDF+": both(
         put("reserved", b""), put("patient", b"Jane Doe"), put("recording", b"ward 7")
@@ -123,7 +123,7 @@ MALFORMED: dict[str, Malformation] = {
     "bytes after the last record": lambda file: file + b"more",
     "NUL in a label": put("label", b"EEG FP1-REF\0", 0),
     "label empty": put("label", b"", 1),
-    "labels twice": put("label", b"EEG FP1-REF", 1),
+    "duplicate labels": put("label", b"EEG FP1-REF", 1),
     "label of UTF-8": put("label", "EEG é".encode(), 0),
     "transducer of Latin-1": put("transducer", b"\xc9lectrode", 0),
     "micro sign of Latin-1": put("dimension", b"\xb5V", 0),
@@ -135,7 +135,7 @@ MALFORMED: dict[str, Malformation] = {
     "digital limits equal and physical ones blank": both(
         put("digital max", b"-30000", 1), put("physical min", b"", 1), put("physical max", b"", 1)
     ),
-    "all limits exchanged": both(
+    "all limits swapped": both(
         put("digital min", b"30000", 0),
         put("digital max", b"-30000", 0),
         put("physical min", b"300", 0),
@@ -149,19 +149,19 @@ MALFORMED: dict[str, Malformation] = {
     ),
     "sample count with a decimal point": put("samples", b"64.0", 0),
     "patient not ASCII": put("patient", "X X X Müller".encode("latin-1")),
-    "onset without a sign": exchange(b"+1.5\x152\x14seizure\x14\0", b"1.5\x152\x14seizure\x14\0\0"),
-    "onset with a comma": exchange(b"+1.5\x152\x14seizure", b"+1,5\x152\x14seizure"),
-    "annotation of Latin-1": exchange(b"eyes open", b"yeux ferm"[:8] + b"\xe9"),
-    "annotation without an onset": exchange(b"+1.5\x152\x14seizure", b"?1.5\x152\x14seizure"),
-    "duration of nonsense": exchange(b"+1.5\x152\x14seizure", b"+1.5\x15?\x14seizure"),
-    "time-keeping annotation missing": exchange(b"+4\x14\x14\0", b"\0\0\0\0\0"),
+    "onset without a sign": replace(b"+1.5\x152\x14seizure\x14\0", b"1.5\x152\x14seizure\x14\0\0"),
+    "onset with a comma": replace(b"+1.5\x152\x14seizure", b"+1,5\x152\x14seizure"),
+    "annotation of Latin-1": replace(b"eyes open", b"yeux ferm"[:8] + b"\xe9"),
+    "annotation without an onset": replace(b"+1.5\x152\x14seizure", b"?1.5\x152\x14seizure"),
+    "invalid duration": replace(b"+1.5\x152\x14seizure", b"+1.5\x15?\x14seizure"),
+    "time-keeping annotation missing": replace(b"+4\x14\x14\0", b"\0\0\0\0\0"),
 }
 
 
 @pytest.fixture(params=MALFORMED)
-def malformed(request: pytest.FixtureRequest, sound: bytes, tmp_path: Path) -> Path:
+def malformed(request: pytest.FixtureRequest, valid: bytes, tmp_path: Path) -> Path:
     path = tmp_path / "malformed.edf"
-    path.write_bytes(MALFORMED[request.param](sound))
+    path.write_bytes(MALFORMED[request.param](valid))
     return path
 
 
@@ -174,16 +174,14 @@ def annotations_of(path: Path) -> list[tuple[float, float | None, str]]:
     return [(a.onset, a.duration, a.text) for a in sk.open_edf(path).annotations]
 
 
-def test_the_sound_file_is_copied_as_it_is(sound: bytes, tmp_path: Path) -> None:
-    path, copy = tmp_path / "sound.edf", tmp_path / "copy.edf"
-    path.write_bytes(sound)
+def test_a_valid_file_is_copied_unchanged(valid: bytes, tmp_path: Path) -> None:
+    path, copy = tmp_path / "valid.edf", tmp_path / "copy.edf"
+    path.write_bytes(valid)
     assert sk.repair_edf(path, copy) == []
-    assert copy.read_bytes() == sound
+    assert copy.read_bytes() == valid
 
 
-def test_a_repaired_copy_has_no_issues_and_each_repair_tells_what_the_bytes_were(
-    malformed: Path, tmp_path: Path
-) -> None:
+def test_a_repaired_copy_has_no_issues_and_each_repair_names_offset_and_change(malformed: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.edf"
     assert sk.open_edf(malformed).issues
     repairs = sk.repair_edf(malformed, copy)
@@ -202,7 +200,7 @@ def test_a_repaired_copy_has_the_same_samples_and_annotations(malformed: Path, t
     assert annotations_of(copy) == annotations_of(malformed)
 
 
-def test_pyedflib_reads_a_repaired_copy_alike(malformed: Path, tmp_path: Path) -> None:
+def test_pyedflib_reads_the_same_from_a_repaired_copy(malformed: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.edf"
     sk.repair_edf(malformed, copy)
     with pyedflib.EdfReader(str(copy)) as reader:
@@ -211,7 +209,7 @@ def test_pyedflib_reads_a_repaired_copy_alike(malformed: Path, tmp_path: Path) -
             np.testing.assert_allclose(reader.readSignal(position), expected, rtol=1e-9, atol=1e-6)
 
 
-def test_edfio_reads_a_repaired_copy_alike(malformed: Path, tmp_path: Path) -> None:
+def test_edfio_reads_the_same_from_a_repaired_copy(malformed: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.edf"
     sk.repair_edf(malformed, copy)
     edf = edfio.read_edf(copy)
@@ -234,24 +232,24 @@ def test_a_repaired_copy_needs_no_repair(malformed: Path, tmp_path: Path) -> Non
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_digital_limits_that_are_exchanged_alone_become_inverted_polarity(sound: bytes, tmp_path: Path) -> None:
-    path, copy = tmp_path / "exchanged.edf", tmp_path / "copy.edf"
-    path.write_bytes(both(put("digital min", b"30000", 0), put("digital max", b"-30000", 0))(sound))
+def test_swapped_digital_limits_become_inverted_polarity(valid: bytes, tmp_path: Path) -> None:
+    path, copy = tmp_path / "swapped.edf", tmp_path / "copy.edf"
+    path.write_bytes(both(put("digital min", b"30000", 0), put("digital max", b"-30000", 0))(valid))
     assert len(sk.repair_edf(path, copy)) == 4
     np.testing.assert_allclose(samples_of(copy)[0], samples_of(path)[0], rtol=1e-12, atol=1e-9)
     with pyedflib.EdfReader(str(copy)) as reader:
         np.testing.assert_allclose(reader.readSignal(0), samples_of(path)[0], rtol=1e-9, atol=1e-6)
 
 
-def test_digital_limits_without_equal_ones_in_range_stay(sound: bytes, tmp_path: Path) -> None:
+def test_digital_limits_without_equivalent_ones_in_range_are_kept(valid: bytes, tmp_path: Path) -> None:
     path, copy = tmp_path / "wide.edf", tmp_path / "copy.edf"
-    path.write_bytes(both(put("digital max", b"99999", 0), put("physical max", b"777.7777", 0))(sound))
+    path.write_bytes(both(put("digital max", b"99999", 0), put("physical max", b"777.7777", 0))(valid))
     assert sk.repair_edf(path, copy) == []
     np.testing.assert_array_equal(samples_of(copy)[0], samples_of(path)[0])
 
 
-def test_inverted_polarity_is_lawful_and_stays(sound: bytes, tmp_path: Path) -> None:
+def test_inverted_polarity_is_kept(valid: bytes, tmp_path: Path) -> None:
     path, copy = tmp_path / "inverted.edf", tmp_path / "copy.edf"
-    path.write_bytes(both(put("physical min", b"300", 0), put("physical max", b"-300", 0))(sound))
+    path.write_bytes(both(put("physical min", b"300", 0), put("physical max", b"-300", 0))(valid))
     assert sk.repair_edf(path, copy) == []
     np.testing.assert_array_equal(samples_of(copy)[0], samples_of(path)[0])

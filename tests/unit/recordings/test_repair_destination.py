@@ -1,4 +1,4 @@
-"""Where a corrected copy is written, and what happens when it cannot be."""
+"""The destination of a repaired copy, and failures to write it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import seizurekit as sk
 
 @pytest.fixture
 def malformed(tmp_path: Path) -> Path:
-    """A file whose time has colons, in a folder of its own."""
+    """A file whose time has colons, in its own folder."""
     path = tmp_path / "source" / "malformed.edf"
     path.parent.mkdir()
     data = edfio.Edf([edfio.EdfSignal(np.sin(np.arange(200_000.0)), 1000, label="EEG CZ-REF")]).to_bytes()
@@ -43,7 +43,7 @@ def files_limited_to(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("other_name", ["itself", "symbolic link", "hard link", "dotted path"])
-def test_the_source_as_destination_is_refused_under_any_name(malformed: Path, tmp_path: Path, other_name: str) -> None:
+def test_the_source_is_rejected_as_destination_under_any_name(malformed: Path, tmp_path: Path, other_name: str) -> None:
     destination = tmp_path / "other.edf"
     if other_name == "itself":
         destination = malformed
@@ -69,7 +69,7 @@ def test_a_full_disk_is_an_error_that_names_the_destination_and_leaves_nothing(m
     assert names_in(folder) == []
 
 
-def test_what_stood_at_the_destination_stays_if_the_copy_fails(malformed: Path, tmp_path: Path) -> None:
+def test_an_existing_destination_is_kept_if_the_copy_fails(malformed: Path, tmp_path: Path) -> None:
     destination = tmp_path / "copy.edf"
     destination.write_bytes(b"older")
     with files_limited_to(100_000), pytest.raises(OSError, match="copy"):
@@ -77,14 +77,14 @@ def test_what_stood_at_the_destination_stays_if_the_copy_fails(malformed: Path, 
     assert destination.read_bytes() == b"older"
 
 
-def test_what_stood_at_the_destination_is_replaced_by_a_whole_copy(malformed: Path, tmp_path: Path) -> None:
+def test_an_existing_destination_is_replaced_by_the_complete_copy(malformed: Path, tmp_path: Path) -> None:
     destination = tmp_path / "copy.edf"
     destination.write_bytes(b"older")
     sk.repair_edf(malformed, destination)
     assert destination.stat().st_size == malformed.stat().st_size
 
 
-def test_a_copy_has_the_permissions_of_any_new_file(malformed: Path, tmp_path: Path) -> None:
+def test_a_copy_has_the_permissions_of_a_new_file(malformed: Path, tmp_path: Path) -> None:
     destination, ordinary = tmp_path / "copy.edf", tmp_path / "ordinary"
     sk.repair_edf(malformed, destination)
     ordinary.touch()
@@ -92,24 +92,22 @@ def test_a_copy_has_the_permissions_of_any_new_file(malformed: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("destination", ["no such folder/copy.edf", "."])
-def test_a_destination_that_cannot_be_written_is_an_error_of_the_system(
-    malformed: Path, tmp_path: Path, destination: str
-) -> None:
+def test_an_unwritable_destination_is_an_oserror(malformed: Path, tmp_path: Path, destination: str) -> None:
     with pytest.raises(OSError, match=r"cannot write|No such file|Is a directory"):
         sk.repair_edf(malformed, tmp_path / destination)
     assert names_in(tmp_path) == ["source"]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04" + bytes(500), b"0".ljust(256)])
-def test_a_file_beyond_repair_is_refused_and_no_copy_appears(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "beyond.edf"
+def test_a_file_with_a_fault_is_rejected_and_no_copy_appears(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "fault.edf"
     path.write_bytes(content)
-    with pytest.raises(sk.EdfError, match=r"beyond\.edf"):
+    with pytest.raises(sk.EdfError, match=r"fault\.edf"):
         sk.repair_edf(path, tmp_path / "copy.edf")
-    assert names_in(tmp_path) == ["beyond.edf"]
+    assert names_in(tmp_path) == ["fault.edf"]
 
 
-def test_a_source_that_is_absent_is_an_error_of_the_system(tmp_path: Path) -> None:
+def test_a_missing_source_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        sk.repair_edf(tmp_path / "absent.edf", tmp_path / "copy.edf")
+        sk.repair_edf(tmp_path / "missing.edf", tmp_path / "copy.edf")
     assert names_in(tmp_path) == []

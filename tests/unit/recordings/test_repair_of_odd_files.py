@@ -1,4 +1,4 @@
-"""Repairs that once changed what a file means or needed a second repair: what the fuzzer found, each by name."""
+"""Files that the fuzzer found, whose repair changed the meaning or needed a second repair."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ RECORDING = Recording("EDF")
 
 
 def timed(*onsets: str) -> list[bytes]:
-    return [tal(onset, "") if onset else b"no time at all" for onset in onsets]
+    return [tal(onset, "") if onset else b"no onset at all" for onset in onsets]
 
 
 ODD: dict[str, EdfBytes] = {
-    "a first record without a time before a gap": RECORDING.plus(timed("", "+1", "+2", "+3", "+9")),
-    "a label that is an annotation signal's once it is ASCII": RECORDING.plus().with_signal(
-        2, label=b"EDF Annotations\xa0"
-    ),
-    "a record's time beyond belief": RECORDING.plus(timed("+9999999999.9", "", "", "", ""), start_time="09:01:17"),
-    "a date of nonsense that the EDF+ date hid": RECORDING.plus(start_date="1e5    2").with_signal(3, label="AUX"),
+    "a first record without an onset before a gap": RECORDING.plus(timed("", "+1", "+2", "+3", "+9")),
+    "a label that is reserved after conversion to ASCII": RECORDING.plus().with_signal(2, label=b"EDF Annotations\xa0"),
+    "a huge onset": RECORDING.plus(timed("+9999999999.9", "", "", "", ""), start_time="09:01:17"),
+    "an invalid date hidden by an EDF+ date": RECORDING.plus(start_date="1e5    2").with_signal(3, label="AUX"),
 }
 
 
@@ -32,7 +30,7 @@ def odd(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return ODD[request.param].write(tmp_path / "odd.edf")
 
 
-def test_the_copy_means_the_same(odd: Path, tmp_path: Path) -> None:
+def test_the_copy_has_the_same_content(odd: Path, tmp_path: Path) -> None:
     assert sk.repair_edf(odd, tmp_path / "copy.edf")
     with sk.open_edf(odd) as source, sk.open_edf(tmp_path / "copy.edf") as copy:
         assert copy.is_discontinuous == source.is_discontinuous
@@ -40,8 +38,8 @@ def test_the_copy_means_the_same(odd: Path, tmp_path: Path) -> None:
         assert copy.annotations == source.annotations
         assert copy.start_time == source.start_time
         for channel in range(len(source.channels)):
-            found, wanted = (edf.read(channel, dtype="int32", gaps="join") for edf in (copy, source))
-            np.testing.assert_array_equal(found, wanted)
+            found, expected = (edf.read(channel, dtype="int32", gaps="join") for edf in (copy, source))
+            np.testing.assert_array_equal(found, expected)
 
 
 def test_the_copy_needs_no_repair(odd: Path, tmp_path: Path) -> None:
