@@ -31,7 +31,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder of real recordings beside the checkout; tests that need it are skipped where it is absent."""
+    """Folder of real recordings next to the checkout; tests that need it are skipped where it is absent."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no folder of real recordings at {SHARED_DATA}")
     return SHARED_DATA

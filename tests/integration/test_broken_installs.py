@@ -85,7 +85,7 @@ def replace_backend(monkeypatch: pytest.MonkeyPatch, name: str, forward: Callabl
     module = ModuleType(f"fake_{name}")
     for function in ("backward", "update", "unavailable_reason", "unsupported_reason"):
         setattr(module, function, getattr(reference, function))
-    module.forward = forward  # type: ignore[attr-defined]
+    vars(module).update(forward=forward)
     operation = as_on_a_gpu(CAUSAL_CONV1D)
     entries = (replace(entry, load=lambda: module) if entry.name == name else entry for entry in operation.backends)
     monkeypatch.setattr(conv_operator, "CAUSAL_CONV1D", replace(operation, backends=tuple(entries)))

@@ -40,7 +40,7 @@ def test_every_command_in_the_documents_exists_with_its_options_and_keys(words: 
     from seizurekit.cli.app import app
 
     _, name, *arguments = words[words.index("seizurekit") :]
-    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    command = typer.main.get_group(app).commands[name]
     options = {option for parameter in command.params for option in parameter.opts}
     assert {argument for argument in arguments if argument.startswith("--")} <= options
     if name in ("train", "validate"):

@@ -94,8 +94,8 @@ def tree_in_hacking() -> list[str]:
     for line in (block[1] + block[2]).strip("\n").splitlines():
         if not line.startswith("    "):
             break
-        indent, name = re.match(r"    ( *)(\S+)", line).groups()  # type: ignore[union-attr]
-        depth = len(indent) // 2
+        name, *_ = line.split()
+        depth = (len(line) - len(line.lstrip())) // 2 - 2
         parents[depth + 1 :] = [parents[depth] + name]
         paths.append(parents[depth + 1])
     return paths

@@ -6,6 +6,7 @@ import ctypes
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,8 @@ def host_library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 def launches(host_library: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The back end launches on the host; results start as NaN. Names of the kernels that were launches."""
 
-    def filled(make: object) -> object:
-        return lambda *arguments, **keywords: make(*arguments, **keywords).fill_(torch.nan)  # type: ignore[operator]
+    def filled(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        return lambda *arguments, **keywords: make(*arguments, **keywords).fill_(torch.nan)
 
     monkeypatch.setattr(torch, "empty", filled(torch.empty))
     monkeypatch.setattr(torch, "empty_like", filled(torch.empty_like))

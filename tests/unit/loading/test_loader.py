@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import wait
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from unittest.mock import Mock
@@ -37,13 +38,16 @@ def any_windows(request: pytest.FixtureRequest) -> Windows:
 
 def indices_of(windows: Windows, x: torch.Tensor) -> list[int]:
     """Indices of the windows in a batch, found by their first samples."""
-    first = getattr(windows, "_by_content", None)
-    if first is None:
-        whole, _ = windows.read(np.arange(len(windows)))
-        first = {row[:, :64].tobytes(): index for index, row in enumerate(whole)}
-        assert len(first) == len(windows)
-        windows._by_content = first  # type: ignore[attr-defined]
-    return [first[row[:, :64].numpy().tobytes()] for row in x]
+    by_content = indices_by_content(windows)
+    return [by_content[row[:, :64].numpy().tobytes()] for row in x]
+
+
+@cache
+def indices_by_content(windows: Windows) -> dict[bytes, int]:
+    whole, _ = windows.read(np.arange(len(windows)))
+    found = {row[:, :64].tobytes(): index for index, row in enumerate(whole)}
+    assert len(found) == len(windows)
+    return found
 
 
 def epoch_of(loader: sk.WindowLoader, windows: Windows) -> list[list[int]]:
@@ -149,9 +153,12 @@ def test_batches_read_early_are_dropped_when_another_epoch_follows(windows: Wind
     assert epoch_of(other, windows) == expected[1]
 
 
-def test_the_first_batches_of_an_epoch_are_read_during_the_one_before_and_only_once(windows: Windows) -> None:
+def test_the_first_batches_of_an_epoch_are_read_during_the_one_before_and_only_once(
+    windows: Windows, monkeypatch: pytest.MonkeyPatch
+) -> None:
     loader = sk.WindowLoader(windows, 8, balanced=False, prefetch=4)
-    read = loader._read = Mock(wraps=loader._read)  # type: ignore[method-assign]
+    read = Mock(wraps=loader._read)
+    monkeypatch.setattr(loader, "_read", read)
     for epoch in (1, 2):
         list(loader)
         wait(loader._early._batches)

@@ -13,7 +13,7 @@ from seizurekit.training.optimizer import Schedule, learning_rate, make_optimize
 
 
 def rates(steps: int, **training: float) -> list[float]:
-    config = TrainingConfig(**training)  # type: ignore[arg-type]
+    config = TrainingConfig.model_validate(training)
     return [learning_rate((step + 0.5) / steps, config) for step in range(steps)]
 
 

@@ -43,7 +43,7 @@ class Waiting:
         facts: facts about the loader.
         say: shows the warning.
         after_s: seconds of training that are added up.
-        load: returns the number of processes that wanted a processor over the last minute.
+        load: returns the mean number of processes that ran or waited for a processor over the last minute.
     """
 
     def __init__(
