@@ -1,4 +1,4 @@
-"""Cost of telemetry for the training thread: `alive` with every batch, `emit` with every tenth.
+"""Cost of telemetry for the training thread: `note_activity` with every batch, `emit` with every tenth.
 
 Example: ``python -m bench.telemetry`` or ``python -m bench.telemetry --wandb``. Each is called in a row, and after
 waits of 4 ms, as between the batches of a loader: the processor's caches are then cold.
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> None:
         Telemetry.open(Path(folder), config, options.calls, wandb=plan) as run,
     ):
         measurements = [
-            *measure("alive", lambda index: run.note_activity(f"training, batch {index}"), options.calls),
+            *measure("note_activity", lambda index: run.note_activity(f"training, batch {index}"), options.calls),
             *measure(
                 f"emit to {sinks}",
                 lambda step: run.emit(Trained(step, 1, 0.5, 1e-3, 1.0, 812.0, 0.1, 3.9, 0, load)),

@@ -37,7 +37,7 @@ TARGETS = {
     ("forward", "best plain torch / native"): "at least 2.5",
     ("both", f"{CONV1D} / native"): "at least 6",
 }
-DESIGN_SIZE = (4, 1152, 960)
+GOAL_SIZE = (4, 1152, 960)
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ class ConvTimes:
         )
 
     def figures(self) -> tuple[Figure, ...]:
-        """Ratios for the shape of the design."""
+        """Ratios for `GOAL_SIZE`, the shape that the goals are for."""
         median = medians(self.seconds)
-        if (self.shape.batch, self.shape.channels, self.shape.length) != DESIGN_SIZE or "native" not in median:
+        if (self.shape.batch, self.shape.channels, self.shape.length) != GOAL_SIZE or "native" not in median:
             return ()
         ratios = {f"{CONV1D} / native": median[CONV1D] / median["native"]}
         plain = [median[name] for name in ("torch", "torch shifts") if name in median]
@@ -119,12 +119,12 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def _shapes(options: argparse.Namespace, device: torch.device) -> list[Shape]:
-    """The requested shapes, or the design's and those of each detector size at 60 s; and the sweep."""
+    """The requested shapes, or `GOAL_SIZE` and those of each detector size at 60 s; and the sweep."""
     dtype = getattr(torch, options.dtype or ("bfloat16" if device.type == "cuda" else "float32"))
     if options.shape:
         sizes = [_parse_shape(text) for text in options.shape]
     else:
-        sizes = [DESIGN_SIZE]
+        sizes = [GOAL_SIZE]
         sizes += [(4, EXPAND * size.widths[-1] + 2 * size.d_state, 960) for size in SIZES.values()]
     if options.sweep:
         sizes += [(4, 1152, 2**power) for power in range(6, 15)]

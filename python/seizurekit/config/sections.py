@@ -105,7 +105,7 @@ class ModelConfig(Section):
     """The detector: a U-Net with bidirectional Mamba-2 blocks at its lowest rate.
 
     Attributes:
-        size: ``tiny``, ``small`` or ``base``; docs/models.md lists their parameters and speed.
+        size: ``tiny``, ``small`` or ``base``; docs/models.md lists their parts and number of parameters.
         widths: features at 64, 32 and 16 Hz. Null means the value of `size`, here and for the next four keys.
         blocks: residual blocks per convolutional stage.
         layers: number of bidirectional Mamba-2 blocks.
@@ -139,15 +139,15 @@ class ModelConfig(Section):
 
 
 class TrainingConfig(Section):
-    """Loss and optimiser: AdamW with a linear warm-up and a cosine decay to 0.
+    """Loss and optimizer: AdamW with a linear warm-up and a cosine decay to 0.
 
     Attributes:
         epochs: number of passes over the training windows.
         max_steps: stop after this many steps; null means after all epochs. The schedule covers the shorter of the two.
-        accumulate: batches per optimiser step, whose gradients are accumulated.
+        accumulate: batches per optimizer step, whose gradients are accumulated.
         lr: peak learning rate, reached at the end of the warm-up.
         weight_decay: AdamW's; not applied to biases, norms, and Mamba-2's ``A_log``, ``D`` and ``dt_bias``.
-        warmup: fraction of all steps that the warm-up takes.
+        warmup: fraction of the run's windows over which the learning rate rises.
         grad_clip: maximum norm of the gradient over all parameters.
         ema: decay of an exponential moving average of the weights, such as 0.999; the average is then what is
             validated and saved. Null means no average.
@@ -233,7 +233,7 @@ class CheckpointsConfig(Section):
 
 
 class TelemetryConfig(Section):
-    """What a training logs, and where.
+    """What a run logs, and where.
 
     Attributes:
         every: batches between two training records.

@@ -2,7 +2,7 @@
 
 Three strided stages reduce 256 Hz to 64, 32 and 16 Hz (60 s: 15,360 samples to 960). There, Mamba-2 blocks process the
 whole window in both directions. Two stages with skip connections go back to 64 Hz, and the logits are interpolated to
-every sample: seizures are recognised by frequencies below 30 Hz. The U-Net is that of Ronneberger et al. (2015) with
+every sample: seizures are recognized by frequencies below 30 Hz. The U-Net is that of Ronneberger et al. (2015) with
 residual blocks (He et al. 2016); Mamba-2 is by Dao and Gu (2024).
 
 Shapes: B windows, C features, T samples, L samples at 16 Hz, D features there.
@@ -54,7 +54,7 @@ SIZES = {
     "small": Size((64, 128, 256), blocks=1, layers=4, headdim=64, d_state=64),
     "base": Size((128, 256, 512), blocks=2, layers=5, headdim=64, d_state=128),
 }
-"""By ``model.size``; docs/models.md has their parameter counts and speed."""
+"""By ``model.size``; docs/models.md lists their number of parameters."""
 
 
 class MambaBlock(nn.Module):
@@ -79,7 +79,7 @@ class Detector(nn.Module):
         size: its size.
         d_conv: taps of the convolutions of Mamba-2, 2 to 4.
         dropout: probability that a feature of a residual branch is dropped in training.
-        prior: expected fraction of seizure samples, which initialises the last bias.
+        prior: expected seizure ratio, the fraction of seizure samples, which initializes the last bias.
 
     Attributes:
         checkpoint_activations: in training, keep only the inputs of the Mamba-2 blocks for the backward pass, which
@@ -131,11 +131,11 @@ class Detector(nn.Module):
 
 
 def build(config: Config | ModelConfig, seizure_ratio: float = 0.1) -> Detector:
-    """Builds a detector from a configuration, with parameters initialised by torch's default generator.
+    """Builds a detector from a configuration, with parameters initialized by torch's default generator.
 
     Args:
         config: a whole configuration or its section ``model``.
-        seizure_ratio: expected fraction of seizure samples, between 0 and 1; the probability of the untrained detector.
+        seizure_ratio: expected fraction of seizure samples, above 0 and below 1; the probability of the untrained detector.
 
     Returns:
         A module that maps windows float32 [B, 19, T] to logits [B, T], for any T of 1 or more.

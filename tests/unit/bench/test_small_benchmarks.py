@@ -55,7 +55,7 @@ def test_opening_is_timed_by_part(tmp_path: Path, capsys: pytest.CaptureFixture[
 def test_telemetry_is_timed(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry.main(["--calls", "3", "--csv", ""])
     output = capsys.readouterr().out
-    assert "alive" in output
+    assert "note_activity" in output
     assert "emit to console, metrics.jsonl, TensorBoard" in output
 
 
