@@ -135,7 +135,7 @@ def build(config: Config | ModelConfig, seizure_ratio: float = 0.1) -> Detector:
 
     Args:
         config: a whole configuration or its section ``model``.
-        seizure_ratio: expected fraction of seizure samples, above 0 and below 1; the probability of the untrained detector.
+        seizure_ratio: expected seizure ratio, above 0 and below 1; the probability of the untrained detector.
 
     Returns:
         A module that maps windows float32 [B, 19, T] to logits [B, T], for any T of 1 or more.
