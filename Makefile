@@ -67,6 +67,7 @@ check-python: .venv/.built .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest seizurekit._core --concise --mypy-config-file tools/stubtest.ini --allowlist tools/stubtest_allowlist.txt
 	$(BIN)/lint-imports
 
 check-cpp: .venv/.lint
@@ -90,6 +91,7 @@ bench: .venv/.built .venv/.dev
 	$(BIN)/python -m bench.loader
 	$(BIN)/python -m bench.loader --source s3 --step-ms 150
 	$(BIN)/python -m bench.opening
+	$(BIN)/python -m bench.codecs
 	$(BIN)/python -m bench.kernels
 	$(BIN)/python -m bench.train
 	$(BIN)/python -m bench.loop
