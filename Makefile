@@ -58,7 +58,17 @@ test:
 
 # For use while editing: no linters, no test that takes more than a second.
 test-fast: .venv/.built .venv/.dev
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow' tests/unit
+
+# Lines of Python and C++ that no test reaches. The core is then one without optimization; the next target replaces it.
+coverage: .venv/.built .venv/.dev
+	$(PIP) --group coverage
+	$(BIN)/cmake --preset coverage
+	$(BIN)/cmake --build --preset coverage
+	$(BIN)/cmake --install build/coverage --prefix $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
+	rm .venv/.built
+	$(PYTEST) --cov=python/seizurekit --cov-report=term-missing:skip-covered
+	$(BIN)/python tools/cpp_coverage.py
 
 lint: check-cpp check-python
 
@@ -66,6 +76,7 @@ check-python: .venv/.built .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
+	$(BIN)/python tools/banned_words.py
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest seizurekit._core --concise --mypy-config-file tools/stubtest.ini --allowlist tools/stubtest_allowlist.txt
 	$(BIN)/lint-imports
@@ -94,6 +105,7 @@ bench: .venv/.built .venv/.dev
 	$(BIN)/python -m bench.codecs
 	$(BIN)/python -m bench.kernels
 	$(BIN)/python -m bench.train
+	$(BIN)/python -m bench.threads
 	$(BIN)/python -m bench.loop
 	$(BIN)/python -m bench.loop --source s3 --step-ms 150
 	$(BIN)/python -m bench.telemetry
