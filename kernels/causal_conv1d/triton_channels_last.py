@@ -128,8 +128,9 @@ def causal_conv1d_bwd_kernel_channels_last(
     b_x3 = load_extended(p_x, p_initial, o_s - 3, o_d, m_d, x_stride_s, 1, L, W)
     b_x2 = load_extended(p_x, p_initial, o_s - 2, o_d, m_d, x_stride_s, 1, L, W)
     b_x1 = load_extended(p_x, p_initial, o_s - 1, o_d, m_d, x_stride_s, 1, L, W)
+    # Three zeros: Triton takes a variable for a constant if its first value is that of the variable assigned to it.
+    b_d3, b_d2, b_d1 = tl.zeros((BG, BD), ACC), tl.zeros((BG, BD), ACC), tl.zeros((BG, BD), ACC)
     b_zero = tl.zeros((BG, BD), ACC)
-    b_d3, b_d2, b_d1 = b_zero, b_zero, b_zero
     b_dw0, b_dw1, b_dw2, b_dw3, b_dbias = b_zero, b_zero, b_zero, b_zero, b_zero
     p_next_x = p_x + o_s * x_stride_s + o_d
     p_next_dy = p_dy + o_s * dy_stride_s + o_d
