@@ -34,11 +34,12 @@ _OPTIONS = ("num_warps", "num_stages", "enable_fp_fusion")
 
 @dataclass(frozen=True)
 class Launch:
-    """A kernel with the arguments of a launch, by name."""
+    """A kernel with the arguments of a launch, by name, and its number of programs in each dimension."""
 
     kernel: triton.JITFunction
     arguments: dict[str, Any]
     options: dict[str, Any]
+    grid: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class CompiledKernel:
         spilled: bytes of stack and local memory per thread.
         shared: bytes of shared memory per program.
         ptx: the PTX text.
+        ttgir: the last IR that is written in tensors.
+        parameters: names of the arguments that are not constants.
     """
 
     name: str
@@ -58,6 +61,8 @@ class CompiledKernel:
     spilled: int
     shared: int
     ptx: str
+    ttgir: str
+    parameters: tuple[str, ...]
 
     def loads(self, bits: int) -> int:
         """Number of loads of this many bits from global memory."""
@@ -103,7 +108,13 @@ def compile_launch(launch: Launch, capability: int, folder: Path) -> CompiledKer
     amounts = {name: int(number) for name, number in re.findall(r"(REG|STACK|LOCAL):(\d+)", usage)}
     spilled = amounts["STACK"] + amounts["LOCAL"]
     return CompiledKernel(
-        launch.kernel.__name__, amounts["REG"], spilled, compiled.metadata.shared, compiled.asm["ptx"]
+        launch.kernel.__name__,
+        amounts["REG"],
+        spilled,
+        compiled.metadata.shared,
+        compiled.asm["ptx"],
+        compiled.asm["ttgir"],
+        tuple(name for name, kind in signature.items() if kind != "constexpr"),
     )
 
 
@@ -112,7 +123,7 @@ def _recording(recorded: list[Launch]) -> Iterator[None]:
     def record(kernel: triton.JITFunction, *values: Any, grid: Any, warmup: bool, **named: Any) -> None:
         names = [parameter.name for parameter in kernel.params]
         options = {name: named.pop(name) for name in _OPTIONS if name in named}
-        recorded.append(Launch(kernel, dict(zip(names, values, strict=False)) | named, options))
+        recorded.append(Launch(kernel, dict(zip(names, values, strict=False)) | named, options, grid))
 
     launched = triton.JITFunction.run
     triton.JITFunction.run = record

@@ -17,8 +17,11 @@ from torch import Tensor
 pytest.importorskip("triton", reason="triton is not installed")
 
 from compiled_kernels import CAPABILITIES, CompiledKernel, Launch, compile_launch, launches
+from seizurekit.kernels.causal_conv1d import reference
 from seizurekit.kernels.causal_conv1d.contract import ConvInputs, ConvOptions
+from seizurekit.ops.causal_conv1d import trial
 from seizurekit.ops.causal_conv1d import triton as backend
+from triton_ir import evaluate
 
 INTERPRETED = Path(__file__).parents[2] / "interpreted_kernels.py"
 BATCH, CHANNELS, LENGTH = 4, 1152, 960
@@ -84,6 +87,28 @@ def test_samples_of_another_lag_come_from_registers(channels_last: bool, compile
     kernel = compiled(_training(torch.bfloat16, channels_last)[0], 90)
     assert kernel.shared == 0
     assert kernel.loads(128) <= 8  # of x: two chunks; or the three before a run, the first and the next, and weights
+
+
+@pytest.mark.parametrize(("width", "reverse"), [(4, False), (3, True), (2, False)])
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_compilers_ir_computes_what_the_reference_computes(
+    channels_last: bool, width: int, reverse: bool, compiled: Compile
+) -> None:
+    case = trial.ConvCase(torch.device("cpu"), torch.float32, torch.float32, width, True, reverse, channels_last)
+    inputs, (dy_BDL, dfinal_BDS) = trial.example_inputs(case), trial.example_gradients(case)
+    found: dict[str, Tensor] = {}
+    for function, arguments in (
+        (backend.forward, (inputs, case.options)),
+        (backend.backward, (dy_BDL, dfinal_BDS, inputs, case.options)),
+    ):
+        for launch in launches(function, *arguments):
+            kernel = compiled(launch, 90)
+            evaluate(kernel.ttgir, [launch.arguments[name] for name in kernel.parameters], launch.grid)
+            found |= {name: value for name, value in launch.arguments.items() if isinstance(value, Tensor)}
+    names = ("p_y", "p_final", "p_dx", "p_dweight", "p_dbias", "p_dinitial")
+    gradients = reference.backward(dy_BDL, dfinal_BDS, inputs, case.options)
+    expected = dict(zip(names, (*reference.forward(inputs, case.options), *gradients), strict=True))
+    torch.testing.assert_close({name: found[name] for name in names}, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_other_sizes_need_no_other_kernel() -> None:

@@ -197,7 +197,7 @@ class MatrixProducts(TorchDispatchMode):
     """Collects the dtypes of the factors of matrix products; `tf32` rounds float32 factors as TensorFloat-32 does."""
 
     def __init__(self, tf32: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch does not annotate it
         self.tf32 = tf32
         self.dtypes: set[torch.dtype] = set()
 

@@ -78,7 +78,7 @@ def unsupported_reason(backend: ConvBackend, case: ConvCase) -> str | None:
 
 def errors_vs_reference(backend: ConvBackend, case: ConvCase) -> list[Comparison]:
     """Every result of a back end, forward, backward and for a streaming step, compared with the reference."""
-    inputs, gradients = example_inputs(case), _example_gradients(case)
+    inputs, gradients = example_inputs(case), example_gradients(case)
     results = _results(backend, inputs, gradients, case)
     exact = ConvInputs._make(None if t is None else t.cpu().double() for t in inputs)
     expected = _results(reference, exact, [t.cpu().double() for t in gradients], case)
@@ -96,7 +96,7 @@ def example_inputs(case: ConvCase) -> ConvInputs:
     )
 
 
-def _example_gradients(case: ConvCase) -> list[Tensor]:
+def example_gradients(case: ConvCase) -> list[Tensor]:
     """Gradients of y and of the final state."""
     return [_sequence(case, 2.0), _state(case, 6.0)]
 
