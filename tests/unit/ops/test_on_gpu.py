@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 
 import seizurekit as sk
+from seizurekit.config import ModelConfig
 from seizurekit.kernels.dequantize.reference import dequantize_reference
+from seizurekit.models.detector import build
 from seizurekit.ops import dispatch
 from seizurekit.ops.causal_conv1d.backends import CAUSAL_CONV1D
 from seizurekit.ops.comparison import TOLERANCES
 from seizurekit.ops.dequantize import dequantize
+from seizurekit.training.seeding import seed_batch, seed_everything
 
 if not torch.cuda.is_available():
     pytest.skip("needs a GPU", allow_module_level=True)
@@ -90,3 +93,19 @@ def test_a_cuda_graph_on_another_stream_computes_the_same(backend: str) -> None:
 def test_dequantized_batches_equal_the_reference(dtype: torch.dtype) -> None:
     x = torch.randint(-32768, 32768, (32, 19, 15360), dtype=torch.int16, device="cuda")
     assert torch.equal(dequantize(x, 1 / 512, dtype), dequantize_reference(x, 1 / 512, dtype))
+
+
+def test_a_deterministic_training_step_computes_the_same_in_every_run() -> None:
+    with seed_everything(0, deterministic=True):
+        model = build(ModelConfig(size="tiny", dropout=0.1)).to("cuda")
+        x_BCT = torch.randn(32, 19, 7680, device="cuda")
+        runs = []
+        for _ in range(3):
+            seed_batch(0, epoch=0, before=0, rank=0)
+            model.zero_grad()
+            logits_BT = model(x_BCT)
+            torch.cos(logits_BT).sum().backward()
+            gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+            runs.append({"logits": logits_BT.detach(), **gradients})
+    different = {name for run in runs[1:] for name, tensor in run.items() if not torch.equal(tensor, runs[0][name])}
+    assert not different
