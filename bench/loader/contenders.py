@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import seizurekit as sk
 from bench.corpus import Corpus
 from bench.loader.webdataset import iterate_batches, write_tars
-from seizurekit.cache.layout import NOWHERE, SIGNAL, shard_name
+from seizurekit.cache.layout import NOT_STORED, SIGNAL, shard_name
 from seizurekit.cache.windows import Windows
 from seizurekit.storage.folder import Span
 
@@ -241,7 +241,7 @@ class Contenders:
                 chunks = range(first // cache.chunk, -(-(first + self.windows.length) // cache.chunk))
                 shard, begin = divmod(chunks[0], index.shape[1])
                 rows = index[shard, begin : begin + len(chunks)]
-                rows = rows[rows[:, 0] != NOWHERE]
+                rows = rows[rows[:, 0] != NOT_STORED]
                 spans.append(Span(shard_name(shard), int(rows[0, 0]), int(rows[-1].sum())))
             return cache.folder.read_spans(spans)
 

@@ -21,7 +21,7 @@ struct ChunkSpan {
 
 class ShardIndex {
  public:
-  /// Bytes of the index of so many chunks, with its checksum.
+  /// Bytes of the index of a shard of `chunks` chunks, with its checksum.
   static std::size_t bytes(std::size_t chunks);
 
   /// Parses the index, the last bytes of a shard of `shard_bytes`; none if the checksum does not match.

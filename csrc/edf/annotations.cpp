@@ -13,7 +13,7 @@
 namespace seizurekit::edf {
 namespace {
 
-constexpr std::size_t most_issues = 1000;
+constexpr std::size_t max_issues = 1000;
 
 std::string_view view(const std::byte* bytes, std::int64_t count) {
   return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(count)};
@@ -51,8 +51,10 @@ class Scanner {
     std::stable_sort(annotations_.begin(), annotations_.end(),
                      [](const Annotation& a, const Annotation& b) { return a.onset < b.onset; });
     if (unlisted_ > 0) {
-      issues_.push_back({issues_.back().offset, "number of further annotation issues", std::to_string(unlisted_),
-                         "the first " + std::to_string(most_issues) + " are"});
+      issues_.push_back({issues_.back().offset, "number of annotation issues",
+                         std::to_string(std::int64_t{max_issues} + unlisted_),
+                         "the first " + std::to_string(max_issues) + "; " + std::to_string(unlisted_) +
+                             " more annotation issues are not listed"});
     }
     return {std::move(annotations_), std::move(issues_), timeline_.build(), timeline_.first_out_of_order()};
   }
@@ -62,7 +64,7 @@ class Scanner {
     TalReader reader(bytes);
     for (bool first = true; auto tal = reader.next(); first = false) {
       const std::int64_t position = offset + static_cast<std::int64_t>(tal->position);
-      add_flaw(*tal, position);
+      add_tal_issue(*tal, position);
       if (!tal->onset) {
         continue;
       }
@@ -88,28 +90,28 @@ class Scanner {
     }
   }
 
-  void add_flaw(const Tal& tal, std::int64_t position) {
-    if (tal.flaw == TalFlaw::none) {
+  void add_tal_issue(const Tal& tal, std::int64_t position) {
+    if (tal.issue == TalIssue::none) {
       return;
     }
     const std::string found = quote(tal.bytes.substr(0, 80));
-    switch (tal.flaw) {
-      case TalFlaw::none:
+    switch (tal.issue) {
+      case TalIssue::none:
         return;
-      case TalFlaw::onset_nonstandard:
+      case TalIssue::onset_nonstandard:
         return add_issue({position, "annotation onset", found, to_text(tal.onset.value_or(0.0)) + " s"});
-      case TalFlaw::onset_invalid:
+      case TalIssue::onset_invalid:
         return add_issue({position, "annotation onset", found, "no annotation"});
-      case TalFlaw::duration_invalid:
+      case TalIssue::duration_invalid:
         return add_issue({position, "annotation duration", found, "no duration"});
-      case TalFlaw::unterminated:
+      case TalIssue::unterminated:
         return add_issue(
             {position, "annotation text", found + ", not terminated", "the text up to the end of the data record"});
     }
   }
 
   void add_issue(Issue issue) {
-    if (issues_.size() < most_issues) {
+    if (issues_.size() < max_issues) {
       issues_.push_back(std::move(issue));
     } else {
       ++unlisted_;

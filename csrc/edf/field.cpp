@@ -117,7 +117,7 @@ Number read_number(std::string_view bytes) {
     return {0.0, NumberState::blank};
   }
   if (const auto comma = text.find(','); comma != std::string::npos && text.find('.') == std::string::npos) {
-    text[comma] = '.';
+    text[comma] = '.';  // `digits` is a view of `text`, so it has the point too; its length stays
     nonstandard = true;
   }
   if (digits.front() == '+' && digits.size() > 1 && digits[1] != '-') {

@@ -10,23 +10,25 @@ namespace seizurekit::edf {
 /// A text field without its padding, as UTF-8.
 struct Text {
   std::string value;
-  bool had_controls = false;  // it had control bytes, which are read as spaces
-  bool was_utf8 = false;      // it was UTF-8 and not ASCII, as the specification requires
-  bool was_latin1 = false;    // it was neither ASCII nor UTF-8
+  bool had_controls = false;  // the field has control bytes, which are read as spaces
+  bool was_utf8 = false;      // the field is UTF-8, but the specification requires ASCII
+  bool was_latin1 = false;    // the field is neither ASCII nor UTF-8, and is decoded from Latin-1
 };
 
+/// Reads a text field.
 Text read_text(std::string_view bytes);
 
 /// Non-ASCII text as UTF-8: unchanged if it is valid UTF-8, else decoded from Latin-1.
 std::string to_utf8(std::string_view bytes, bool& was_latin1);
+/// Whether the bytes are valid UTF-8.
 bool is_utf8(std::string_view bytes);
 
-/// The bytes in quotes without trailing spaces, for messages; bytes that are not printable ASCII as \xNN.
+/// The bytes in quotes for messages. Trailing spaces are removed, and bytes that are not printable ASCII become \xNN.
 std::string quote(std::string_view bytes);
 
 enum class NumberState {
   standard,
-  nonstandard,  // it has a decimal comma or control bytes; the value is certain
+  nonstandard,  // a decimal comma or control bytes; the value is certain
   blank,
   invalid,  // not a finite number
 };
@@ -37,7 +39,7 @@ struct Number {
   bool is_valid() const { return state == NumberState::standard || state == NumberState::nonstandard; }
 };
 
-/// A decimal number: sign, digits, decimal point or comma, exponent. Finite.
+/// Reads a finite decimal number: sign, digits, decimal point or comma, exponent.
 Number read_number(std::string_view bytes);
 
 struct Integer {
@@ -46,7 +48,7 @@ struct Integer {
   bool is_valid() const { return state == NumberState::standard || state == NumberState::nonstandard; }
 };
 
-/// An integer of at most 2^53 in magnitude. "256.0" is one, nonstandard; "1,000" is ambiguous and not one.
+/// Reads an integer of at most 2^53 in magnitude. "256.0" is nonstandard; "1,000" is ambiguous, so it is invalid.
 Integer read_integer(std::string_view bytes);
 
 /// The shortest text that reads back as the same number.

@@ -68,9 +68,9 @@ std::vector<Issue> File::issues() const {
   const std::int64_t kind = main_field::reserved.offset;
   if (found.first_out_of_order && may_have_gaps_) {
     const std::int64_t record = *found.first_out_of_order;
-    all.push_back(
-        {header_.record_offset(record), onset_field(record), "before the end of the previous data record",
-         header_.marked_discontinuous ? "a recording without times, with gaps='join' only" : "a continuous recording"});
+    all.push_back({header_.record_offset(record), onset_field(record), "before the end of the previous data record",
+                   header_.marked_discontinuous ? "a recording without times, readable only with gaps='join'"
+                                                : "a continuous recording"});
   } else if (may_have_gaps_ && !header_.marked_discontinuous) {
     all.push_back({kind, std::string(main_field::reserved.name),
                    "'" + header_.reserved + "', but there are gaps between data records", "a discontinuous recording"});

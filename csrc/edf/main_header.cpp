@@ -62,10 +62,10 @@ void read_kind(HeaderReader& reader, Header& header) {
 }
 
 void read_record_duration(HeaderReader& reader, Header& header) {
-  constexpr double longest = 99999999;  // the largest number of eight digits
+  constexpr double max_duration = 99999999;  // the largest number of eight digits
   const Field field = reader.field(main_field::record_duration);
   header.record_duration = reader.number(field, "a number of seconds");
-  if (!(header.record_duration >= 0 && header.record_duration <= longest)) {
+  if (!(header.record_duration >= 0 && header.record_duration <= max_duration)) {
     reader.fail(field, "0 to 99999999 s");
   }
 }

@@ -16,7 +16,7 @@ namespace seizurekit::edf {
 namespace {
 
 constexpr std::int64_t bytes_per_thread = std::int64_t{4} * 1024 * 1024;  // less takes less time than starting a thread
-constexpr std::int64_t most_threads = 16;
+constexpr std::int64_t max_threads = 16;
 
 template <typename Sample>
 void convert(Format format, const std::byte* in, std::int64_t count, const Calibration& line, Sample* out) {
@@ -46,21 +46,22 @@ class StoredReader {
     for (const int channel : channels) {
       signals_.push_back(&header.signals[static_cast<std::size_t>(channel)]);
     }
-    samples_ = signals_.front()->samples_per_record;
+    samples_per_record_ = signals_.front()->samples_per_record;
     const std::int64_t row_bytes = static_cast<std::int64_t>(signals_.size()) * header.bytes_per_sample();
     samples_per_block_ = std::max<std::int64_t>(scratch_bytes / row_bytes, 1);
   }
 
   void read(int threads) const {
-    const std::int64_t first_record = first_ / samples_;
-    const std::int64_t end_record = (end_ + samples_ - 1) / samples_;
-    const std::int64_t steps = samples_ > samples_per_block_ ? end_ - first_ : end_record - first_record;
-    const std::int64_t parts = std::min<std::int64_t>(useful_threads(threads), steps);
+    const std::int64_t first_record = first_ / samples_per_record_;
+    const std::int64_t end_record = (end_ + samples_per_record_ - 1) / samples_per_record_;
+    // Threads share the samples of records that are larger than the scratch block, or else whole records.
+    const std::int64_t units = samples_per_record_ > samples_per_block_ ? end_ - first_ : end_record - first_record;
+    const std::int64_t parts = std::min<std::int64_t>(useful_threads(threads), units);
     parallel_for(static_cast<std::size_t>(parts), static_cast<std::size_t>(parts), [&](std::size_t i) {
       const auto part = static_cast<std::int64_t>(i);
-      const std::int64_t begin = steps / parts * part + std::min(part, steps % parts);
-      const std::int64_t end = steps / parts * (part + 1) + std::min(part + 1, steps % parts);
-      if (samples_ > samples_per_block_) {
+      const std::int64_t begin = units / parts * part + std::min(part, units % parts);
+      const std::int64_t end = units / parts * (part + 1) + std::min(part + 1, units % parts);
+      if (samples_per_record_ > samples_per_block_) {
         read_samples(first_ + begin, first_ + end);
       } else {
         read_records(first_record + begin, first_record + end);
@@ -75,7 +76,7 @@ class StoredReader {
     }
     const std::int64_t bytes = (end_ - first_) * static_cast<std::int64_t>(signals_.size() * sizeof(Sample));
     const std::int64_t available = std::max<std::int64_t>(std::thread::hardware_concurrency(), 1);
-    return std::clamp<std::int64_t>(bytes / bytes_per_thread, 1, std::min(available, most_threads));
+    return std::clamp<std::int64_t>(bytes / bytes_per_thread, 1, std::min(available, max_threads));
   }
 
   RangeReader ranges(std::int64_t first_in_record, std::int64_t end_in_record) const {
@@ -94,11 +95,11 @@ class StoredReader {
 
   // For records of which several fit into the scratch block.
   void read_records(std::int64_t first_record, std::int64_t end_record) const {
-    const RangeReader whole = ranges(0, samples_);
+    const RangeReader whole = ranges(0, samples_per_record_);
     const std::int64_t records = std::clamp<std::int64_t>(scratch_bytes / whole.stride(), 1, end_record - first_record);
     const auto scratch = make_scratch(records * whole.stride());
     for (std::int64_t record = first_record; record < end_record; record += records) {
-      read_block({record, std::min(records, end_record - record), 0, samples_}, whole, scratch.get());
+      read_block({record, std::min(records, end_record - record), 0, samples_per_record_}, whole, scratch.get());
     }
   }
 
@@ -107,9 +108,9 @@ class StoredReader {
     std::unique_ptr<std::byte[]> scratch;
     std::int64_t scratch_size = 0;
     while (first < end) {
-      const std::int64_t record = first / samples_;
-      const std::int64_t in_record = first % samples_;
-      const std::int64_t count = std::min({samples_per_block_, samples_ - in_record, end - first});
+      const std::int64_t record = first / samples_per_record_;
+      const std::int64_t in_record = first % samples_per_record_;
+      const std::int64_t count = std::min({samples_per_block_, samples_per_record_ - in_record, end - first});
       const RangeReader piece = ranges(in_record, in_record + count);
       if (piece.stride() > scratch_size) {
         scratch_size = piece.stride();
@@ -124,7 +125,7 @@ class StoredReader {
     ranges.read(source_, header_.record_offset(block.record), block.records, scratch);
     for (std::size_t row = 0; row < signals_.size(); ++row) {
       for (std::int64_t i = 0; i < block.records; ++i) {
-        const std::int64_t record_first = (block.record + i) * samples_;
+        const std::int64_t record_first = (block.record + i) * samples_per_record_;
         const std::int64_t from = std::max(record_first + block.first_in_record, first_);
         const std::int64_t to = std::min(record_first + block.end_in_record, end_);
         const std::int64_t skipped = from - record_first - block.first_in_record;
@@ -142,8 +143,8 @@ class StoredReader {
   std::int64_t end_;
   Sample* out_;
   std::ptrdiff_t row_stride_;
-  std::int64_t samples_ = 0;            // of a signal in a data record
-  std::int64_t samples_per_block_ = 0;  // of a signal in the scratch block
+  std::int64_t samples_per_record_ = 0;  // of a signal in a data record
+  std::int64_t samples_per_block_ = 0;   // of a signal in the scratch block
 };
 
 }  // namespace

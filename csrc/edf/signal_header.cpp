@@ -36,7 +36,7 @@ void calibrate(const SignalReader& at, Format format, Signal& signal) {
   using namespace signal_field;
   for (const SignalField* field : {&physical_min, &physical_max, &digital_min, &digital_max}) {
     if (is_blank(at.field(*field))) {
-      at.reader.add_issue(at.field(*field), "digital values");
+      at.reader.add_issue(at.field(*field), "physical values equal to the digital values");
       return;
     }
   }
@@ -51,12 +51,12 @@ void calibrate(const SignalReader& at, Format format, Signal& signal) {
   check_digital_limit(at, digital_max, signal.digital_max, format);
   if (signal.digital_min == signal.digital_max) {
     at.reader.add_issue(at.field(digital_max), quote(at.field(digital_max).bytes) + ", equal to the digital minimum",
-                        "digital values");
+                        "physical values equal to the digital values");
     return;
   }
   if (signal.physical_min == signal.physical_max) {
     at.reader.add_issue(at.field(physical_max), quote(at.field(physical_max).bytes) + ", equal to the physical minimum",
-                        "digital values");
+                        "physical values equal to the digital values");
     return;
   }
   if (signal.digital_min > signal.digital_max) {
@@ -92,7 +92,7 @@ void read_samples(const SignalReader& at, Format format, Signal& signal) {
 }
 
 // All annotations of a data record are read at once. The specification limits a whole data record to 61440 bytes.
-constexpr std::int64_t most_annotation_bytes = std::int64_t{64} * 1024 * 1024;
+constexpr std::int64_t max_annotation_bytes = std::int64_t{64} * 1024 * 1024;
 
 Signal read_signal(const SignalReader& at, Format format) {
   Signal signal;
@@ -113,8 +113,7 @@ void check_labels(HeaderReader& reader, std::int64_t signals, const std::vector<
     if (signal.label.empty()) {
       reader.add_issue(field, "an empty label");
     } else if (!is_new) {
-      reader.add_issue(field,
-                       quote(field.bytes) + ", the label of signal " + std::to_string(found->second + 1) + " as well",
+      reader.add_issue(field, quote(field.bytes) + ", also the label of signal " + std::to_string(found->second + 1),
                        "a duplicate label");
     }
   }
@@ -133,7 +132,7 @@ void read_signal_headers(HeaderReader& reader, std::int64_t signals, Header& hea
                   "a data record that fits into the file of " + std::to_string(reader.file_size) + " bytes");
     }
     if (is_annotation_label(signal.label)) {
-      if (signal.samples_per_record * header.bytes_per_sample() > most_annotation_bytes) {
+      if (signal.samples_per_record * header.bytes_per_sample() > max_annotation_bytes) {
         reader.fail(at.field(signal_field::samples), "at most 64 MiB of annotations per data record");
       }
       header.annotation_signals.push_back(std::move(signal));

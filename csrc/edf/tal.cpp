@@ -30,7 +30,7 @@ Seconds read_seconds(std::string_view text) {
   double value = 0.0;
   const char* last = digits.data() + text.size();
   const auto [end, code] = std::from_chars(digits.data(), last, value, std::chars_format::fixed);
-  if (code == std::errc{} && end == last && value <= longest_time) {
+  if (code == std::errc{} && end == last && value <= max_time) {
     seconds.value = value;
   }
   return seconds;
@@ -40,12 +40,12 @@ void read_onset(std::string_view text, Tal& tal) {
   const bool has_sign = !text.empty() && (text.front() == '+' || text.front() == '-');
   const Seconds seconds = read_seconds(has_sign ? text.substr(1) : text);
   if (!seconds.value) {
-    tal.flaw = TalFlaw::onset_invalid;
+    tal.issue = TalIssue::onset_invalid;
     return;
   }
   tal.onset = has_sign && text.front() == '-' ? -*seconds.value : *seconds.value;
   if (!has_sign || seconds.has_comma) {
-    tal.flaw = TalFlaw::onset_nonstandard;
+    tal.issue = TalIssue::onset_nonstandard;
   }
 }
 
@@ -55,7 +55,7 @@ Tal parse(std::string_view bytes, std::size_t position) {
   tal.bytes = bytes;
   const auto mark = bytes.find(separator);
   if (mark == std::string_view::npos) {
-    tal.flaw = TalFlaw::onset_invalid;
+    tal.issue = TalIssue::onset_invalid;
     return tal;
   }
   const std::string_view times = bytes.substr(0, mark);
@@ -67,12 +67,12 @@ Tal parse(std::string_view bytes, std::size_t position) {
   if (duration_at != std::string_view::npos) {
     tal.duration = read_seconds(times.substr(duration_at + 1)).value;
     if (!tal.duration) {
-      tal.flaw = TalFlaw::duration_invalid;
+      tal.issue = TalIssue::duration_invalid;
     }
   }
   tal.texts = bytes.substr(mark + 1);
   if (bytes.back() != separator) {
-    tal.flaw = TalFlaw::unterminated;
+    tal.issue = TalIssue::unterminated;
   } else if (!tal.texts.empty()) {
     tal.texts.remove_suffix(1);
   }

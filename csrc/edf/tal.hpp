@@ -12,9 +12,10 @@
 namespace seizurekit::edf {
 
 /// Far longer than any recording; sample indices at any sampling rate still fit into 64 bits.
-inline constexpr double longest_time = 1e10;
+inline constexpr double max_time = 1e10;
 
-enum class TalFlaw {
+/// The issue of a TAL. If it has several, the last one found replaces the others: one issue for each TAL is listed.
+enum class TalIssue {
   none,
   onset_nonstandard,  // no sign, or a decimal comma: the value is certain
   onset_invalid,      // the TAL has no time, so it is skipped
@@ -28,7 +29,7 @@ struct Tal {
   std::optional<double> onset;     // s after the header's start time
   std::optional<double> duration;  // s
   std::string_view texts;          // separated by 0x14
-  TalFlaw flaw = TalFlaw::none;
+  TalIssue issue = TalIssue::none;
 
   /// Whether the first text is empty. The first TAL of a data record then gives the start of the record.
   bool is_timekeeping() const { return onset && (texts.empty() || texts.front() == '\x14'); }

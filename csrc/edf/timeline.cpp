@@ -23,6 +23,8 @@ std::int64_t Timeline::samples(std::int64_t samples_per_record) const {
 }
 
 void TimelineBuilder::add(std::optional<double> onset) {
+  // EDF+, section 2.2.4: the first annotation of each data record is empty and gives the onset of the record. The onset
+  // of the first record is the start of the recording.
   if (records_ == 0) {
     origin_ = onset.value_or(0.0);
     segments_.push_back({0, 1, 0.0});

@@ -25,7 +25,7 @@ class Timeline {
   bool has_gaps() const { return segments_.size() > 1; }
   double duration() const;  // s, including gaps
 
-  /// First sample of a segment for a signal with so many samples per record: the one nearest to the segment's start.
+  /// First sample of a segment for a signal with `samples_per_record`: the one nearest to the segment's start.
   std::int64_t first_sample(const Segment& segment, std::int64_t samples_per_record) const;
   /// Samples from the start of the recording to its end, including gaps.
   std::int64_t samples(std::int64_t samples_per_record) const;

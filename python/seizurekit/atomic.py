@@ -1,7 +1,7 @@
 """Files that appear complete or not at all.
 
 A file is written under a temporary name in its own folder, synced, and renamed. A process that is killed leaves the
-temporary file behind; `is_leftover` recognises its name.
+temporary file behind; `is_leftover` recognizes its name.
 """
 
 from __future__ import annotations
@@ -16,44 +16,44 @@ from typing import BinaryIO
 
 _PREFIX, _SUFFIX = ".seizurekit-", ".tmp"
 _EARLIER_NAME = re.compile(r"\..+\.[0-9]+\.tmp")
-"""Temporary names that revisions up to 0b75b48 gave, ``.NAME.PID.tmp``; their unfinished builds are still cleaned."""
+"""Temporary names before 0.1.0, ``.NAME.PID.tmp``; unfinished builds of that time are still cleaned."""
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Writes a file; the earlier file of that name stays until the new one is complete.
 
     Raises:
         OSError: the file cannot be written, e.g. because the disk is full; names `path`.
     """
-    with open_whole(path) as file:
+    with open_atomic(path) as file:
         file.write(content)
 
 
 class NewFile:
-    """A file that `open_whole` opened for writing."""
+    """A file that `open_atomic` opened for writing."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self._file, self._path = file, path
 
     def write(self, data: bytes) -> None:
         """Appends bytes to the file. Raises OSError, which names the file."""
-        with _naming(self._path):
+        with _name_file_in_errors(self._path):
             self._file.write(data)
 
 
 @contextmanager
-def open_whole(path: Path) -> Iterator[NewFile]:
+def open_atomic(path: Path) -> Iterator[NewFile]:
     """Opens a new file, which appears under its name when the block ends, or never if the block raises.
 
     Raises:
         OSError: the file cannot be written; names `path`.
     """
-    with replace_whole(path) as temporary:
-        with _naming(path):
+    with replace_atomic(path) as temporary:
+        with _name_file_in_errors(path):
             file = temporary.open("xb")
         try:
             yield NewFile(file, path)
-            with _naming(path):
+            with _name_file_in_errors(path):
                 file.close()
         finally:
             with suppress(OSError):  # already raised, by the write that failed
@@ -61,7 +61,7 @@ def open_whole(path: Path) -> Iterator[NewFile]:
 
 
 @contextmanager
-def replace_whole(path: Path) -> Iterator[Path]:
+def replace_atomic(path: Path) -> Iterator[Path]:
     """Gives a temporary path for a writer that opens its file by itself.
 
     The file that the block writes there takes the place of `path` when the block ends, or is removed if it raises.
@@ -73,7 +73,7 @@ def replace_whole(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f"{_PREFIX}{path.name}.{secrets.token_hex(4)}{_SUFFIX}")
     try:
         yield temporary
-        with _naming(path):
+        with _name_file_in_errors(path):
             sync(temporary)
             temporary.replace(path)
             sync(path.parent)
@@ -103,7 +103,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _name_file_in_errors(path: Path) -> Iterator[None]:
     """Gives errors the file name that the user knows: a full disk names none, and others the temporary one."""
     try:
         yield

@@ -14,11 +14,13 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from seizurekit.json_files import parse_object
 
 
 @dataclass(frozen=True)
@@ -104,15 +106,6 @@ def exclusive_lock(path: Path, what: str = "", *, wait: bool = False, remove: bo
                 if remove:
                     path.unlink(missing_ok=True)
             return
-
-
-def parse_object(text: str) -> dict[str, Any]:
-    """The JSON object in a text; an empty one if the text is something else."""
-    with suppress(ValueError):
-        value = json.loads(text)
-        if isinstance(value, dict):
-            return value
-    return {}
 
 
 def _is_same_file(path: Path, descriptor: int) -> bool:

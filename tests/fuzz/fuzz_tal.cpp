@@ -19,7 +19,7 @@ bool is_within(std::string_view part, std::string_view whole) {
 void check_tal(const Tal& tal, std::string_view bytes) {
   require(!tal.bytes.empty() && tal.bytes == bytes.substr(tal.position, tal.bytes.size()));
   require(is_within(tal.texts, tal.bytes));
-  require(tal.onset || tal.flaw == TalFlaw::onset_invalid);
+  require(tal.onset || tal.issue == TalIssue::onset_invalid);
   require(!tal.onset || std::isfinite(*tal.onset));
   require(!tal.duration || (std::isfinite(*tal.duration) && *tal.duration >= 0.0));
   std::string_view texts = tal.texts;

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seizurekit.atomic import is_leftover, open_whole, remove_leftovers, replace_whole, sync, write_whole
+from seizurekit.atomic import is_leftover, open_atomic, remove_leftovers, replace_atomic, sync, write_atomic
 
 
 def names(folder: Path) -> list[str]:
@@ -17,26 +17,26 @@ def names(folder: Path) -> list[str]:
 
 def test_a_file_is_written_and_replaced_and_leaves_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "made" / "a.bin"
-    write_whole(path, b"one")
-    write_whole(path, b"two")
+    write_atomic(path, b"one")
+    write_atomic(path, b"two")
     assert path.read_bytes() == b"two"
     assert names(path.parent) == ["a.bin"]
 
 
 def write_parts(path: Path) -> None:
-    with open_whole(path) as file:
+    with open_atomic(path) as file:
         file.write(b"af")
         assert [is_leftover(name) for name in names(path.parent) if name != path.name] == [True]
         file.write(b"ter")
 
 
 def write_by_path(path: Path) -> None:
-    with replace_whole(path) as temporary:
+    with replace_atomic(path) as temporary:
         assert temporary.parent == path.parent
         temporary.write_bytes(b"after")
 
 
-WRITERS = [lambda path: write_whole(path, b"after"), write_parts, write_by_path]
+WRITERS = [lambda path: write_atomic(path, b"after"), write_parts, write_by_path]
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -66,7 +66,7 @@ def test_a_full_disk_names_the_file_and_keeps_the_earlier_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None]
 ) -> None:
     path = tmp_path / "a.bin"
-    write_whole(path, b"before")
+    write_atomic(path, b"before")
 
     def full(_: Path) -> None:
         raise OSError(28, "No space left on device")
@@ -80,7 +80,7 @@ def test_a_full_disk_names_the_file_and_keeps_the_earlier_one(
 
 def test_a_block_that_raises_leaves_no_file(tmp_path: Path) -> None:
     def interrupted() -> None:
-        with open_whole(tmp_path / "a.bin") as file:
+        with open_atomic(tmp_path / "a.bin") as file:
             file.write(b"half")
             raise ZeroDivisionError
 
@@ -90,19 +90,19 @@ def test_a_block_that_raises_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_an_error_of_something_else_in_the_block_keeps_its_own_file_name(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="absent"), open_whole(tmp_path / "a.bin") as file:
+    with pytest.raises(FileNotFoundError, match="absent"), open_atomic(tmp_path / "a.bin") as file:
         file.write((tmp_path / "absent").read_bytes())
 
 
 def test_a_folder_of_that_name_is_kept(tmp_path: Path) -> None:
     (tmp_path / "a.bin").mkdir()
     with pytest.raises(IsADirectoryError, match=r"/a\.bin"):
-        write_whole(tmp_path / "a.bin", b"content")
+        write_atomic(tmp_path / "a.bin", b"content")
     assert names(tmp_path) == ["a.bin"]
 
 
 def test_only_our_own_temporary_files_are_leftovers(tmp_path: Path) -> None:
-    with replace_whole(tmp_path / "a.bin") as temporary:
+    with replace_atomic(tmp_path / "a.bin") as temporary:
         temporary.write_bytes(b"")
         ours = temporary.name
     earlier = [".0.4711.tmp", ".zarr.json.123.tmp"]

@@ -67,7 +67,7 @@ def test_waiting_ends_when_the_holder_ends(tmp_path: Path) -> None:
     assert acquired.is_set()
 
 
-def test_a_lock_file_that_its_holder_removes_is_made_again_by_the_one_that_waits(tmp_path: Path) -> None:
+def test_a_waiting_process_creates_the_lock_file_that_its_holder_removes(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     opened = threading.Event()
     inside: list[bool] = []
@@ -92,7 +92,7 @@ def test_a_lock_file_can_be_removed_at_the_end(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_holder_is_the_same_as_json_and_unknown_where_it_says_nothing() -> None:
+def test_a_holder_is_restored_from_json_and_missing_values_are_unknown() -> None:
     holder = this_process("copy")
     assert Holder.from_dict(json.loads(json.dumps(holder.to_dict())) | {"another": 1}) == holder
     assert str(Holder.from_dict({})) == "process ? on ?, since ?"

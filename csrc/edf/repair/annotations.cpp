@@ -12,9 +12,9 @@
 namespace seizurekit::edf {
 namespace {
 
-constexpr std::size_t longest_quote = 80;
+constexpr std::size_t max_quote = 80;
 
-bool is_valid(const Tal& tal) { return tal.flaw == TalFlaw::none && is_utf8(tal.texts); }
+bool is_valid(const Tal& tal) { return tal.issue == TalIssue::none && is_utf8(tal.texts); }
 
 std::string with_decimal_point(std::string_view seconds) {
   std::string text(seconds);
@@ -73,7 +73,7 @@ std::vector<Tal> tals_of(std::string_view bytes) {
   return tals;
 }
 
-std::string quote_start(std::string_view bytes) { return quote(bytes.substr(0, longest_quote)); }
+std::string quote_start(std::string_view bytes) { return quote(bytes.substr(0, max_quote)); }
 
 }  // namespace
 
@@ -90,7 +90,7 @@ std::optional<std::string> AnnotationRepair::repair(std::size_t signal, std::str
     const bool has_onset = !tals.empty() && tals.front().is_timekeeping();
     const double onset = has_onset ? tals.front().onset.value_or(expected_onset_) : expected_onset_;
     expected_onset_ = next_onset(onset);
-    if (!has_onset && std::abs(onset) > longest_time) {
+    if (!has_onset && std::abs(onset) > max_time) {
       return std::nullopt;  // the reader rejects it, so every copy would need the same repair again
     }
     if (!has_onset) {

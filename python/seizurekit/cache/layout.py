@@ -30,11 +30,11 @@ BUILD_FOLDER = ".build"
 """Folder of an unfinished build: its plan and the results of finished shards. A sealed store has none."""
 PLAN_FILE, COPY_FILE, LOCK_FILE = "plan.json", "copy.json", "lock"
 
-NOWHERE = 2**64 - 1
+NOT_STORED = 2**64 - 1
 """Offset and length, in a shard's index, of a chunk that is not stored because all its samples are 0."""
 
 OK, UNLABELLED, FAILED = "ok", "unlabelled", "failed"
-"""Status of a recording. Only ok recordings give windows: no annotations is not the same as no seizures."""
+"""Status of a recording. Only ok recordings have windows: no annotations is not the same as no seizures."""
 
 SHARDS = f"{SIGNAL}/c/0"
 """Folder of the shards within a split's folder, by Zarr's default chunk keys."""

@@ -10,16 +10,17 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from seizurekit.cache.layout import BUILD_FOLDER, COPY_FILE, LOCK_FILE, PLAN_FILE
 from seizurekit.errors import CacheError, StorageError
-from seizurekit.locks import Holder, LockedError, exclusive_lock, parse_object, this_process
+from seizurekit.json_files import parse_object
+from seizurekit.locks import Holder, LockedError, exclusive_lock, this_process
 from seizurekit.storage.folder import Folder
 from seizurekit.storage.local import LocalFolder
 
-RENEWED_S = 20.0
+LEASE_RENEWAL_S = 20.0
 """Seconds between two renewals of a lease."""
-LAPSES_S = 120.0
-"""A lease that was not renewed for so many seconds belongs to a holder that is gone."""
+LEASE_TIMEOUT_S = 120.0
+"""Seconds after the last renewal at which a lease expires: its holder no longer runs."""
 _WATCHED_RENEWALS = 2.5
-_SETTLES_RENEWALS = 0.1
+_SETTLING_RENEWALS = 0.1
 _NAME = f"{BUILD_FOLDER}/{LOCK_FILE}"
 
 
@@ -28,7 +29,7 @@ def lock_split(folder: Folder, what: str) -> Iterator[None]:
     """Locks a split for one writer.
 
     In a local folder the kernel releases the lock when its holder ends, even if it is killed. In an object store it is
-    a lease: an object that its holder renews, and that lapses if it is not renewed.
+    a lease: an object that its holder renews, and that expires if it is not renewed.
 
     Args:
         folder: the split's folder.
@@ -42,7 +43,7 @@ def lock_split(folder: Folder, what: str) -> Iterator[None]:
             try:
                 stack.enter_context(exclusive_lock(folder.path / _NAME, what))
             except LockedError as error:
-                raise _locked(folder, what, error.holder) from None
+                raise _locked_error(folder, what, error.holder) from None
         else:
             stack.enter_context(_lease(folder, what))
         yield
@@ -60,7 +61,7 @@ def remove_build_folder(folder: Folder) -> None:
             (folder.path / BUILD_FOLDER).rmdir()
 
 
-def _locked(folder: Folder, what: str, holder: Holder, note: str = "") -> CacheError:
+def _locked_error(folder: Folder, what: str, holder: Holder, note: str = "") -> CacheError:
     return CacheError(f"{folder.url}: another {holder.what or what} of this store is running: {holder}{note}")
 
 
@@ -68,19 +69,19 @@ def _locked(folder: Folder, what: str, holder: Holder, note: str = "") -> CacheE
 def _lease(folder: Folder, what: str) -> Iterator[None]:
     own = this_process(what)
 
-    def renewed() -> bytes:
+    def lease_content() -> bytes:
         return json.dumps(own.to_dict() | {"renewed": time.time()}).encode()
 
-    if not folder.create(_NAME, renewed()):
-        _wait_for_lapse(folder, what)
-        folder.write(_NAME, renewed())
-        # Another process that saw the lease lapse may have written too: the last one to write holds it.
-        time.sleep(_SETTLES_RENEWALS * RENEWED_S)
+    if not folder.create(_NAME, lease_content()):
+        _wait_for_expiry(folder, what)
+        folder.write(_NAME, lease_content())
+        # Another process that saw the lease expire may have written too: the last one to write holds it.
+        time.sleep(_SETTLING_RENEWALS * LEASE_RENEWAL_S)
         holder, _ = _read_lease(folder)
         if holder.token != own.token:
-            raise _locked(folder, what, holder)
+            raise _locked_error(folder, what, holder)
     stopped = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(folder, own, renewed, stopped), name="lock", daemon=True)
+    renewal = threading.Thread(target=_renew, args=(folder, own, lease_content, stopped), name="lock", daemon=True)
     renewal.start()
     try:
         yield
@@ -98,24 +99,24 @@ def _read_lease(folder: Folder) -> tuple[Holder, float]:
     return Holder.from_dict(values), float(values.get("renewed", 0))
 
 
-def _wait_for_lapse(folder: Folder, what: str) -> None:
-    """Returns if the lease has lapsed by its own clock and, because clocks differ, is not renewed while we watch it."""
+def _wait_for_expiry(folder: Folder, what: str) -> None:
+    """Returns if the lease has expired by its own clock. Clocks differ, so it must not be renewed while we watch."""
     lease = _read_lease(folder)
     holder, renewed = lease
     age = time.time() - renewed
-    if age < LAPSES_S:
-        raise _locked(folder, what, holder, f"; if it is gone, its lock lapses in {LAPSES_S - age:.0f} s")
-    end = time.monotonic() + _WATCHED_RENEWALS * RENEWED_S
+    if age < LEASE_TIMEOUT_S:
+        raise _locked_error(folder, what, holder, f"; if it is gone, its lock expires in {LEASE_TIMEOUT_S - age:.0f} s")
+    end = time.monotonic() + _WATCHED_RENEWALS * LEASE_RENEWAL_S
     while time.monotonic() < end:
-        time.sleep(RENEWED_S / 10)
+        time.sleep(LEASE_RENEWAL_S / 10)
         now = _read_lease(folder)
         if now not in (lease, (Holder(), 0.0)):
-            raise _locked(folder, what, now[0])
+            raise _locked_error(folder, what, now[0])
 
 
-def _renew(folder: Folder, own: Holder, renewed: Callable[[], bytes], stopped: threading.Event) -> None:
-    while not stopped.wait(RENEWED_S):
+def _renew(folder: Folder, own: Holder, lease_content: Callable[[], bytes], stopped: threading.Event) -> None:
+    while not stopped.wait(LEASE_RENEWAL_S):
         with suppress(StorageError):  # the work itself fails if the store is gone
             if _read_lease(folder)[0].token not in ("", own.token):
                 return  # taken over while this machine slept
-            folder.write(_NAME, renewed())
+            folder.write(_NAME, lease_content())

@@ -39,7 +39,7 @@ class Seizures:
         limit = samples[recording]
         first = np.clip((start * rate).astype(np.int64), 0, limit) + self.offsets[recording]
         end = np.clip((stop * rate).astype(np.int64), 0, limit) + self.offsets[recording]
-        self.first, self.end = _merged(first[end > first], end[end > first])
+        self.first, self.end = _merge(first[end > first], end[end > first])
         self._before = np.concatenate([[0], np.cumsum(self.end - self.first)])
         self.labels = core.Labels(self.first, self.end)
 
@@ -60,7 +60,7 @@ class Seizures:
         self.labels.draw(first, mask)
 
 
-def _merged(first: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _merge(first: NDArray[np.int64], end: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The intervals in order, with those that overlap or touch joined."""
     order = np.argsort(first, kind="stable")
     first, end = first[order], end[order]

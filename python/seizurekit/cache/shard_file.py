@@ -57,6 +57,6 @@ def find_shard_damage(content: bytes, name: str, channels: int, chunk: int) -> l
         chunk: samples of a channel in a chunk.
     """
     return [
-        f"{name}: {'index' if number < 0 else f'chunk {number}'} (bytes {first} to {end}): damaged: {reason}"
-        for number, first, end, reason in core.find_damage(content, channels, chunk, CHUNKS_PER_SHARD)
+        f"{name}: {'index' if index < 0 else f'chunk {index}'} (bytes {first} to {end}): damaged: {reason}"
+        for index, first, end, reason in core.find_damage(content, channels, chunk, CHUNKS_PER_SHARD)
     ]

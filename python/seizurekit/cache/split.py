@@ -35,7 +35,7 @@ class Split:
         channels: names of the channels in the order of the signal.
         sampling_rate: Hz.
         step: value of one unit of the stored integers.
-        shards: numbers of the shards that have a file; a shard of zeros has none.
+        shards: indices of the shards that exist; a shard of zeros has no file.
         recordings: columns by name, one row a recording: id, patient, session, montage, source, source_rate (Hz),
             first_sample, samples, mean and std (µV, [recording, channel]), reference, interpolated, repairs, remarks,
             status, reason.
@@ -82,7 +82,7 @@ class Split:
 
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
-        """Which recordings give windows: those that were read and have annotations. Bool [recording]."""
+        """Which recordings have windows: those that were read and have annotations. Bool [recording]."""
         return np.asarray(self.recordings["status"] == OK)
 
     @cached_property
@@ -127,7 +127,7 @@ class Split:
         samples = int(self.recordings["samples"][recording])
         stop = samples if stop is None else stop
         if not 0 <= start <= stop <= samples:
-            raise ValueError(f"samples {start} to {stop}: the recording has {samples}")
+            raise ValueError(f"samples are {start} to {stop}, expected a range within 0 to {samples}")
         shape = (len(self.channels), stop - start)
         x = np.empty(shape, np.float32) if out is None else out
         if x.shape != shape or x.dtype != np.float32 or not x.flags.c_contiguous:

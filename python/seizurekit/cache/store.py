@@ -13,6 +13,7 @@ from seizurekit.cache.read.shard_cache import DEFAULT_GB
 from seizurekit.cache.split import Split
 from seizurekit.cache.windows import Windows
 from seizurekit.errors import CacheError
+from seizurekit.recordings.corpus import SPLITS
 from seizurekit.signal.chain import Chain
 from seizurekit.storage.folder import Folder, Options
 from seizurekit.storage.open import open_folder
@@ -32,7 +33,7 @@ class Cache(Split):
         Args:
             window: length of a window, s.
             stride: from the start of a window to the start of the next, s.
-            limit: only the first so many recordings; None for all.
+            limit: use only the first `limit` recordings; None for all.
         """
         return Windows(self, window, stride, limit)
 
@@ -52,10 +53,10 @@ def open_cache(
             ``az://``, ``https://``).
         split: name of the split.
         storage_options: options of an object store, as obstore's store of that scheme takes them; the usual variables
-            (``AWS_*``, also ``AWS_ENDPOINT_URL``) provide the others.
+            (``AWS_*``, including ``AWS_ENDPOINT_URL``) provide the others.
         chain: raise an error unless the store was preprocessed by this chain.
         local_dir: for an object store: keep whole shards in this folder, to read them from the disk the next time.
-        local_dir_gb: most GB of shards to keep there.
+        local_dir_gb: size limit of the shards there, GB.
 
     Raises:
         CacheError: no such store or split, an unfinished build, another format version, another chain.
@@ -101,17 +102,12 @@ def open_split(
     return cache
 
 
-def splits_of(root: str | PathLike[str], storage_options: Options | None = None) -> tuple[str, ...]:
-    """Names of the finished splits of the store at a path or URL."""
-    return splits_in(open_folder(root, storage_options))
-
-
 def splits_in(root: Folder) -> tuple[str, ...]:
     """Names of the finished splits of the store in a folder."""
     names = root.folders()
     finished = [name for name in names if root.size(f"{name}/{GROUP_FILE}") is not None]
-    order = ("train", "dev", "eval")
-    return tuple(sorted(finished, key=lambda name: (order.index(name) if name in order else len(order), name)))
+    order = (*SPLITS, *sorted(set(finished) - set(SPLITS)))
+    return tuple(name for name in order if name in finished)
 
 
 def _missing_message(root: Folder, split: str) -> str:
@@ -120,6 +116,6 @@ def _missing_message(root: Folder, split: str) -> str:
             return f"{root.url}/{split}: {work} incomplete: run the same {command} command again to resume it"
     splits = splits_in(root)
     if not splits and (not root.is_local or not Path(root.url).is_dir()):
-        return f"{root.url}: no such store; build-cache makes one"
+        return f"{root.url}: no such store; create one with build-cache"
     existing = f"its splits are {', '.join(splits)}" if splits else "it contains no store"
     return f"{root.url}: no split {split!r}; {existing}"

@@ -11,8 +11,8 @@ from seizurekit.cache.split import Split
 
 def find_damage(split: Split) -> Iterator[str]:
     """One sentence for each missing shard, damaged index and damaged chunk of a split."""
-    for number in split.shards:
-        name = shard_name(number)
+    for shard in split.shards:
+        name = shard_name(shard)
         url = f"{split.folder.url}/{name}"
         try:
             content = split.folder.read(name)

@@ -15,8 +15,8 @@ from seizurekit.cache.read.signal_reader import ChunkError, default_threads, to_
 from seizurekit.cache.split import Split
 from seizurekit.errors import CacheError
 
-FULL_SHARE = 0.99
-"""A window is full if at least this share of it is seizure."""
+FULL_THRESHOLD = 0.99
+"""Share of seizure samples from which on a window is full."""
 
 
 class WindowKind(IntEnum):
@@ -34,7 +34,7 @@ class Windows:
         cache: the split.
         window: length, s.
         stride: from the start of a window to the start of the next, s.
-        limit: only the first so many recordings; None for all.
+        limit: use only the first `limit` recordings; None for all.
 
     Attributes:
         cache: the split.
@@ -60,7 +60,7 @@ class Windows:
         self.seizure_samples = cache.seizures.count(first, first + self.length)
         self.kind = np.full(len(self), WindowKind.NONE, np.uint8)
         self.kind[self.seizure_samples > 0] = WindowKind.PARTIAL
-        self.kind[self.seizure_samples >= FULL_SHARE * self.length] = WindowKind.FULL
+        self.kind[self.seizure_samples >= FULL_THRESHOLD * self.length] = WindowKind.FULL
 
     def __len__(self) -> int:
         return len(self.recording)
@@ -81,7 +81,7 @@ class Windows:
         Args:
             indices: indices of the windows, [B]; negative ones count from the end.
             out: C-contiguous array [B, channel, T] of that dtype that receives the samples, or None for a new one.
-            dtype: float32, float16, bfloat16 (of ml_dtypes), or int16, of which one unit is the store's `step`.
+            dtype: float32, float16, bfloat16 (of ml_dtypes), or int16 in units of the store's `step`.
             threads: number of threads that read; default: one for each CPU, at most 8.
 
         Returns:
@@ -126,7 +126,8 @@ class Windows:
             The chunks that could not be read; the rows of the windows that need them are undefined.
         """
         if np.any((indices < -len(self)) | (indices >= len(self))):
-            raise IndexError(f"indices {indices.min()} to {indices.max()}: there are {len(self)} windows")
+            expected = f"a range within {-len(self)} to {len(self) - 1}"
+            raise IndexError(f"indices are {indices.min()} to {indices.max()}, expected {expected}")
         request = core.ReadRequest(
             first=self.first_samples(indices),
             x=x,

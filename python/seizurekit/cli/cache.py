@@ -70,10 +70,11 @@ def scan_cache(
     Example: seizurekit scan-cache --cache-dir cache --verify
     """
     from seizurekit.cache.manifest import write_manifest
-    from seizurekit.cache.store import open_cache, splits_of
+    from seizurekit.cache.store import open_cache, splits_in
     from seizurekit.cache.verify import find_damage
+    from seizurekit.storage.open import open_folder
 
-    names = [split] if split else list(splits_of(cache_dir)) or ["train"]
+    names = [split] if split else list(splits_in(open_folder(cache_dir))) or ["train"]
     caches = [open_cache(cache_dir, name) for name in names]
     manifests = [(cache.split, write_manifest(cache)) for cache in caches]
     _print_table(_manifest_rows(manifests))

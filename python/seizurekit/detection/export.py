@@ -10,7 +10,7 @@ from datetime import datetime
 from os import PathLike
 from pathlib import Path
 
-from seizurekit.atomic import write_whole
+from seizurekit.atomic import write_atomic
 from seizurekit.errors import OutputError
 from seizurekit.recordings.annotations import Event
 from seizurekit.recordings.annotations_write import write_csv_bi
@@ -69,7 +69,7 @@ def _write_tsv(path: Path, detection: Detection) -> None:
     for onset, duration, kind, confidence in rows:
         fields = (f"{onset:.4f}", f"{duration:.4f}", kind, confidence, "n/a", when, f"{detection.duration:.4f}")
         lines.append("\t".join(fields))
-    write_whole(path, ("\n".join(lines) + "\n").encode())
+    write_atomic(path, ("\n".join(lines) + "\n").encode())
 
 
 def _write_csv_bi(path: Path, detection: Detection) -> None:
@@ -88,7 +88,7 @@ def _write_json(path: Path, detection: Detection) -> None:
             for event in detection.events
         ],
     }
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
+    write_atomic(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _write_edf(path: Path, detection: Detection) -> None:
@@ -108,7 +108,7 @@ def _write_edf(path: Path, detection: Detection) -> None:
     )
     content = io.BytesIO()
     edf.write(content)
-    write_whole(path, content.getvalue())
+    write_atomic(path, content.getvalue())
 
 
 _WRITERS: dict[str, Callable[[Path, Detection], None]] = {

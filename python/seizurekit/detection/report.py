@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from seizurekit.atomic import write_whole
+from seizurekit.atomic import write_atomic
 from seizurekit.recordings.annotations import Event
 from seizurekit.recordings.channels import CANONICAL_CHANNELS
 
@@ -79,7 +79,7 @@ def write_report(path: str | PathLike[str], page: ReportPage) -> None:
     _draw_legend(eeg, page)
     content = io.BytesIO()
     figure.savefig(content, format="png")
-    write_whole(Path(path), content.getvalue())
+    write_atomic(Path(path), content.getvalue())
 
 
 def choose_page(annotated: Sequence[Event], detected: Sequence[Event], duration: float) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seizurekit.atomic import write_whole
+from seizurekit.atomic import write_atomic
 from seizurekit.cache.store import open_cache
 from seizurekit.detection.events import detect_events
 from seizurekit.detection.export import Detection, write_detection
@@ -142,7 +142,7 @@ def _write_results(
         files.append(out / "curve.png")
     evaluation = Evaluation(tuple(scored.results), score, scored.curve, tuple(failed), tuple(files))
     metrics = json.dumps(without_nan(_metrics(detector, split, evaluation)), indent=2, allow_nan=False)
-    write_whole(out / "metrics.json", (metrics + "\n").encode())
+    write_atomic(out / "metrics.json", (metrics + "\n").encode())
     return evaluation
 
 

@@ -17,7 +17,7 @@ import safetensors.torch
 from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
-from seizurekit.atomic import write_whole
+from seizurekit.atomic import write_atomic
 from seizurekit.errors import CheckpointError
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,7 +46,7 @@ class FileKind:
 
 def write_tensor_file(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Writes contiguous CPU tensors and a header; the file replaces an older one completely or not at all."""
-    write_whole(path, safetensors.torch.save(dict(tensors), {_KEY: json.dumps(header)}))
+    write_atomic(path, safetensors.torch.save(dict(tensors), {_KEY: json.dumps(header)}))
 
 
 def read_tensor_file(path: Path, kind: FileKind) -> tuple[dict[str, Tensor], dict[str, Any]]:

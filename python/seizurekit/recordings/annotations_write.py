@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 
-from seizurekit.atomic import write_whole
+from seizurekit.atomic import write_atomic
 from seizurekit.recordings.annotations import COLUMNS, SEIZURE_LABELS, Event
 
 MONTAGE_FILE = "$NEDC_NFC/lib/nedc_eas_default_montage.txt"
@@ -31,7 +31,7 @@ def write_csv_bi(path: str | PathLike[str], events: Iterable[Event], duration: f
     path = Path(path)
     rows = _rows(sorted(events, key=lambda event: event.start), round(duration, 4))
     text = "\n".join([*_header(path, duration), *rows, ""])
-    write_whole(path, text.encode())
+    write_atomic(path, text.encode())
 
 
 def _header(path: Path, duration: float) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from seizurekit.atomic import write_whole
+from seizurekit.atomic import write_atomic
 from seizurekit.scoring.curves import Curve
 
 MAX_FALSE_ALARMS = 100.0
@@ -43,4 +43,4 @@ def write_curve(path: Path, curve: Curve, operating_point: tuple[float, float], 
     axes.legend(loc="lower right", frameon=False)
     content = io.BytesIO()
     figure.savefig(content, format="png")
-    write_whole(path, content.getvalue())
+    write_atomic(path, content.getvalue())

@@ -59,7 +59,7 @@ class Folder(Protocol):
     def write(self, name: str, content: bytes) -> None:
         """Writes a file, or replaces it; it appears complete or not at all."""
 
-    def open_whole(self, name: str) -> AbstractContextManager[Writable]:
+    def open_atomic(self, name: str) -> AbstractContextManager[Writable]:
         """A new file, which appears when the block ends, or never if the block raises."""
 
     def create(self, name: str, content: bytes) -> bool:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 
-from seizurekit.atomic import open_whole, write_whole
+from seizurekit.atomic import open_atomic, write_atomic
 from seizurekit.storage.folder import Span, Writable
 
 
@@ -50,11 +50,11 @@ class LocalFolder:
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file, or replaces it, by a rename."""
-        write_whole(self.path / name, content)
+        write_atomic(self.path / name, content)
 
-    def open_whole(self, name: str) -> AbstractContextManager[Writable]:
+    def open_atomic(self, name: str) -> AbstractContextManager[Writable]:
         """A new file, which appears by a rename when the block ends."""
-        return open_whole(self.path / name)
+        return open_atomic(self.path / name)
 
     def create(self, name: str, content: bytes) -> bool:
         """Writes a file unless it exists, and returns whether it did."""

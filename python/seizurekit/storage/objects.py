@@ -136,7 +136,7 @@ class ObjectFolder:
         self._run(name, lambda: obstore.put(self._store, self._key(name), content))
 
     @contextmanager
-    def open_whole(self, name: str) -> Iterator[Writable]:
+    def open_atomic(self, name: str) -> Iterator[Writable]:
         """A new file, collected in memory and sent in one request when the block ends."""
         content = BytesIO()
         yield content
@@ -233,7 +233,7 @@ class ObjectFolder:
                     raise self._translate(name, error) from None
                 problem = "the answer was truncated"
             await asyncio.sleep(_pause(attempt))
-        raise StorageError(f"{self._url(name)}: {problem}, {MAX_ATTEMPTS} times")
+        raise StorageError(f"{self._url(name)}: {problem} after {MAX_ATTEMPTS} attempts")
 
 
 class _ShortAnswerError(Exception):

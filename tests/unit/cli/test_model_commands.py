@@ -27,7 +27,7 @@ DEMO = Path(__file__).resolve().parents[3] / "configs" / "demo.yaml"
             [DEMO, "validation.metric=sensitivity_at_10fa"],
             "validation.metric is 'sensitivity_at_10fa', expected one of sensitivity_at_10_fa",
         ),
-        ([DEMO, "training.device=cpu", "cache.dir=nowhere"], "nowhere: no such store; build-cache makes one"),
+        ([DEMO, "training.device=cpu", "cache.dir=nowhere"], "nowhere: no such store; create one with build-cache"),
         ([DEMO, "training.device=cuda:99"], "training.device is cuda:99, which this machine does not have"),
     ],
 )

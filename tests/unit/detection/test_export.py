@@ -102,7 +102,7 @@ def test_edf_without_events_has_a_background_annotation_and_early_dates_are_drop
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.tsv.gz", "a.EDFX"])
-def test_an_unknown_suffix_is_an_error_that_lists_the_known_ones(tmp_path: Path, name: str) -> None:
+def test_an_unknown_suffix_is_rejected_with_the_list_of_known_ones(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"expected one of \.tsv, \.csv_bi, \.json, \.edf"):
         write_detection(tmp_path / name, TWO)
     assert list(tmp_path.iterdir()) == []

@@ -143,7 +143,7 @@ def test_a_thousand_odd_rows_make_one_message() -> None:
         ("no table", "row has 1 fields"),
     ],
 )
-def test_a_row_that_could_hide_a_seizure_is_an_error_with_line_column_and_value(row: str, problem: str) -> None:
+def test_a_row_that_could_hide_a_seizure_is_rejected_with_line_column_and_value(row: str, problem: str) -> None:
     with pytest.raises(AnnotationError) as raised:
         parse(with_rows("TERM,0,1,bckg,1", row))
     message = str(raised.value)
@@ -173,7 +173,7 @@ def test_a_row_that_could_hide_a_seizure_is_an_error_with_line_column_and_value(
         (f"{HEADER}\nTERM,{'9' * 200_000},2,seiz,1".encode(), "field larger than field limit"),
     ],
 )
-def test_a_file_without_valid_annotations_is_an_error_that_says_why(content: bytes, problem: str) -> None:
+def test_a_file_without_valid_annotations_is_rejected_with_the_reason(content: bytes, problem: str) -> None:
     with pytest.raises(AnnotationError) as raised:
         parse(content)
     assert str(raised.value).startswith("a.csv_bi: ")
@@ -192,7 +192,7 @@ def test_a_file_is_read_from_its_path_and_errors_contain_the_path(tmp_path: Path
         sk.read_annotations(tmp_path / "nothing.csv")
 
 
-def test_a_file_of_gigabytes_is_an_error_before_it_is_read(tmp_path: Path) -> None:
+def test_a_file_of_gigabytes_is_rejected_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     with path.open("wb") as file:
         file.truncate(1 << 40)

@@ -91,7 +91,7 @@ def test_the_error_lists_missing_electrodes_and_the_labels_of_the_file() -> None
     assert all(label in message for label in labels)
 
 
-def test_a_recording_without_signals_is_an_error() -> None:
+def test_a_recording_without_signals_is_rejected() -> None:
     with pytest.raises(ChannelError, match="labels in the file: none"):
         select_channels([])
 
@@ -131,6 +131,6 @@ def test_recordings_of_other_devices_give_their_electrodes(shared_data: Path, na
     assert None not in select_channels(labels_of(shared_data / "edf" / f"{name}.edf")).positions
 
 
-def test_a_bipolar_recording_is_an_error(shared_data: Path) -> None:
+def test_a_bipolar_recording_is_rejected(shared_data: Path) -> None:
     with pytest.raises(ChannelError, match="Fp1, F3, C3"):
         select_channels(labels_of(shared_data / "edf" / "chbmit_chb01_01.edf"))

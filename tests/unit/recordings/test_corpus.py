@@ -119,13 +119,13 @@ def test_a_selected_split_is_returned_alone(touch: Touch) -> None:
     assert corpus.recordings == tuple(r for r in find_recordings(root).recordings if r.split == "dev")
 
 
-def test_a_missing_split_is_an_error_that_lists_the_splits(touch: Touch) -> None:
+def test_a_missing_split_is_rejected_with_the_list_of_splits(touch: Touch) -> None:
     with pytest.raises(CorpusError, match=r"no split 'test', expected one of train, dev$"):
         find_recordings(touch(tusz("train", "a"), tusz("dev", "b")), "test")
 
 
 @pytest.mark.parametrize("split", [None, "train", "eval"])
-def test_a_patient_in_two_splits_is_an_error_whichever_split_is_selected(touch: Touch, split: str | None) -> None:
+def test_a_patient_in_two_splits_is_rejected_whichever_split_is_selected(touch: Touch, split: str | None) -> None:
     root = touch(tusz("train", "a"), tusz("dev", "a", 2), tusz("train", "b"), tusz("eval", "c"))
     with pytest.raises(
         CorpusError, match=r"more than one split: a \(train, dev\); expected each patient in one split only"
@@ -205,7 +205,7 @@ def test_ids_do_not_depend_on_the_selected_split(touch: Touch) -> None:
     ],
     ids=["missing", "a file", "empty", "empty splits"],
 )
-def test_a_folder_without_recordings_is_an_error_of_one_line(
+def test_a_folder_without_recordings_is_rejected_in_one_line(
     tmp_path: Path, make: Callable[[Path], object], problem: str
 ) -> None:
     make(tmp_path / "corpus")

@@ -140,7 +140,8 @@ def test_only_the_first_thousand_annotation_issues_are_reported(opened: Open) ->
     recording = Recording("EDF", rates=(1, 1, 1), records=1500)
     edf = opened(recording.plus([b"rubbish"] * 1500))
     assert len(edf.issues) == 1001
-    assert (edf.issues[-1].field, edf.issues[-1].found) == ("number of further annotation issues", "2000")
+    assert (edf.issues[-1].field, edf.issues[-1].found) == ("number of annotation issues", "3000")
+    assert edf.issues[-1].used == "the first 1000; 2000 more annotation issues are not listed"
 
 
 def test_spaces_after_the_last_annotation_are_padding(recording: Recording, opened: Open) -> None:

@@ -52,7 +52,7 @@ def test_join_reads_only_the_stored_samples(recording: Recording, edf: EdfFile) 
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0.0, None), (1.5, 2.25), (1.0, 10.5), (5.0, 6.0), (11.5, 21.0)])
-def test_a_range_with_a_gap_is_an_error_that_names_the_gap(edf: EdfFile, start: float, stop: float | None) -> None:
+def test_a_range_with_a_gap_is_rejected_with_its_times(edf: EdfFile, start: float, stop: float | None) -> None:
     with pytest.raises(sk.EdfError, match=r"onset of data record \d+ is .* s, after a gap from .* s"):
         edf.read([0], start, stop)
 
@@ -75,7 +75,7 @@ def test_a_part_read_with_nan_equals_that_part_of_the_whole(edf: EdfFile, start:
     assert np.array_equal(part, whole[:, round(start * 8) : round(stop * 8)], equal_nan=True)
 
 
-def test_integers_have_no_nan(edf: EdfFile) -> None:
+def test_integers_with_gaps_nan_are_rejected(edf: EdfFile) -> None:
     with pytest.raises(ValueError, match="integers have no NaN"):
         edf.read([0], dtype="int32", gaps="nan")
 

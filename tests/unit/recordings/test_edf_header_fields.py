@@ -97,7 +97,7 @@ def test_second_60_is_the_next_minute(recording: Recording, opened: Open) -> Non
     assert issue_fields(edf) == ["starttime of recording"]
 
 
-def test_the_date_in_the_recording_field_has_the_century(recording: Recording, opened: Open) -> None:
+def test_the_date_in_the_recording_field_determines_the_century(recording: Recording, opened: Open) -> None:
     edf = opened(recording.plus(recording="Startdate 02-MAR-2102 X X X", start_date="02.03.02"))
     assert edf.start_time == datetime(2102, 3, 2, 9, 1, 17)
     assert issue_fields(edf) == ["startdate of recording"]

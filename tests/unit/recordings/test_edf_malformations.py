@@ -113,7 +113,7 @@ def test_a_unique_label_is_never_another_signals_label(opened: Open) -> None:
 def test_equal_physical_limits_give_digital_values(recording: Recording, opened: Open, limit: str) -> None:
     edf = opened(recording.plain().with_signal(0, physical_min=limit, physical_max=limit))
     (issue,) = edf.issues
-    assert (issue.field, issue.used) == ("physical maximum of signal 1", "digital values")
+    assert (issue.field, issue.used) == ("physical maximum of signal 1", "physical values equal to the digital values")
     assert np.array_equal(edf.read([0], dtype="float64"), recording.digital[0].reshape(1, -1))
 
 
@@ -132,7 +132,9 @@ def test_a_physical_minimum_above_the_maximum_is_inverted_polarity(recording: Re
 @pytest.mark.parametrize("limit", ["0", "-1", "32767"])
 def test_equal_digital_limits_as_in_chbmit_give_digital_values(recording: Recording, opened: Open, limit: str) -> None:
     edf = opened(recording.plain().with_signal(1, label="-", digital_min=limit, digital_max=limit))
-    assert [(issue.field, issue.used) for issue in edf.issues] == [("digital maximum of signal 2", "digital values")]
+    assert [(issue.field, issue.used) for issue in edf.issues] == [
+        ("digital maximum of signal 2", "physical values equal to the digital values")
+    ]
     assert np.array_equal(edf.read([1], dtype="float64"), recording.digital[1].reshape(1, -1))
 
 
@@ -159,7 +161,7 @@ def test_digital_values_out_of_range_are_not_clipped(recording: Recording, opene
 
 def test_blank_limits_give_digital_values(recording: Recording, opened: Open) -> None:
     edf = opened(recording.plain().with_signal(0, physical_min="", physical_max=""))
-    assert [issue.used for issue in edf.issues] == ["digital values"]
+    assert [issue.used for issue in edf.issues] == ["physical values equal to the digital values"]
     assert np.array_equal(edf.read([0], dtype="float64"), recording.digital[0].reshape(1, -1))
 
 

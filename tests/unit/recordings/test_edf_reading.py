@@ -44,7 +44,7 @@ def test_a_label_with_another_reference_is_not_found(edf: EdfFile) -> None:
 
 
 @pytest.mark.parametrize("channel", ["Cz", "", "ibi", 3, -1])
-def test_a_missing_channel_is_named_in_the_error(edf: EdfFile, channel: str | int) -> None:
+def test_a_missing_channel_is_rejected_by_name(edf: EdfFile, channel: str | int) -> None:
     with pytest.raises(ValueError, match=f"channel {channel!r}"):
         edf.read([channel])
 
@@ -176,7 +176,7 @@ def test_a_pickled_file_is_opened_again(edf: EdfFile) -> None:
     assert np.array_equal(pickle.loads(pickle.dumps(edf)).read([0]), edf.read([0]))
 
 
-def test_a_file_that_became_shorter_is_an_edf_error(recording: Recording, opened: Open, tmp_path: Path) -> None:
+def test_a_file_that_became_shorter_is_rejected(recording: Recording, opened: Open, tmp_path: Path) -> None:
     edf = opened(recording.plain())
     with (tmp_path / "recording.edf").open("r+b") as file:
         file.truncate(256 * 4 + 10)

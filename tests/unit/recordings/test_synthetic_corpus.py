@@ -138,7 +138,7 @@ def test_an_incomplete_corpus_is_completed_and_existing_files_are_kept(tiny: Pat
 
 
 @pytest.mark.parametrize("change", [{"seed": 6}, {"minutes": 2.0}, {"train_patients": 2}, {"broken": 1}])
-def test_a_corpus_with_other_options_is_an_error_and_stays_unchanged(change: dict[str, Any], tiny: Path) -> None:
+def test_a_corpus_with_other_options_is_rejected_and_stays_unchanged(change: dict[str, Any], tiny: Path) -> None:
     before = digests(tiny)
     with pytest.raises(CorpusError, match="synthetic corpus was made from"):
         write_synthetic_corpus(tiny, **{**TINY, **change})
@@ -160,7 +160,7 @@ def file_at_its_path(out: Path) -> None:
 
 
 @pytest.mark.parametrize("occupy", [foreign_file, foreign_list, file_at_its_path])
-def test_a_folder_with_other_files_is_an_error_and_stays_unchanged(
+def test_a_folder_with_other_files_is_rejected_and_stays_unchanged(
     occupy: Callable[[Path], None], tmp_path: Path
 ) -> None:
     occupy(tmp_path / "out")

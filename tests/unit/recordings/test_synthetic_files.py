@@ -91,7 +91,7 @@ def test_asymmetric_limits_shift_digital_zero() -> None:
     assert out.tolist() == [[0, -1000, 1000]]
 
 
-def test_a_header_field_that_is_too_long_is_an_error() -> None:
+def test_a_header_field_that_is_too_long_is_rejected() -> None:
     header = FileHeader("X" * 81, "", "01.02.10", "09.30.00", plus=False)
     with pytest.raises(ValueError, match="at most 80"):
         encode_header(header, [], 1)

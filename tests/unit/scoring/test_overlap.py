@@ -90,11 +90,11 @@ def test_matched_seconds_are_those_of_overlapping_events() -> None:
 
 
 @pytest.mark.parametrize("wrong", [[(20, 10)], [(5, 5)], [(float("nan"), 3)]])
-def test_an_event_that_does_not_stop_after_its_start_is_an_error(wrong: Events) -> None:
+def test_an_event_that_does_not_stop_after_its_start_is_rejected(wrong: Events) -> None:
     with pytest.raises(ValueError, match="reference event is"):
         score_by_overlap(wrong, [], 60.0)
 
 
-def test_an_array_of_another_shape_is_an_error() -> None:
+def test_an_array_of_another_shape_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"shape of detected events is \(3,\)"):
         score_by_overlap([], np.array([1.0, 2.0, 3.0]), 60.0)

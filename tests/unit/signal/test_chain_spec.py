@@ -62,6 +62,6 @@ def test_unknown_fields_are_an_error() -> None:
         ("clip", float("nan")),
     ],
 )
-def test_an_invalid_value_is_an_error_that_names_the_field(field: str, value: Any) -> None:
+def test_an_invalid_value_is_rejected_by_field(field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"chain: {field} is"):
         Chain(**{field: value})

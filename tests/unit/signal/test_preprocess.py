@@ -228,6 +228,6 @@ def test_the_planned_length_is_the_length_of_the_output(samples: int) -> None:
         assert output_samples(samples, Fraction(rate), Chain()) == preprocess_array(x, rate, LABELS).signal.shape[1]
 
 
-def test_a_row_without_a_label_is_an_error() -> None:
+def test_a_row_without_a_label_is_rejected() -> None:
     with pytest.raises(ValueError, match=r"expected \(19, samples\)"):
         preprocess_array(noise(256, 1.0)[:5], 256, LABELS)

@@ -70,7 +70,7 @@ class SplitReport:
         seconds: duration of this run; 0 if nothing was done.
         was_complete: the split was already built, and nothing was done.
         failed: (id, reason) of the recordings that could not be read.
-        unlabelled: ids of the recordings without annotations: they are stored, but give no windows.
+        unlabelled: ids of the recordings without annotations: they are stored, but have no windows.
         issues: (id, issues) of the recordings from malformed files.
     """
 
@@ -117,7 +117,7 @@ def build_cache(
         cache_dir: the store, a path or the URL of an object store; each split becomes a folder in it.
         split: the split to build; default: all.
         workers: number of threads, each with one recording in memory; default: one for each CPU.
-        limit_files: only the first so many recordings of each split.
+        limit_files: use only the first `limit_files` recordings of each split; default: all.
         executor: ``"local"``: threads of this process; ``"dask"``: the workers of a cluster, which must see the same
             `data_dir` and, unless it is an object store, the same `cache_dir`. The bytes are the same.
         chain: the preprocessing; default: `Chain()`.
@@ -126,7 +126,7 @@ def build_cache(
         storage_options: options of an object store, see `open_cache`.
 
     Returns:
-        The report. A recording that cannot be read does not stop the build: the report lists it, and it gives no
+        The report. A recording that cannot be read does not stop the build: the report lists it, and it has no
         windows.
 
     Raises:
@@ -198,7 +198,7 @@ def _is_sealed(folder: Folder) -> bool:
 
 def _read_all_filled(plan: Plan, folder: Folder) -> dict[int, FilledRecording]:
     filled = read_filled(plan, folder)
-    missing = [unit.number for unit in plan.units() if not filled.keys() >= set(unit.recordings)]
+    missing = [unit.index for unit in plan.units() if not filled.keys() >= set(unit.recordings)]
     if missing:
         raise CacheError(
             f"{folder.url}/{BUILD_FOLDER}: the results of {len(missing)} units are missing (unit {missing[0]}, …): do "
@@ -212,11 +212,12 @@ def _open_same(root: Folder, plan: Plan) -> Cache:
     ids = cache.recordings["id"].tolist()
     reasons = dict(zip(ids, cache.recordings["reason"].tolist(), strict=True))
     if cache.attributes.get("plan_hash") not in (plan.hash, plan.earlier_hash(reasons)):
-        then = set(ids)
-        now = {recording.id for recording in plan.recordings}
+        stored = set(ids)
+        planned = {recording.id for recording in plan.recordings}
         raise CacheError(
-            f"{cache.folder.url}: is a finished store of other recordings ({len(then)} then, {len(now)} now, "
-            f"{len(then & now)} in both); a finished store is not changed: use another --cache-dir or delete this store"
+            f"{cache.folder.url}: already contains a finished store of other recordings ({len(stored)} there, "
+            f"{len(planned)} in the corpus, {len(stored & planned)} in both); use another --cache-dir, or delete the "
+            "store"
         )
     return cache
 
@@ -230,7 +231,7 @@ def _start_or_resume(plan: Plan, folder: Folder) -> None:
         return
     found = json.loads(content)
     for recording in found.get("recordings", []):
-        recording["reason"] = ""  # revisions up to 0b75b48 wrote the reasons
+        recording["reason"] = ""  # unfinished builds from before 0.1.0 have the reasons
     if json.dumps(found, sort_keys=True) != json.dumps(expected, sort_keys=True):  # as text: an unknown rate is NaN
         difference = "; ".join(differences(found, expected)) or "its plan"
         raise CacheError(
@@ -246,7 +247,7 @@ def _clean(folder: Folder, plan: Plan) -> None:
     last = plan.samples // (plan.chunk * CHUNKS_PER_SHARD)
     for name in folder.at(SHARDS).files():
         if not name.isdigit() or int(name) > last:
-            raise CacheError(f"{folder.url}/{SHARDS}/{name}: is not a shard of this store: move it to another folder")
+            raise CacheError(f"{folder.url}/{SHARDS}/{name}: is not a shard of this store; move it to another folder")
 
 
 class _ProgressCounter:

@@ -15,8 +15,8 @@ from seizurekit.errors import CacheError, SeizurekitError, install_hint
 
 CONNECT_S = 30
 ATTEMPTS = 3
-"""The scheduler gives up a unit after it lost some workers over it (`distributed.scheduler.allowed-failures`). A unit
-that it gave up so often is assumed to be the cause."""
+"""Attempts to write a unit. The scheduler abandons an attempt after it lost several workers that ran it
+(`distributed.scheduler.allowed-failures`). After `ATTEMPTS` of them we assume that the unit itself is the cause."""
 
 
 def dask_executor(scheduler: str) -> Executor:
@@ -26,7 +26,7 @@ def dask_executor(scheduler: str) -> Executor:
         scheduler: address of the scheduler.
 
     Raises:
-        CacheError: dask is not installed, the scheduler cannot be reached or has no workers, or it goes away.
+        CacheError: dask is not installed, the scheduler cannot be reached or has no workers, or the connection is lost.
     """
     try:
         distributed: Any = importlib.import_module("distributed")
@@ -57,9 +57,9 @@ def _run(client: Any, scheduler: str, tasks: Sequence[UnitTask], on_recording: O
     attempts: dict[int, int] = {}
 
     def submit(task: UnitTask) -> Any:
-        number = task.unit.number
-        attempts[number] = attempts.get(number, 0) + 1
-        key = f"{task.folder.url}-{number}-{uuid.uuid4().hex}"
+        index = task.unit.index
+        attempts[index] = attempts.get(index, 0) + 1
+        key = f"{task.folder.url}-{index}-{uuid.uuid4().hex}"
         return client.submit(write_unit_on_worker, task, pure=False, key=key)
 
     pending = {submit(task): task for task in tasks}
@@ -70,8 +70,8 @@ def _run(client: Any, scheduler: str, tasks: Sequence[UnitTask], on_recording: O
             try:
                 filled = future.result()
             except KilledWorker as error:
-                if attempts[task.unit.number] == ATTEMPTS:
-                    raise CacheError(f"{_describe(task)}: lost its workers {ATTEMPTS} times: {error}") from None
+                if attempts[task.unit.index] == ATTEMPTS:
+                    raise CacheError(f"{_describe(task)}: its workers were lost {ATTEMPTS} times: {error}") from None
                 again = submit(task)
                 pending[again] = task
                 finished.add(again)
@@ -80,7 +80,7 @@ def _run(client: Any, scheduler: str, tasks: Sequence[UnitTask], on_recording: O
                 raise
             except concurrent.futures.CancelledError as error:
                 raise CacheError(
-                    f"scheduler {scheduler}: went away: {error}; run the same command again to resume the build"
+                    f"scheduler {scheduler}: connection lost: {error}; run the same command again to resume the build"
                 ) from None
             except Exception as error:
                 # A worker without seizurekit, or with another version of it, can raise any class.
@@ -93,7 +93,7 @@ def _run(client: Any, scheduler: str, tasks: Sequence[UnitTask], on_recording: O
 
 
 def _describe(task: UnitTask) -> str:
-    return f"unit {task.unit.number} ({task.recordings[0].id} to {task.recordings[-1].id})"
+    return f"unit {task.unit.index} ({task.recordings[0].id} to {task.recordings[-1].id})"
 
 
 def write_unit_on_worker(task: UnitTask) -> tuple[FilledRecording, ...]:

@@ -87,7 +87,7 @@ def fill(
         root: folder of the corpus.
         folder: the split's folder.
         execute: runs the tasks.
-        on_recording: called after each recording, also for those that an earlier run finished.
+        on_recording: called after each recording, including those that an earlier run finished.
         read: reads a recording.
 
     Raises:
@@ -112,7 +112,7 @@ def thread_executor(workers: int) -> Executor:
         try:
             for future in as_completed([pool.submit(write_unit, task, on_recording) for task in tasks]):
                 future.result()
-        finally:  # also at Ctrl-C: running tasks finish, the others do not start
+        finally:  # even at Ctrl-C: running tasks finish, the others do not start
             pool.shutdown(wait=True, cancel_futures=True)
 
     return execute
@@ -126,7 +126,7 @@ def read_filled(plan: Plan, folder: Folder) -> dict[int, FilledRecording]:
 
 
 def _result_name(unit: Unit) -> str:
-    return f"{BUILD_FOLDER}/unit-{unit.number:06d}.json"
+    return f"{BUILD_FOLDER}/unit-{unit.index:06d}.json"
 
 
 def _from_json(row: dict[str, Any]) -> FilledRecording:
@@ -149,7 +149,7 @@ def write_unit(task: UnitTask, on_recording: OnRecording | None = None) -> tuple
 def _write_shards(task: UnitTask, on_recording: OnRecording | None) -> Iterator[FilledRecording]:
     with ExitStack() as stack:
         first_shard = task.unit.first_shard
-        names = [shard_name(first_shard + number) for number in range(task.unit.shards)]
+        names = [shard_name(first_shard + i) for i in range(task.unit.shards)]
         shards = [stack.enter_context(open_shard(task.folder, name)) for name in names]
         for index, planned in zip(task.unit.recordings, task.recordings, strict=True):
             filled, signal = task.read(task, index, planned)

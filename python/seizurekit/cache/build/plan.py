@@ -45,7 +45,7 @@ class PlannedRecording:
 class Unit:
     """Shards that one worker writes, and the recordings in them. No recording is in two units."""
 
-    number: int
+    index: int
     first_shard: int
     shards: int
     recordings: tuple[int, ...]
@@ -77,7 +77,7 @@ class Plan:
         return _hash(self.to_dict())
 
     def earlier_hash(self, reasons: Mapping[str, str]) -> str:
-        """The hash as revisions up to 0b75b48 computed it: with the reasons for failures, by recording id."""
+        """The hash as stores from before 0.1.0 have it: with the reasons for failures, by recording id."""
         plan = self.to_dict()
         for recording in plan["recordings"]:
             recording["reason"] = "" if recording["samples"] else reasons.get(recording["id"], "")
@@ -108,7 +108,7 @@ class Plan:
             if units and first < units[-1].first_shard + units[-1].shards:
                 before = units.pop()
                 shards = max(before.shards, last + 1 - before.first_shard)
-                units.append(Unit(before.number, before.first_shard, shards, (*before.recordings, index)))
+                units.append(Unit(before.index, before.first_shard, shards, (*before.recordings, index)))
             else:
                 units.append(Unit(len(units), first, last + 1 - first, (index,)))
         return tuple(units)
@@ -124,7 +124,7 @@ def make_plan(corpus: Corpus, split: str, chain: Chain, step: float = STEP) -> P
         headers = list(pool.map(lambda file: _read_header(file, chain), files))
     starts = allocate([samples for _, samples, _ in headers], CHUNK_SECONDS * chain.sampling_rate)
     recordings = tuple(
-        _planned(corpus.root, file, rate, start, samples, reason)
+        _plan_recording(corpus.root, file, rate, start, samples, reason)
         for file, start, (rate, samples, reason) in zip(files, starts, headers, strict=True)
     )
     return Plan(split, chain, step, recordings)
@@ -151,13 +151,14 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> Sequence[str]:
     """What differs between two plans as `Plan.to_dict` returns them, one phrase for each difference."""
     found = []
     if old.get("chain_hash") != new["chain_hash"]:
-        found.append(f"the preprocessing chain ({old.get('chain')} then, {new['chain']} now)")
+        found.append(f"the preprocessing chain ({old.get('chain')} in the unfinished build, {new['chain']} now)")
     keys = ("format_version", "step", "chunk", "chunks_a_shard")
-    found += [f"{key} ({old.get(key)} then, {new[key]} now)" for key in keys if old.get(key) != new[key]]
-    then = {recording["id"]: recording for recording in old.get("recordings", [])}
+    changes = ((key, old.get(key), new[key]) for key in keys)
+    found += [f"{key} ({a} in the unfinished build, {b} now)" for key, a, b in changes if a != b]
+    before = {recording["id"]: recording for recording in old.get("recordings", [])}
     now = {recording["id"]: recording for recording in new["recordings"]}
-    removed, added = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
-    changed = sorted(name for name in then.keys() & now.keys() if json.dumps(then[name]) != json.dumps(now[name]))
+    removed, added = sorted(before.keys() - now.keys()), sorted(now.keys() - before.keys())
+    changed = sorted(name for name in before.keys() & now.keys() if json.dumps(before[name]) != json.dumps(now[name]))
     for what, names in (("removed", removed), ("new", added), ("changed", changed)):
         if names:
             plural = "" if len(names) == 1 else "s"
@@ -185,7 +186,7 @@ def _read_header(file: RecordingFile, chain: Chain) -> tuple[float, int, str]:
     return float(plan.rate), plan.samples, ""
 
 
-def _planned(
+def _plan_recording(
     root: Path, file: RecordingFile, rate: float, first_sample: int, samples: int, reason: str
 ) -> PlannedRecording:
     return PlannedRecording(

@@ -17,7 +17,7 @@ from seizurekit.cache.layout import (
     FORMAT_VERSION,
     GROUP_FILE,
     INDEX_BYTES,
-    NOWHERE,
+    NOT_STORED,
     RECORDINGS,
     SHARDS,
     SHARDS_GROUP,
@@ -32,7 +32,7 @@ from seizurekit.storage.folder import Folder, Span
 
 
 def seal(plan: Plan, filled: dict[int, FilledRecording], folder: Folder) -> None:
-    """Writes everything but the signal. The metadata of the group come last: without them the folder is no store."""
+    """Writes everything but the signal. The metadata of the group come last: without them the folder is not a store."""
     shards = {int(name): size for name, size in folder.at(SHARDS).files().items()}
     tables = {
         RECORDINGS: ("recording", _recording_columns(plan, filled)),
@@ -61,11 +61,11 @@ def seal(plan: Plan, filled: dict[int, FilledRecording], folder: Folder) -> None
 
 
 def _read_indexes(folder: Folder, shards: dict[int, int]) -> NDArray[np.uint64]:
-    """The indexes of all shards, uint64 [shard, chunk, (offset, length)]; `shards` maps numbers to sizes in bytes."""
-    indexes = np.full((max(shards, default=-1) + 1, CHUNKS_PER_SHARD, 2), NOWHERE, np.uint64)
-    spans = [Span(shard_name(number), size - INDEX_BYTES, size) for number, size in shards.items()]
-    for number, data in zip(shards, folder.read_spans(spans), strict=True):
-        indexes[number] = decode_index(data, f"{folder.url}/{shard_name(number)}")
+    """The indexes of all shards, uint64 [shard, chunk, (offset, length)]; `shards` maps shards to sizes in bytes."""
+    indexes = np.full((max(shards, default=-1) + 1, CHUNKS_PER_SHARD, 2), NOT_STORED, np.uint64)
+    spans = [Span(shard_name(shard), size - INDEX_BYTES, size) for shard, size in shards.items()]
+    for shard, data in zip(shards, folder.read_spans(spans), strict=True):
+        indexes[shard] = decode_index(data, f"{folder.url}/{shard_name(shard)}")
     return indexes
 
 
@@ -100,7 +100,7 @@ def _recording_columns(plan: Plan, filled: dict[int, FilledRecording]) -> dict[s
         rows = [getattr(each, name) if each and each.status != FAILED else unknown for each in results]
         return np.array(rows, np.float64).reshape(len(rows), channels)
 
-    def joined(name: str, separator: str) -> NDArray[np.uint8]:
+    def join_texts(name: str, separator: str) -> NDArray[np.uint8]:
         return text_column([separator.join(getattr(each, name)) if each else "" for each in results])
 
     return {
@@ -115,9 +115,9 @@ def _recording_columns(plan: Plan, filled: dict[int, FilledRecording]) -> dict[s
         "mean": statistics("mean"),
         "std": statistics("std"),
         "reference": text_column([each.reference if each else "" for each in results]),
-        "interpolated": joined("interpolated", " "),
-        "repairs": joined("repairs", "; "),
-        "remarks": joined("remarks", "; "),
+        "interpolated": join_texts("interpolated", " "),
+        "repairs": join_texts("repairs", "; "),
+        "remarks": join_texts("remarks", "; "),
         "status": text_column([(own or each).status for own, each in zip(results, planned, strict=True)]),
         "reason": text_column([(own or each).reason for own, each in zip(results, planned, strict=True)]),
     }

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from seizurekit.cache.layout import CHUNKS_PER_SHARD, NOWHERE
+from seizurekit.cache.layout import CHUNKS_PER_SHARD, NOT_STORED
 from seizurekit.cache.shard_file import encode_chunk, encode_index
 from seizurekit.storage.folder import Folder, Writable
 
@@ -19,11 +19,11 @@ class ShardWriter:
     def __init__(self, open_file: Callable[[], Writable]) -> None:
         self._open_file = open_file
         self._file: Writable | None = None
-        self._index = np.full((CHUNKS_PER_SHARD, 2), NOWHERE, np.uint64)
+        self._index = np.full((CHUNKS_PER_SHARD, 2), NOT_STORED, np.uint64)
         self._end = 0
 
     def add(self, chunk: int, samples: NDArray[np.int16]) -> None:
-        """Adds chunk number `chunk` of the shard; one that holds only zeros is not stored, as Zarr allows."""
+        """Adds the chunk of index `chunk`; a chunk of zeros is not stored, as Zarr allows."""
         if samples.any():
             data = encode_chunk(samples)
             self._index[chunk] = self._end, len(data)
@@ -45,6 +45,6 @@ class ShardWriter:
 def open_shard(folder: Folder, name: str) -> Iterator[ShardWriter]:
     """A writer of the shard `name`, which appears complete when the block ends, or never if the block raises."""
     with ExitStack() as stack:
-        writer = ShardWriter(lambda: stack.enter_context(folder.open_whole(name)))
+        writer = ShardWriter(lambda: stack.enter_context(folder.open_atomic(name)))
         yield writer
         writer.finish()

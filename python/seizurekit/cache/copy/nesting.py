@@ -19,10 +19,10 @@ def is_inside(inner: Folder, outer: Folder) -> bool:
         return any(path.exists() and path.samefile(outer.path) for path in (resolved, *resolved.parents))
     if inner.is_local or outer.is_local:
         return False
-    return (_normalized(inner.url) + "/").startswith(_normalized(outer.url) + "/")
+    return (_normalize(inner.url) + "/").startswith(_normalize(outer.url) + "/")
 
 
-def _normalized(url: str) -> str:
+def _normalize(url: str) -> str:
     parts = urlsplit(url)
     path = "/".join(part for part in parts.path.split("/") if part)
     return f"{_SAME_SCHEME.get(parts.scheme, parts.scheme)}://{parts.netloc}/{path}"

@@ -27,7 +27,7 @@ def split_files(url: str, group: bytes) -> tuple[str, ...]:
     """
     try:
         metadata = json.loads(group)
-        names = [shard_name(int(number)) for number in metadata["attributes"]["shards"]]
+        names = [shard_name(int(shard)) for shard in metadata["attributes"]["shards"]]
         for path, node in metadata["consolidated_metadata"]["metadata"].items():
             names.append(f"{path}/{GROUP_FILE}")
             if node["node_type"] == "array" and path != SIGNAL:

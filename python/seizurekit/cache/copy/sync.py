@@ -118,7 +118,7 @@ class _Copy:
             _check_separate(self._source, self._target.at(below) if below else self._target)
         names = split_files(f"{self._source.url}/{GROUP_FILE}", self._group)
         self._sizes = file_sizes(self._source, names)
-        missing = [number for number in cache.shards if shard_name(number) not in self._sizes]
+        missing = [shard for shard in cache.shards if shard_name(shard) not in self._sizes]
         if missing:
             raise CacheError(f"{self._source.url}/{shard_name(missing[0])}: missing shard")
         self._lock = threading.Lock()
@@ -134,7 +134,7 @@ class _Copy:
             self._copy_other_files(workers)
             self._check_sizes(self._target.files())
             if self._source.read(GROUP_FILE) != self._group:
-                raise CacheError(f"{self._source.url}: changed while it was copied: copy it again")
+                raise CacheError(f"{self._source.url}: changed while it was copied; copy it again")
             self._target.write(GROUP_FILE, self._group)
             remove_build_folder(self._target)
         return self._report(was_complete=False)
@@ -150,7 +150,7 @@ class _Copy:
             return False
         if group != self._group:
             raise CacheError(
-                f"{self._target.url}: is another store ({_describe(group)}) than {self._source.url} "
+                f"{self._target.url}: contains a different store ({_describe(group)}), expected {self._source.url} "
                 f"({_describe(self._group)}); --force or BGB_FORCE_CACHE_COPY=1 replaces it"
             )
         existing = self._target.files()
@@ -175,8 +175,8 @@ class _Copy:
         foreign, obsolete = self._files_of_others(existing, earlier)
         if foreign:
             raise CacheError(
-                f"{self._target.url}/{foreign[0]}: is not a file of this or an earlier store, but readers would take "
-                "it for one of this store: move it to another folder"
+                f"{self._target.url}/{foreign[0]}: does not belong to this store, but readers would read it as a "
+                "shard; move it to another folder"
             )
         files = sorted({*self._sizes, *earlier.intersection(existing)})
         build.write(COPY_FILE, json.dumps({"source": self._source.url, "group": group, "files": files}).encode())
@@ -204,16 +204,16 @@ class _Copy:
 
     def _copy_shards(self, workers: int, existing: dict[str, int]) -> None:
         with ThreadPoolExecutor(workers) as pool:
-            tasks = [pool.submit(self._copy_shard, number, existing) for number in self._cache.shards]
+            tasks = [pool.submit(self._copy_shard, shard, existing) for shard in self._cache.shards]
             try:
                 for task in as_completed(tasks):
                     task.result()
-            except BaseException:  # also at Ctrl-C: waiting tasks do not start
+            except BaseException:  # even at Ctrl-C: waiting tasks do not start
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
 
-    def _copy_shard(self, number: int, existing: dict[str, int]) -> None:
-        name = shard_name(number)
+    def _copy_shard(self, shard: int, existing: dict[str, int]) -> None:
+        name = shard_name(shard)
         exists = not self._replace and existing.get(name) == self._sizes[name] and self._has_same_index(name)
         if not exists:
             content = self._source.read(name)

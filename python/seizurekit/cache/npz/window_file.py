@@ -24,7 +24,7 @@ from seizurekit.signal.preprocess import quantize
 
 WINDOW_NAMES = ("windows", "X", "x", "data", "eeg", "signals")
 LABEL_NAMES = ("labels", "masks", "mask", "y", "Y")
-_MOST_CLIPPED = 0.02
+_MAX_CLIPPED = 0.02
 """Largest share of a channel's samples beyond ±clip. In a z-scored signal it is at most 1/clip² for any distribution
 (Chebyshev), and windows may lack up to a seventh of the recording; this limit is higher than both require."""
 _DAMAGE_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)
@@ -68,7 +68,7 @@ class _Array:
         fortran: whether its first axis is contiguous.
         dtype: its dtype.
         squeezed: its shape without the additional axes of length 1.
-        order: the positions in `squeezed` of the expected axes.
+        order: the index in `squeezed` of each expected axis.
     """
 
     name: str
@@ -118,7 +118,7 @@ def open_windows(path: Path, windowing: Windowing) -> WindowFile:
     Raises:
         NpzError: it is not an NPZ file, or its arrays are not windows and labels of this windowing.
     """
-    with _naming(path), zipfile.ZipFile(path) as archive:
+    with _name_file_in_errors(path), zipfile.ZipFile(path) as archive:
         names = [info.filename for info in archive.infolist()]
         arrays = {name.removesuffix(".npy"): _read_array_header(archive, name) for name in names}
     windows = next((arrays[name] for name in WINDOW_NAMES if name in arrays), None)
@@ -151,7 +151,7 @@ def undo_overlap(file: WindowFile, step: float) -> tuple[NDArray[np.int16], NDAr
     windowing = file.windowing
     signal = np.zeros((len(windowing.channels), file.samples), np.int16)
     beyond = np.zeros(len(windowing.channels), np.int64)
-    with _naming(file.path), zipfile.ZipFile(file.path) as archive:
+    with _name_file_in_errors(file.path), zipfile.ZipFile(file.path) as archive:
         with archive.open(f"{file.windows.name}.npy") as stream:
             for first, new in _new_samples(file, file.windows, _slices(stream, file.windows)):
                 beyond += (np.abs(new) > windowing.clip).sum(axis=1)
@@ -181,7 +181,7 @@ def _mask(archive: zipfile.ZipFile, file: WindowFile, labels: _Array, samples: i
 def _new_samples(
     file: WindowFile, array: _Array, windows: Iterator[NDArray[np.float32]]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Position and samples of each window's part that the window before does not have.
+    """First sample and samples of each window's part that the window before does not have.
 
     The overlap with the window before must be equal. All overlapping windows are then equal, not only neighbours.
     """
@@ -208,7 +208,7 @@ def _new_samples(
 
 def _check_scale(file: WindowFile, clipped: NDArray[np.float64]) -> None:
     channel = int(np.argmax(clipped))
-    if clipped[channel] > _MOST_CLIPPED:
+    if clipped[channel] > _MAX_CLIPPED:
         raise NpzError(
             f"{file.path}: array {file.windows.name}: {clipped[channel]:.1%} of channel "
             f"{file.windowing.channels[channel]} is beyond ±{file.windowing.clip:g}, expected a z-scored signal"
@@ -272,7 +272,7 @@ def _read_exactly(stream: IO[bytes], size: int) -> bytes:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _name_file_in_errors(path: Path) -> Iterator[None]:
     """Turns the errors of zipfile and NumPy into one that names the file."""
     try:
         yield

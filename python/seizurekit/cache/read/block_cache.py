@@ -18,10 +18,10 @@ Block = dict[int, Stored]
 class BlockCache:
     """The blocks used last. Several threads that need the same block fetch it once.
 
-    A block also contains the chunks after its end that its windows reach into, so that each window needs one block.
+    A block includes the chunks after its end that its windows reach into, so that each window needs one block.
 
     Args:
-        limit_bytes: most bytes of all blocks kept, without those of calls in progress.
+        limit_bytes: size limit of all blocks kept, without those of calls in progress.
         reach: number of chunks after a block's end that it contains.
     """
 
@@ -31,13 +31,13 @@ class BlockCache:
         self._lock = threading.Lock()
 
     def chunks(self, first: Iterable[int], fetch: Callable[[Sequence[int]], list[Stored]]) -> Block:
-        """The chunks, by number, of all blocks in which windows start.
+        """The chunks, by index, of all blocks in which windows start.
 
         Args:
-            first: numbers of the chunks in which windows start.
-            fetch: called with the numbers of the chunks of the missing blocks.
+            first: indices of the chunks in which windows start.
+            fetch: called with the indices of the chunks of the missing blocks.
         """
-        needed = sorted({number // BLOCK_CHUNKS for number in first})
+        needed = sorted({index // BLOCK_CHUNKS for index in first})
         missing: list[int] = []
         futures: dict[int, Future[Block]] = {}
         with self._lock:
@@ -59,9 +59,9 @@ class BlockCache:
         self, blocks: list[int], futures: dict[int, Future[Block]], fetch: Callable[[Sequence[int]], list[Stored]]
     ) -> None:
         members = {block: range(block * BLOCK_CHUNKS, (block + 1) * BLOCK_CHUNKS + self._reach) for block in blocks}
-        numbers = sorted({number for chunks in members.values() for number in chunks})
+        indices = sorted({index for chunks in members.values() for index in chunks})
         try:
-            stored = dict(zip(numbers, fetch(numbers), strict=True))
+            stored = dict(zip(indices, fetch(indices), strict=True))
         except BaseException as error:
             with self._lock:
                 for block in blocks:
@@ -70,7 +70,7 @@ class BlockCache:
                 futures[block].set_exception(error)
             raise
         for block, chunks in members.items():
-            futures[block].set_result({number: stored[number] for number in chunks})
+            futures[block].set_result({index: stored[index] for index in chunks})
 
     def _shrink(self) -> None:
         with self._lock:

@@ -17,12 +17,12 @@ class LocalReader:
     Args:
         folder: the folder of the shards.
         geometry: shape of the chunks and shards.
-        shards: numbers of the shards that have a file.
+        shards: indices of the shards that exist.
     """
 
     def __init__(self, folder: LocalFolder, geometry: core.Geometry, shards: Sequence[int]) -> None:
         existing = set(shards)
-        present = [number in existing for number in range(max(shards, default=-1) + 1)]
+        present = [shard in existing for shard in range(max(shards, default=-1) + 1)]
         self._files = core.ShardFiles(geometry, os.fspath(folder.path), present)
 
     def read(self, request: core.ReadRequest, threads: int, blocks: BlockCache | None = None) -> list[ChunkError]:

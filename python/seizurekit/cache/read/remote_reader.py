@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seizurekit._core import cache as core
-from seizurekit.cache.layout import CHUNKS_PER_SHARD, NOWHERE, SHARDS_GROUP, shard_name
+from seizurekit.cache.layout import CHUNKS_PER_SHARD, NOT_STORED, SHARDS_GROUP, shard_name
 from seizurekit.cache.read.block_cache import BlockCache, Stored
 from seizurekit.cache.read.local_reader import LocalReader
 from seizurekit.cache.read.shard_cache import ShardCache
@@ -23,7 +23,7 @@ class RemoteReader:
     Args:
         folder: the split's folder.
         geometry: shape of the chunks and shards.
-        shards: numbers of the shards that have a file.
+        shards: indices of the shards that exist.
         index: uint64 [shard, chunk, (offset, length)], the indexes of all shards.
         shard_cache: keeps whole shards on a local disk, or None.
 
@@ -62,7 +62,7 @@ class RemoteReader:
             cached = blocks.chunks((request.first // self._geometry.chunk).tolist(), self._fetch)
             stored = [cached[chunk] for chunk in chunks]
         errors = self._decode(request, threads, chunks, stored)
-        if any(isinstance(stored[chunks.index(_chunk_number(error))], memoryview) for error in errors):
+        if any(isinstance(stored[chunks.index(_chunk_index(error))], memoryview) for error in errors):
             # The chunk was fetched and is damaged, perhaps only on the way: fetch it once more.
             errors = self._decode(request, threads, chunks, self._fetch(chunks))
         return errors
@@ -82,47 +82,47 @@ class RemoteReader:
     def _chunk_spans(self, chunks: Sequence[int]) -> list[Span | None]:
         """Where the bytes of each chunk are; None for a chunk of zeros, which is not stored."""
         spans: list[Span | None] = []
-        for number in chunks:
-            shard, chunk = divmod(number, CHUNKS_PER_SHARD)
-            offset, length = self._index[shard, chunk].tolist() if shard in self._shards else (NOWHERE, NOWHERE)
-            spans.append(None if length == NOWHERE else Span(shard_name(shard), offset, offset + length))
+        for index in chunks:
+            shard, chunk = divmod(index, CHUNKS_PER_SHARD)
+            offset, length = self._index[shard, chunk].tolist() if shard in self._shards else (NOT_STORED, NOT_STORED)
+            spans.append(None if length == NOT_STORED else Span(shard_name(shard), offset, offset + length))
         return spans
 
     def _fetch(self, chunks: Sequence[int]) -> list[Stored]:
         """The chunks' bytes, fetched together."""
         stored: list[Stored] = [None] * len(chunks)
-        longest = self._geometry.chunk_samples * 2 + 64
+        max_length = self._geometry.chunk_samples * 2 + 64
         requested: dict[int, Span] = {}
-        for position, span in enumerate(self._chunk_spans(chunks)):
+        for i, span in enumerate(self._chunk_spans(chunks)):
             if span is None:
                 continue
             length = span.stop - span.start
-            if length > longest:
-                stored[position] = f"damaged: its length in the index is {length}, expected at most {longest} bytes"
+            if length > max_length:
+                stored[i] = f"damaged: its length in the index is {length}, expected at most {max_length} bytes"
             else:
-                requested[position] = span
+                requested[i] = span
         if self.shard_cache is not None:
-            self.shard_cache.want(self._shards_of(chunks))
+            self.shard_cache.request(self._shards_of(chunks))
         spans = list(requested.values())
         try:
             parts: Sequence[Stored] = self._folder.read_spans(spans)
         except FileNotFoundError:
             parts = self._fetch_by_shard(spans)
-        for position, part in zip(requested, parts, strict=True):
-            stored[position] = part
+        for i, part in zip(requested, parts, strict=True):
+            stored[i] = part
         return stored
 
     def _fetch_by_shard(self, spans: Sequence[Span]) -> list[Stored]:
         """The bytes of spans if a shard is missing: those of the other shards are still fetched."""
         parts: dict[int, Stored] = {}
         for name in {span.name for span in spans}:
-            positions = [i for i, span in enumerate(spans) if span.name == name]
+            members = [i for i, span in enumerate(spans) if span.name == name]
             try:
-                parts.update(zip(positions, self._folder.read_spans([spans[i] for i in positions]), strict=True))
+                parts.update(zip(members, self._folder.read_spans([spans[i] for i in members]), strict=True))
             except FileNotFoundError:
-                parts.update(dict.fromkeys(positions, "missing shard"))
+                parts.update(dict.fromkeys(members, "missing shard"))
         return [parts[i] for i in range(len(spans))]
 
 
-def _chunk_number(error: ChunkError) -> int:
+def _chunk_index(error: ChunkError) -> int:
     return error.shard * CHUNKS_PER_SHARD + error.chunk

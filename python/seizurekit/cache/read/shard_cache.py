@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
-from seizurekit.atomic import remove_leftovers, write_whole
+from seizurekit.atomic import remove_leftovers, write_atomic
 from seizurekit.cache.layout import shard_name
 from seizurekit.cache.shard_file import find_shard_damage
 from seizurekit.errors import CacheError, StorageError
@@ -44,7 +44,7 @@ class ShardCache:
         source: the split's folder in the object store.
         identity: identifies the split's content, so that another store at the same URL is cached separately.
         shape: channels and samples of a chunk.
-        limit_bytes: most bytes of all shards in `root`.
+        limit_bytes: size limit of all shards in `root`.
 
     Attributes:
         folder: the folder of this split's shards.
@@ -77,7 +77,7 @@ class ShardCache:
             return False
         return True
 
-    def want(self, shards: Collection[int]) -> None:
+    def request(self, shards: Collection[int]) -> None:
         """Fetches shards in the background: each once, in the order of the requests."""
         with self._lock:
             self._queue.extend(sorted(set(shards) - self._requested))
@@ -87,7 +87,7 @@ class ShardCache:
                 self._thread.start()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until every requested shard is cached or given up; False after `timeout` seconds."""
+        """Waits until every requested shard is cached or abandoned; False after `timeout` seconds."""
         thread = self._thread
         if thread is not None:
             thread.join(timeout)
@@ -133,13 +133,13 @@ class ShardCache:
         return content
 
     def _add(self, path: Path, content: bytes) -> None:
-        with _locked(self._root):
+        with _hold_lock(self._root):
             if self._make_room(len(content)):
-                write_whole(path, content)
+                write_atomic(path, content)
                 _mark_used(path)
 
     def _has_room(self, size: int) -> bool:
-        with _locked(self._root):
+        with _hold_lock(self._root):
             return self._make_room(size)
 
     def _make_room(self, size: int) -> bool:
@@ -174,7 +174,7 @@ def _claim(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise CacheError(f"{root}: is a file, expected a folder for the shard cache")
     root.mkdir(parents=True, exist_ok=True)
-    with _locked(root):
+    with _hold_lock(root):
         marker = root / _MARKER
         if marker.exists():
             _remove_leftovers(root)
@@ -191,7 +191,7 @@ def _claim(root: Path) -> None:
 def _remove_leftovers(root: Path) -> None:
     """Removes files that killed processes were writing. Call it under the lock, which each writer holds."""
     remove_leftovers(root)
-    for path in root.glob("*/.*.tmp"):  # names that revisions up to 0b75b48 gave
+    for path in root.glob("*/.*.tmp"):  # temporary names before 0.1.0
         path.unlink(missing_ok=True)
 
 
@@ -205,7 +205,7 @@ def _shards(root: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 @contextmanager
-def _locked(root: Path) -> Iterator[None]:
+def _hold_lock(root: Path) -> Iterator[None]:
     """Holds the lock under which shards are added and deleted."""
     if not root.is_dir():
         raise StorageError(f"{root}: the folder of the shard cache was removed")

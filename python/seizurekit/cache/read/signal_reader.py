@@ -14,7 +14,7 @@ from seizurekit.cache.layout import CHUNKS_PER_SHARD, shard_name
 from seizurekit.cache.read.block_cache import BlockCache
 
 DTYPES = ("float32", "float16", "bfloat16", "int16")
-_MOST_THREADS = 8
+MAX_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class ChunkError:
 
     Attributes:
         window: the window's row in the request.
-        shard: number of the shard.
-        chunk: the chunk's number in the shard.
+        shard: index of the shard.
+        chunk: index of the chunk in the shard.
         first: its first byte in the shard.
         end: the byte after its last.
         reason: why it could not be read.
@@ -82,4 +82,4 @@ def to_dtype(dtype: DTypeLike | str) -> np.dtype[Any]:
 def default_threads() -> int:
     """Default number of threads that read a batch: one for each CPU of this process, at most 8."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(available, _MOST_THREADS)
+    return min(available, MAX_THREADS)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from seizurekit.atomic import write_whole
+from seizurekit.atomic import write_atomic
 from seizurekit.kernels import causal_conv1d
 from seizurekit.settings import user_cache
 
@@ -140,7 +140,7 @@ def image(capability: int) -> bytes:
         return cached
     compiled = nvrtc.compile(target)
     try:
-        write_whole(path, hashlib.sha256(compiled).digest() + compiled)
+        write_atomic(path, hashlib.sha256(compiled).digest() + compiled)
     except OSError as error:
         log.warning("cannot cache compiled kernels, so every process compiles them: %s", error)
     return compiled

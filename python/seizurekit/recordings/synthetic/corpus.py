@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
-from seizurekit.atomic import remove_leftovers, write_whole
+from seizurekit.atomic import remove_leftovers, write_atomic
 from seizurekit.errors import CorpusError
 from seizurekit.recordings.annotations_write import write_csv_bi
 from seizurekit.recordings.corpus import SYNTHETIC_LIST
@@ -166,7 +166,7 @@ def _write_recording(root: Path, plan: RecordingPlan) -> None:
 def _write_once(path: Path, content: bytes) -> None:
     """Writes a file that is not there yet."""
     if not path.exists():
-        write_whole(path, content)
+        write_atomic(path, content)
 
 
 def _summary(root: Path, split: str, plans: tuple[RecordingPlan, ...]) -> SplitSummary:

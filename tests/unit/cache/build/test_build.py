@@ -45,7 +45,7 @@ def test_a_finished_store_of_other_recordings_is_not_changed(
 ) -> None:
     sk.build_cache(corpus_copy, tmp_path / "cache", limit_files=1)
     before = files_of(tmp_path / "cache")
-    with pytest.raises(CacheError, match=r"is a finished store of other recordings \(1 then"):
+    with pytest.raises(CacheError, match=r"already contains a finished store of other recordings \(1 there"):
         sk.build_cache(corpus_copy, tmp_path / "cache")
     assert files_of(tmp_path / "cache") == before
 

@@ -22,7 +22,7 @@ import pytest
 
 import seizurekit as sk
 from seizurekit.cache.build import seal
-from seizurekit.cache.lock import LAPSES_S, lock_split
+from seizurekit.cache.lock import LEASE_TIMEOUT_S, lock_split
 from seizurekit.errors import CacheError, StorageError
 from seizurekit.storage.folder import Folder
 from seizurekit.storage.local import LocalFolder
@@ -50,21 +50,21 @@ def test_a_second_holder_is_rejected_and_the_first_is_named(split: Folder) -> No
         pass
 
 
-def test_the_lease_of_a_dead_holder_lapses(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.02)
+def test_the_lease_of_a_dead_holder_expires(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seizurekit.cache.lock.LEASE_RENEWAL_S", 0.02)
     folder = open_folder(s3("lapsed/train"))
-    holder = {"what": "build", "pid": 1, "host": "gone", "since": 0, "renewed": time.time() - LAPSES_S / 2}
+    holder = {"what": "build", "pid": 1, "host": "gone", "since": 0, "renewed": time.time() - LEASE_TIMEOUT_S / 2}
     folder.write(".build/lock", json.dumps(holder).encode())
-    with pytest.raises(CacheError, match=r"process 1 on gone.*its lock lapses in \d+ s"), lock_split(folder, "build"):
+    with pytest.raises(CacheError, match=r"process 1 on gone.*its lock expires in \d+ s"), lock_split(folder, "build"):
         pass
-    folder.write(".build/lock", json.dumps(holder | {"renewed": time.time() - LAPSES_S - 1}).encode())
+    folder.write(".build/lock", json.dumps(holder | {"renewed": time.time() - LEASE_TIMEOUT_S - 1}).encode())
     with lock_split(folder, "build"):
         pass
     assert folder.files() == {}
 
 
 def test_a_lease_is_renewed(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.02)
+    monkeypatch.setattr("seizurekit.cache.lock.LEASE_RENEWAL_S", 0.02)
     folder = open_folder(s3("renewed/train"))
     with lock_split(folder, "build"):
         first = folder.read(".build/lock")
@@ -78,7 +78,7 @@ def test_a_lease_is_renewed(s3: Callable[[str], str], monkeypatch: pytest.Monkey
 def test_a_lease_that_is_still_renewed_is_not_taken_over(
     s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.5)
+    monkeypatch.setattr("seizurekit.cache.lock.LEASE_RENEWAL_S", 0.5)
     folder = open_folder(s3("skewed/train"))
     ended = threading.Event()
 
@@ -103,7 +103,7 @@ def test_a_lease_that_is_still_renewed_is_not_taken_over(
 def test_a_lease_that_was_taken_over_is_neither_renewed_nor_removed(
     s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.05)
+    monkeypatch.setattr("seizurekit.cache.lock.LEASE_RENEWAL_S", 0.05)
     folder = open_folder(s3("stolen/train"))
     other = json.dumps({"token": "other", "renewed": time.time()}).encode()
     with lock_split(folder, "build"):
@@ -136,7 +136,7 @@ def test_the_lock_of_a_killed_process_is_free(small_corpus: Path, tmp_path: Path
 
 
 def fail_after(writes: int, patched: pytest.MonkeyPatch) -> None:
-    """Lets so many files be written, and then fills the disk."""
+    """Lets a number of files be written, and then fills the disk."""
     write, remaining = LocalFolder.write, [writes]
 
     def failing(self: LocalFolder, name: str, data: bytes) -> None:
@@ -244,8 +244,8 @@ def test_a_server_that_goes_away_is_named_and_the_build_resumes(
     again = ThreadedMotoServer(ip_address="127.0.0.1", port=port, verbose=False)
     again.start()
     try:
-        monkeypatch.setattr("seizurekit.cache.lock.RENEWED_S", 0.02)
-        monkeypatch.setattr("seizurekit.cache.lock.LAPSES_S", 0.0)
+        monkeypatch.setattr("seizurekit.cache.lock.LEASE_RENEWAL_S", 0.02)
+        monkeypatch.setattr("seizurekit.cache.lock.LEASE_TIMEOUT_S", 0.0)
         sk.build_cache(small_corpus, "s3://mortal/cache", "dev", storage_options=options)
         folder = open_folder("s3://mortal/cache/dev", options)
         assert {name: folder.read(name) for name in folder.files()} == files_of(small_store / "dev")

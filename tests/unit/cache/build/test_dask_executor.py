@@ -87,7 +87,7 @@ def dying_once(marker: Path) -> ReadRecording:
     return read
 
 
-def test_a_worker_killed_in_mid_shard_costs_only_its_unit(
+def test_after_a_worker_is_killed_only_its_unit_is_written_again(
     small_corpus: Path, small_store: Path, tmp_path: Path, cluster: Any, files_of: Files
 ) -> None:
     corpus = find_recordings(small_corpus, "train")
@@ -179,5 +179,5 @@ def test_a_scheduler_that_goes_away_is_one_error(small_corpus: Path, tmp_path: P
         corpus = find_recordings(small_corpus, "dev")
         plan = make_plan(corpus, "dev", sk.Chain())
         folder = open_folder(tmp_path / "dev")
-        with pytest.raises(CacheError, match=r"scheduler tcp://.*: went away"):
+        with pytest.raises(CacheError, match=r"scheduler tcp://.*: connection lost"):
             fill(plan, corpus.root, folder, dask_executor(address), ignore, kill_scheduler)

@@ -118,7 +118,7 @@ def test_another_store_is_replaced_only_by_force(small_store: Path, tmp_path: Pa
     group.write_text(json.dumps(other))
     (copy / "train" / shard_name(7)).write_bytes(b"a shard of the other store")
     (copy / "notes.txt").write_text("mine")
-    with pytest.raises(CacheError, match=r"is another store \(plan ffffffffffff"):
+    with pytest.raises(CacheError, match=r"contains a different store \(plan ffffffffffff"):
         sync_cache(small_store, copy)
     sync_cache(small_store, copy, force=True)
     assert content(copy) == content(small_store) | {"notes.txt": b"mine"}

@@ -75,7 +75,7 @@ def test_a_foreign_file_among_the_shards_is_rejected_and_kept(source: Path, tmp_
     foreign.parent.mkdir(parents=True)
     foreign.write_text("mine")
     for force in (False, True):
-        with pytest.raises(CacheError, match=r"c/0/mine\.bin: is not a file of this or an earlier store"):
+        with pytest.raises(CacheError, match=r"c/0/mine\.bin: does not belong to this store"):
             sync_cache(source, tmp_path / "copy", force=force)
     assert foreign.read_text() == "mine"
 

@@ -12,7 +12,7 @@ import pytest
 import seizurekit as sk
 from seizurekit.cache.layout import INDEX_BYTES, shard_name
 from seizurekit.cache.read.block_cache import BlockCache
-from seizurekit.cache.store import splits_of
+from seizurekit.cache.store import splits_in
 from seizurekit.cache.verify import find_damage
 from seizurekit.errors import CacheError, StorageError
 from seizurekit.storage.open import open_folder
@@ -20,7 +20,7 @@ from seizurekit.storage.open import open_folder
 
 def test_a_remote_store_reads_like_the_local_one(small_store: Path, remote_store: str) -> None:
     local, remote = sk.open_cache(small_store), sk.open_cache(remote_store)
-    assert splits_of(remote_store) == ("train", "dev", "eval")
+    assert splits_in(open_folder(remote_store)) == ("train", "dev", "eval")
     assert remote.manifest == local.manifest
     for name in local.recordings:
         np.testing.assert_array_equal(remote.recordings[name], local.recordings[name])

@@ -81,18 +81,18 @@ def test_shards_of_earlier_runs_make_room_and_used_ones_stay(remote_store: str, 
     size = open_folder(remote_store).at("train").size(shard_name(0))
     assert size is not None
     first = make(tmp_path, remote_store, "a", round(1.5 * size))
-    first.want([0])
+    first.request([0])
     assert first.wait(60)
     assert first.has_all([0])
     second = make(tmp_path, remote_store, "b", round(1.5 * size))
     first.has_all([0])  # used after the second was opened
-    second.want([0])
+    second.request([0])
     assert second.wait(60)
     assert not second.has_all([0])
     assert first.has_all([0])
     time.sleep(0.02)
     third = make(tmp_path, remote_store, "c", round(1.5 * size))
-    third.want([0])
+    third.request([0])
     assert third.wait(60)
     assert third.has_all([0])
     assert not first.has_all([0])
@@ -105,7 +105,7 @@ def test_leftovers_of_a_killed_process_are_removed(remote_store: str, tmp_path: 
     (tmp_path / ".lock").write_bytes(b"")
     cache = make(tmp_path, remote_store, "a", 10**12)
     assert cached(tmp_path) == [f"{folder.name}/.0.lock"]
-    cache.want([0])
+    cache.request([0])
     assert cache.wait(60)
     assert cache.has_all([0])
     assert cached(tmp_path) == [f"{cache.folder.path.name}/0"]
@@ -114,7 +114,7 @@ def test_leftovers_of_a_killed_process_are_removed(remote_store: str, tmp_path: 
 def test_a_shard_that_another_process_fetches_is_skipped(remote_store: str, tmp_path: Path) -> None:
     cache = make(tmp_path, remote_store, "a", 10**12)
     with exclusive_lock(cache.folder.path / ".0.lock"):
-        cache.want([0])
+        cache.request([0])
         assert cache.wait(60)
     assert not cache.has_all([0])
 
