@@ -20,11 +20,11 @@ def device_name(device: torch.device) -> str:
 
 @contextmanager
 def gpu_utilisation() -> Iterator[list[float]]:
-    """Samples the utilisation of the first GPU, in percent, while the block runs.
+    """Samples the utilization of the first GPU, in percent, while the block runs.
 
     The list is filled when the block ends; it stays empty without a GPU.
     """
     samples: list[float] = []
     with GpuMeter(0, every_s=0.1) as meter:
         yield samples
-    samples += meter.utilisation
+    samples += meter.utilization

@@ -27,7 +27,7 @@ from bench.servers.s3 import serve_folder, set_environment
 from seizurekit.cache.store import open_cache
 from seizurekit.config import Config
 from seizurekit.loading.dataset import EEGWindowDataset
-from seizurekit.training.data import Data, make_loader
+from seizurekit.training.data import TrainingData, make_loader
 from seizurekit.training.epoch import EpochRunner
 from seizurekit.training.loop import TrainingLoop, make_schedule
 from seizurekit.training.meter import Meter
@@ -121,7 +121,7 @@ def measure(location: str, folder: Path, options: argparse.Namespace) -> Result:
     """Times epochs of the loader alone and of the loop, alternately."""
     config = _config(location, options)
     windows = EEGWindowDataset(location, SPLIT, stride=options.stride)
-    data = Data(windows, open_cache(location, split=SPLIT), pos_weight=1.0)
+    data = TrainingData(windows, open_cache(location, split=SPLIT), pos_weight=1.0)
     alone, within = (make_loader(data, config, torch.device("cpu"), Ranks()) for _ in range(2))
     learner: Any = IdleLearner(options.step_ms / 1e3)
     schedule = make_schedule(config, data, batches=len(within), ranks=Ranks())

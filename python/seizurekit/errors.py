@@ -51,13 +51,13 @@ class CorpusError(SeizurekitError, ValueError):
 
 
 class NotFiniteError(SeizurekitError):
-    """A training whose loss or gradient was not finite in too many consecutive steps."""
+    """A run whose loss or gradient was not finite in too many consecutive steps."""
 
     exit_code = 5
 
 
 class TrainingStoppedError(SeizurekitError):
-    """A training that a signal stopped, after saving a training state. The exit code is 128 + signal number."""
+    """A run that a signal stopped, after saving a training state. The exit code is 128 + signal number."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -87,7 +87,7 @@ class CheckpointError(SeizurekitError):
 
 
 class BackendError(SeizurekitError, RuntimeError):
-    """An operation that no back end, or not the requested one, can compute here; names the reason of each."""
+    """An operation that no back end, or not the requested one, can compute here; the message has the reason of each."""
 
 
 _EXTRAS = {

@@ -18,7 +18,7 @@ class Heartbeat:
     The line names the last activity and its age, which distinguishes a run that works from one that hangs.
 
     Args:
-        say: shows a line; called from the thread.
+        report: shows a line; called from the thread.
         minutes: longest silence in minutes.
         where: returns the end of the line, such as ``step 1200 of 4000``, or an empty string.
         clock: returns seconds; must not go backwards.
@@ -26,13 +26,13 @@ class Heartbeat:
 
     def __init__(
         self,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         minutes: float = MINUTES,
         *,
         where: Callable[[], str] = lambda: "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._say = say
+        self._report = report
         self._seconds = minutes * 60.0
         self._where = where
         self._clock = clock
@@ -57,7 +57,7 @@ class Heartbeat:
             activity, since = self._activity
             where = self._where()
             age = _format_age(now - since)
-            self._say(f"still running: {activity} (last activity {age} ago){'; ' if where else ''}{where}")
+            self._report(f"still running: {activity} (last activity {age} ago){'; ' if where else ''}{where}")
         return self._seconds - (self._clock() - self._last_output)
 
     def __enter__(self) -> Self:

@@ -56,7 +56,7 @@ class Check:
     seconds: float = 0.0
 
 
-def check_kernels(device: torch.device) -> Iterator[Check]:
+def run_kernel_checks(device: torch.device) -> Iterator[Check]:
     """Yields every check on a device as soon as it is done."""
     for operation in OPERATIONS:
         for name in operation.backend_names:
@@ -64,7 +64,7 @@ def check_kernels(device: torch.device) -> Iterator[Check]:
     yield from _check_training_step(device)
 
 
-def missing(checks: Iterable[Check], required: Sequence[str]) -> list[str]:
+def failed_requirements(checks: Iterable[Check], required: Sequence[str]) -> list[str]:
     """The required back ends that are unavailable, wrong or failed in some check."""
     verdicts: dict[str, set[str]] = {}
     for check in checks:

@@ -120,7 +120,7 @@ def torchrun() -> Torchrun | None:
 
 
 def check_training() -> None:
-    """Reads every variable that a training uses, so that an invalid one is reported before any work is done.
+    """Reads every variable that a run uses, so that an invalid one is reported before any work is done.
 
     Raises:
         ConfigError: names the variable, its value and the expected value.

@@ -108,7 +108,7 @@ def test_a_step_with_wrong_gradients_is_found(monkeypatch: pytest.MonkeyPatch) -
         return results
 
     monkeypatch.setattr(selftest, "_training_step", off)
-    checks = [check for check in selftest.check_kernels(torch.device("cpu")) if check.operation == "detector"]
+    checks = [check for check in selftest.run_kernel_checks(torch.device("cpu")) if check.operation == "detector"]
     assert [check.verdict for check in checks] == ["ok", "wrong"]
     assert checks[1].result == "gradient norm"
 

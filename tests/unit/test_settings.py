@@ -1,4 +1,4 @@
-"""The environment variables of a training: their meaning, and one line about an invalid value."""
+"""The environment variables of a run: their meaning, and one line about an invalid value."""
 
 from __future__ import annotations
 

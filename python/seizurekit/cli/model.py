@@ -26,8 +26,8 @@ def validate(config: ConfigFile, overrides: Overrides = None) -> None:
     """Run the checks of train without training.
 
     Checks the configuration, the environment variables, the device, the splits train and dev of the store, the sizes of
-    the model, that runs/NAME has no training, and the Weights & Biases key and entity. Prints what would be trained on,
-    and writes nothing. Kernels are not checked.
+    the model, that runs/NAME has no other run, and the Weights & Biases key and entity. Prints what would be trained
+    on, and writes nothing. Kernels are not checked.
 
     Example: seizurekit validate configs/demo.yaml cache.dir=/data/cache
     """
@@ -54,7 +54,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume from the newest training state in runs/NAME, if there is one.")
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the training in runs/NAME.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in runs/NAME.")] = False,
 ) -> None:
     """Train a detector and write it to runs/NAME.
 

@@ -34,10 +34,10 @@ def selftest(
     Example: seizurekit selftest kernels --device cuda --require triton,mamba-ssm
     """
     from seizurekit.models.device import pick_device
-    from seizurekit.selftest import FAILED, WRONG, check_kernels, missing
+    from seizurekit.selftest import FAILED, WRONG, failed_requirements, run_kernel_checks
 
-    checks = list(check_kernels(pick_device(device, "--device")))
-    absent = missing(checks, [name.strip() for name in require.split(",") if name.strip()])
+    checks = list(run_kernel_checks(pick_device(device, "--device")))
+    absent = failed_requirements(checks, [name.strip() for name in require.split(",") if name.strip()])
     if as_json:
         _print_json(checks, absent)
     else:

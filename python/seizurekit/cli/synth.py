@@ -26,7 +26,7 @@ def synth(
     dev: Annotated[int, typer.Option(min=0, help="Number of patients in split dev.")] = 15,
     evaluation: Annotated[int, typer.Option("--eval", min=0, help="Number of patients in split eval.")] = 6,
     minutes: Annotated[float, typer.Option(min=1, max=1440, help="Mean minutes of EEG per patient.")] = 10.0,
-    broken: Annotated[int, typer.Option(min=0, help="Number of unreadable files to add to split train.")] = 0,
+    broken: Annotated[int, typer.Option(min=0, help="Number of damaged recordings to add to split train.")] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of threads; default: one per processor.")] = None,
 ) -> None:
     """Write a synthetic corpus of EEG with seizures.

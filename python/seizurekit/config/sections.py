@@ -21,8 +21,8 @@ Features = Annotated[int, Field(ge=1, le=1024)]
 class ChangesOnResume:
     """Marks a key, or a whole section, that may have another value when a run is resumed.
 
-    These keys decide where, how fast and for how long a run is computed, and what it logs; every other key decides the
-    numbers.
+    These keys decide where, how fast and for how long a run is computed, and what it logs; every other key changes
+    the result.
     """
 
 

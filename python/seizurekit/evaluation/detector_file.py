@@ -1,4 +1,4 @@
-"""Detector files: a trained detector in one file, with all that is needed to use it."""
+"""Detector files: a trained detector in one file, with everything that is needed to use it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 
 from seizurekit.config import Config
 from seizurekit.errors import CheckpointError, ConfigError
-from seizurekit.evaluation.tensor_file import FileKind, parse_header, read_tensor_file, write_tensor_file, written_by
 from seizurekit.models import build
 from seizurekit.signal.chain import Chain
+from seizurekit.tensor_file import FileKind, parse_header, read_tensor_file, write_tensor_file, written_by
 from seizurekit.version import __version__
 
 # The name on disk is older than the name in the documentation.
@@ -43,7 +43,7 @@ class TrainedDetector:
     Attributes:
         model: the network; in evaluation mode and on the CPU when it was loaded from a file.
         config: configuration of its training.
-        seizure_ratio: share of seizure samples in its training windows.
+        seizure_ratio: fraction of seizure samples in its training windows.
         threshold: threshold of the smoothed probability for events.
         epoch: epoch after which it was saved, from 1.
         metrics: its scores on ``dev`` after that epoch.
@@ -132,7 +132,9 @@ def _check_chain(header: dict[str, Any], path: Path) -> None:
         if found.get(name) != value
     ]
     if differences:
-        raise CheckpointError(f"{path}: another preprocessing chain{written_by(header)}: {'; '.join(differences)}")
+        raise CheckpointError(
+            f"{path}: built with another preprocessing chain{written_by(header)}: {'; '.join(differences)}"
+        )
 
 
 def _load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
@@ -141,7 +143,7 @@ def _load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor], path
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise CheckpointError(
-                f"{path}: weights of another model than that of the header: shape of {name} is "
+                f"{path}: weights of a different model than the header describes: shape of {name} is "
                 f"{found.get(name, 'missing')}, expected {expected.get(name, 'no such tensor')}"
             )
     model.load_state_dict(weights)

@@ -79,7 +79,7 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
 
     @property
     def seizure_ratio(self) -> float:
-        """Exact share of the items' samples that are seizure, counted from the labels; NaN without items."""
+        """Exact fraction of the items' samples that are seizure, counted from the labels; NaN without items."""
         return self.window_set.seizure_ratio
 
     def _open(self) -> WindowSet:
@@ -101,7 +101,7 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitems__(self, items: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """Several items in one read. torch's DataLoader calls this for each batch."""
-        # One thread per worker: the workers together already keep the processors busy.
+        # One thread per worker: the workers together already keep the CPUs busy.
         threads = None if get_worker_info() is None else 1
         x, y = self.windows.read(self.indices[np.asarray(items, np.int64)], threads=threads)
         return list(zip(torch.from_numpy(x), torch.from_numpy(y), strict=True))
@@ -111,9 +111,9 @@ class EEGWindowDataset(Dataset[tuple[Tensor, Tensor]]):
 
 
 class BalancedSeizureDataset(EEGWindowDataset):
-    """All partial windows of a split, 0.3 times as many full ones and 2.5 times as many without seizure.
+    """The balanced set of a split: its partly-seizure windows, with some all-seizure and some background windows.
 
-    `balanced_choice` describes the draw, also if there are too few windows of a kind. Items, arguments and errors are
+    `balanced_choice` describes the draw, including that with too few windows of a kind. Items, arguments and errors are
     those of `EEGWindowDataset`; in addition:
 
     Args:

@@ -82,7 +82,7 @@ class WindowLoader(EpochCursor):
             the order of the store.
         drop_last: drop the windows that do not fill a batch of every rank.
         prefetch: number of batches to read ahead.
-        threads: number of reading threads; by default one per processor (at most 8) for a local store, and one per
+        threads: number of reading threads; by default one per CPU (at most 8) for a local store, and one per
             prefetched batch for an object store.
         dtype: float32, float16, bfloat16, or int16 in units of the store's step.
         device: device to copy batches to, on a stream of their own; None leaves them in host memory.
@@ -154,7 +154,7 @@ class WindowLoader(EpochCursor):
 
     @property
     def seizure_ratio(self) -> float:
-        """Exact share of the set's samples that are seizure."""
+        """Exact fraction of the set's samples that are seizure."""
         return self.window_set.seizure_ratio
 
     def __iter__(self) -> Iterator[Batch]:
@@ -175,7 +175,9 @@ class WindowLoader(EpochCursor):
         """
         for name, own in (("seed", self._seed), ("set", self._fingerprint())):
             if state[name] != own:
-                raise ValueError(f"loader state: {name} is {state[name]!r}, expected {own!r}: it is of other windows")
+                raise ValueError(
+                    f"loader state: {name} is {state[name]!r}, expected {own!r}; the state is from another loader"
+                )
         self.set_epoch(int(state["epoch"]), int(state["done"]))
 
     def _fingerprint(self) -> str:
@@ -210,7 +212,7 @@ class WindowLoader(EpochCursor):
                     ahead.append(pool.submit(self._read, items))
                 read = self._wait_for(ahead.popleft())
                 if os.getpid() != process:
-                    raise RuntimeError("this WindowLoader iteration belongs to another process; start one in this")
+                    raise RuntimeError("this iteration was started in another process; start a new one in this process")
                 self.epoch, self._done = planned.after
                 self.skipped += read.skipped
                 reason = reason or read.reason

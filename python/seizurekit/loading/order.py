@@ -177,7 +177,7 @@ class EpochCursor:
         return Division(self._items - done, self._batch_size, self._world, self._drop_last)
 
 
-def check_range(name: str, value: int, least: int, most: int | None = None) -> None:
+def check_range(name: str, value: int, minimum: int, maximum: int | None = None) -> None:
     """Raises ValueError if a value is outside its limits."""
-    if value < least or (most is not None and value > most):
-        raise ValueError(f"{name} is {value}, expected {least} {'or more' if most is None else f'to {most}'}")
+    if value < minimum or (maximum is not None and value > maximum):
+        raise ValueError(f"{name} is {value}, expected {minimum} {'or more' if maximum is None else f'to {maximum}'}")

@@ -1,4 +1,4 @@
-"""What a training needs of a loader."""
+"""What training needs from a loader."""
 
 from __future__ import annotations
 

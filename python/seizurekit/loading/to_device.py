@@ -67,7 +67,7 @@ class ToDevice:
 
 
 def host_array(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> npt.NDArray[Any]:
-    """An uninitialised array in host memory, pinned if a GPU copies from it."""
+    """An uninitialized array in host memory, pinned if a GPU copies from it."""
     if not pinned:
         return np.empty(shape, dtype)
     torch_dtype = {1: torch.uint8, 2: torch.int16, 4: torch.float32}[dtype.itemsize]
@@ -76,7 +76,7 @@ def host_array(shape: tuple[int, ...], dtype: np.dtype[Any], pinned: bool) -> np
 
 
 def as_tensor(array: npt.NDArray[Any]) -> Tensor:
-    """The array as a tensor over the same memory, also for bfloat16, which torch does not take from NumPy."""
+    """The array as a tensor over the same memory, including bfloat16, which torch does not take from NumPy."""
     if array.dtype.name == "bfloat16":
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)

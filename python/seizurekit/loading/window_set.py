@@ -1,4 +1,4 @@
-"""The set of windows that a training reads: every window of a split, or a balanced choice among them."""
+"""The set of windows that a run reads: every window of a split, or a balanced choice among them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from seizurekit.cache.windows import WindowKind, Windows
 from seizurekit.errors import CacheError
 from seizurekit.loading.order import Int64
 
-FULL_SHARE = 0.3
-NONE_SHARE = 2.5
+FULL_PER_PARTIAL = 0.3
+"""All-seizure windows of the balanced set per partly-seizure window."""
+NONE_PER_PARTIAL = 2.5
+"""Background windows of the balanced set per partly-seizure window."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class WindowSet:
 
     @cached_property
     def seizure_ratio(self) -> float:
-        """Exact share of the set's samples that are seizure, counted from the labels; NaN if the set is empty."""
+        """Exact fraction of the set's samples that are seizure, counted from the labels; NaN if the set is empty."""
         if len(self) == 0:
             return float("nan")
         return int(self.windows.seizure_samples[self.indices].sum()) / (len(self) * self.windows.length)
@@ -62,7 +64,7 @@ def balanced_set(windows: Windows, seed: int) -> WindowSet:
         raise CacheError(
             f"{cache.folder.url}: split {cache.split}: none of {len(windows)} windows of "
             f"{windows.length / cache.sampling_rate:g} s has a seizure, expected at least one; check that .csv_bi or "
-            ".csv files were next to the EDF files when the cache was built, that the labels of their seizures are in "
+            ".csv files were next to the EDF files when the store was built, that the labels of their seizures are in "
             "the seizure label set, and that recordings are longer than a window"
         )
     return WindowSet(windows, indices)
@@ -71,9 +73,9 @@ def balanced_set(windows: Windows, seed: int) -> WindowSet:
 def balanced_choice(kind: npt.NDArray[np.integer], rng: np.random.Generator) -> Int64:
     """Indices of the chosen windows, ascending, int64.
 
-    With P partial windows: all P, ``round(0.3 P)`` full and ``round(2.5 P)`` none, drawn without replacement. If there
-    are fewer of a kind, all of them. With P = 0, all F full windows and ``round(2.5 F)`` none. Empty if no window
-    contains a seizure.
+    With P partly-seizure windows: all P, ``round(0.3 P)`` all-seizure and ``round(2.5 P)`` background windows, drawn
+    without replacement. If there are fewer of a kind, all of them. With P = 0, all F all-seizure windows and
+    ``round(2.5 F)`` background windows. Empty if no window contains a seizure.
 
     Args:
         kind: `WindowKind` of each window.
@@ -83,8 +85,8 @@ def balanced_choice(kind: npt.NDArray[np.integer], rng: np.random.Generator) -> 
     full = np.flatnonzero(kind == WindowKind.FULL)
     none = np.flatnonzero(kind == WindowKind.NONE)
     seizure = partial if len(partial) else full
-    some_full = _draw(rng, full, round(FULL_SHARE * len(partial))) if len(partial) else full[:0]
-    some_none = _draw(rng, none, round(NONE_SHARE * len(seizure)))
+    some_full = _draw(rng, full, round(FULL_PER_PARTIAL * len(partial))) if len(partial) else full[:0]
+    some_none = _draw(rng, none, round(NONE_PER_PARTIAL * len(seizure)))
     return np.sort(np.concatenate((seizure, some_full, some_none))).astype(np.int64)
 
 

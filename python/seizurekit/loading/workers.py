@@ -31,7 +31,7 @@ class Workers:
     """The workers of one DataLoader. This is the only place that touches private parts of torch.
 
     It departs from torch in two ways. The death of a worker is reported when its next batch is requested: torch's
-    signal handler raises wherever the main thread happens to be, also in the middle of a training step. And a thread
+    signal handler raises wherever the main thread happens to be, even in the middle of a training step. And a thread
     enforces the time limit by terminating the workers, because torch's own limit does not apply while the main thread
     waits for a worker to hand over the memory of a batch.
 
@@ -155,7 +155,7 @@ def shared_memory_left() -> str:
 
 @contextmanager
 def suppress_worker_count_warning() -> Iterator[None]:
-    """Suppresses torch's warning about more workers than processors, which is normal for an object store."""
+    """Suppresses torch's warning about more workers than CPUs, which is normal for an object store."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "This DataLoader will create")
         yield

@@ -23,7 +23,7 @@ class BiMamba2(nn.Module):
     def __init__(self, d_model: int, *arguments: Any, **keywords: Any) -> None:
         super().__init__()
         if "reverse" in keywords:
-            raise ValueError("reverse is given, expected no such argument: BiMamba2 has both directions")
+            raise ValueError("BiMamba2 has no argument reverse: it runs both directions")
         self.forwards = Mamba2(d_model, *arguments, **keywords)
         self.backwards = Mamba2(d_model, *arguments, **keywords, reverse=True)
 

@@ -1,4 +1,4 @@
-"""The Mamba-2 block (Dao and Gu 2024), with the constructor, parameters and initialisation of mamba_ssm's Mamba2.
+"""The Mamba-2 block (Dao and Gu 2024), with the constructor, parameters and initialization of mamba_ssm's Mamba2.
 
 State dicts of the two are interchangeable. Shapes: B batch, L length, H heads, P channels per head, G groups, N states
 per channel.
@@ -26,13 +26,13 @@ class Mamba2(nn.Module):
     """One block; maps features to features of the same shape.
 
     The input is projected to [z, x, B, C, dt]. [x, B, C] go through a causal convolution and SiLU, then through the
-    state-space scan. The result is gated by z, normalised and projected back.
+    state-space scan. The result is gated by z, normalized and projected back.
 
     Args:
         d_model: input and output features.
         d_state: N.
         d_conv: taps of the convolution, 2 to 4.
-        conv_init: bound of the uniform distribution that initialises the filters; None for torch's default.
+        conv_init: bound of the uniform distribution that initializes the filters; None for torch's default.
         expand: the inner features are ``expand * d_model``.
         headdim: P.
         d_ssm: number of inner features that go through the scan, None for all; the others go through a gated MLP.

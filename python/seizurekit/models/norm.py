@@ -14,7 +14,7 @@ class RMSNorm(nn.Module):
 
     Args:
         width: number of features.
-        groups: number of groups that are normalised separately; divides `width`.
+        groups: number of groups that are normalized separately; divides `width`.
         norm_before_gate: with a gate z, compute ``norm(x) * SiLU(z)`` instead of ``norm(x * SiLU(z))``.
         eps: added to the mean square.
         device: device of the weight.

@@ -47,7 +47,7 @@ def compare(name: str, result: Tensor, expected: Tensor, dtype: torch.dtype) -> 
     if expected.numel() == 0:
         return Comparison(name, 0.0, atol)
     error = (result.cpu().double() - expected).abs().nan_to_num(torch.inf, torch.inf)
-    # The rounding error of a sum depends on its terms: an element near zero is only as exact as its neighbours.
+    # The rounding error of a sum depends on its terms: an element near zero is only as exact as its neighbors.
     tolerance = atol + rtol * expected.abs().clamp(min=expected.abs().mean())
     worst = int((error / tolerance).argmax())
     return Comparison(name, float(error.flatten()[worst]), float(tolerance.flatten()[worst]))

@@ -245,7 +245,8 @@ def _try(operation: Operation[BackendT, CaseT], name: str, case: CaseT) -> str |
         return reason
     if case.device.type == "cuda" and torch.cuda.is_current_stream_capturing():
         raise BackendError(
-            f"{operation.name}: {name} was not tried yet for {case}: run it once before capturing a CUDA graph"
+            f"{operation.name}: {name} has not been tried for {case}; run the operation once before capturing a CUDA "
+            "graph"
         )
     try:
         worst = max(errors_vs_reference(operation, name, case), key=lambda result: result.ratio)

@@ -1,4 +1,4 @@
-"""The checks before a training. They write nothing."""
+"""The checks before a run. They write nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seizurekit.models import build
 from seizurekit.models.detector import Detector
 from seizurekit.models.device import pick_device
 from seizurekit.settings import smoke_test
-from seizurekit.training.data import Data, open_data
+from seizurekit.training.data import TrainingData, open_data
 from seizurekit.training.ranks import Ranks
 from seizurekit.training.run.folder import RunFolder, check_run_folder
 from seizurekit.training.telemetry.wandb_check import WandbPlan, check_wandb
@@ -22,7 +22,7 @@ SMOKE_STEPS, SMOKE_RECORDINGS = 20, 4
 
 @dataclass(frozen=True)
 class CheckedTraining:
-    """A training that passed the checks.
+    """A run that passed the checks.
 
     Attributes:
         config: the configuration; a short one for a smoke test.
@@ -36,7 +36,7 @@ class CheckedTraining:
     config: Config
     folder: RunFolder
     device: torch.device
-    data: Data
+    data: TrainingData
     model: Detector
     wandb: WandbPlan | None
 
@@ -50,7 +50,7 @@ def check_before_training(
     resume: bool = False,
     overwrite: bool = False,
 ) -> CheckedTraining:
-    """Checks everything that a training needs, except kernels and a training state to resume from.
+    """Checks everything that a run needs, except kernels and a training state to resume from.
 
     Args:
         config: the configuration.

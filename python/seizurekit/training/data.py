@@ -16,7 +16,7 @@ from seizurekit.loading.dataset import BalancedSeizureDataset, EEGWindowDataset
 from seizurekit.loading.loader import WindowLoader
 from seizurekit.loading.protocol import Loader
 from seizurekit.loading.torch_loader import TorchLoader
-from seizurekit.loading.window_set import WindowSet
+from seizurekit.loading.window_set import FULL_PER_PARTIAL, NONE_PER_PARTIAL, WindowSet
 from seizurekit.recordings.corpus import check_patients
 from seizurekit.signal.chain import Chain
 from seizurekit.training.loss import positive_weight
@@ -24,7 +24,7 @@ from seizurekit.training.ranks import Ranks
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """The data of a run.
 
     Attributes:
@@ -50,12 +50,13 @@ class Data:
         return {"train": f"{self.train.cache.fingerprint}{suffix}", "dev": self.dev.fingerprint}
 
     def describe(self, config: Config) -> list[str]:
-        """Lines for the log about the windows of the training and their sampling."""
+        """Lines for the log about the windows of the run and their sampling."""
         manifest = read_manifest(self.train.cache)
         limit = settings.limit_files()
         limited = "" if limit is None else f" (only the first {limit} recordings: BGB_LIMIT_FILES)"
         sampling = (
-            "the balanced set (every partial window, 0.3 times as many full ones, 2.5 times as many without seizure)"
+            f"balanced set: every partly-seizure window, {FULL_PER_PARTIAL} times as many all-seizure windows, "
+            f"{NONE_PER_PARTIAL} times as many background windows"
             if config.loader.balanced
             else "every window of the split"
         )
@@ -63,11 +64,11 @@ class Data:
             f"{config.cache.dir}: train: {manifest.hours:.1f} h, {manifest.seizures} seizures{limited}",
             f"{config.name}: {len(self.train)} of {len(self.train.windows)} windows of {config.cache.window:g} s, "
             f"{self.train.seizure_ratio:.1%} seizure; weight of a seizure sample {self.pos_weight:.3f}",
-            f"sampling: {sampling}, each once an epoch in random order; dev is scored completely",
+            f"sampling: {sampling}; each window once per epoch, in random order; dev is scored completely",
         ]
 
 
-def open_data(config: Config) -> Data:
+def open_data(config: Config) -> TrainingData:
     """Opens the splits ``train`` and ``dev`` and checks them.
 
     Raises:
@@ -86,10 +87,10 @@ def open_data(config: Config) -> Data:
     check_patients({"train": dataset.windows.cache.recordings["patient"], "dev": dev.recordings["patient"]})
     if len(dev.events["start"]) == 0:
         raise CacheError(f"{cache.dir}: split dev has no seizures, expected some to choose the best epoch by")
-    return Data(dataset, dev, config.training.pos_weight or positive_weight(dataset.seizure_ratio))
+    return TrainingData(dataset, dev, config.training.pos_weight or positive_weight(dataset.seizure_ratio))
 
 
-def make_loader(data: Data, config: Config, device: torch.device, ranks: Ranks) -> Loader:
+def make_loader(data: TrainingData, config: Config, device: torch.device, ranks: Ranks) -> Loader:
     """The loader of this rank's batches (x float32 [B, 19, T], y uint8 [B, T]).
 
     Raises:

@@ -13,8 +13,8 @@ from seizurekit.config import Config
 from seizurekit.errors import CacheError
 from seizurekit.loading.protocol import Batch, Loader
 from seizurekit.training.learner import Learner
-from seizurekit.training.optimizer import Schedule
 from seizurekit.training.run.progress import Progress
+from seizurekit.training.schedule import Schedule
 from seizurekit.training.step import PendingOutcome, StepResult
 from seizurekit.training.stop import StopRequest
 
@@ -26,7 +26,7 @@ class _LaunchedStep:
     """A step that the device may still compute; the fields are those of `StepResult`."""
 
     step: int
-    done: int
+    windows_done: int
     lr: float
     indices: list[int]
     pending: PendingOutcome
@@ -36,8 +36,8 @@ class EpochRunner:
     """Runs the steps of an epoch, and yields their results.
 
     On a GPU one step stays in flight: the result of a step comes after the next step was launched, so that the GPU
-    always has work. The consumer calls `drain` before it does anything that must see all launched steps, such as saving
-    a training state.
+    always has work. Before the consumer does anything that must see all launched steps, such as saving a training
+    state, it calls `request_drain` after each result until `is_idle`.
     """
 
     def __init__(
@@ -51,21 +51,21 @@ class EpochRunner:
         self._learner, self._loader, self._schedule = learner, loader, schedule
         self._config, self._stop = config, stop
         self._in_flight: deque[_LaunchedStep] = deque()
-        self._most_in_flight = 1 if learner.device.type == "cuda" else 0
+        self._max_in_flight = 1 if learner.device.type == "cuda" else 0
         self._is_draining = False
         self._waited_s = 0.0
 
     def steps(self, progress: Progress) -> Generator[StepResult]:
-        """Runs what is left of the current epoch, up to ``training.max_steps``, and yields the result of each step."""
-        self._loader.set_epoch(progress.epoch, progress.done)
-        epoch, step, done = progress.epoch, progress.step, progress.done
+        """Runs the rest of the current epoch, up to ``training.max_steps``, and yields the result of each step."""
+        self._loader.set_epoch(progress.epoch, progress.windows_done)
+        epoch, step, done = progress.epoch, progress.step, progress.windows_done
         self._in_flight.clear()
         with closing(self._timed_batches()) as batches:
             for sizes in _groups(self._loader.remaining(), self._config.training.accumulate):
                 step += 1
                 self._in_flight.append(self._launch(batches, sizes, step, epoch, done))
                 done += sum(sizes)
-                while len(self._in_flight) > (0 if self._is_draining else self._most_in_flight):
+                while len(self._in_flight) > (0 if self._is_draining else self._max_in_flight):
                     yield self._read_oldest(epoch)
                 self._is_draining = False
                 if step == self._config.training.max_steps:
@@ -75,10 +75,14 @@ class EpochRunner:
         while self._in_flight:
             yield self._read_oldest(epoch)
 
-    def drain(self) -> bool:
-        """Whether no step is in flight; if one is, its result comes next, before another step is launched."""
-        self._is_draining = bool(self._in_flight)
-        return not self._is_draining
+    @property
+    def is_idle(self) -> bool:
+        """Whether no step is in flight."""
+        return not self._in_flight
+
+    def request_drain(self) -> None:
+        """Makes `steps` yield the results of all steps in flight before it launches another step."""
+        self._is_draining = not self.is_idle
 
     def _launch(
         self, batches: Iterator[Batch], sizes: Sequence[int], step: int, epoch: int, before: int
@@ -103,7 +107,7 @@ class EpochRunner:
         oldest = self._in_flight.popleft()
         outcome = oldest.pending.read()
         waited_s, self._waited_s = self._waited_s, 0.0
-        return StepResult(oldest.step, epoch + 1, oldest.done, oldest.lr, oldest.indices, outcome, waited_s)
+        return StepResult(oldest.step, epoch + 1, oldest.windows_done, oldest.lr, oldest.indices, outcome, waited_s)
 
     def _timed_batches(self) -> Generator[Batch]:
         """The batches of the loader; adds up the seconds in which the device was idle because a batch was late."""

@@ -12,7 +12,7 @@ from seizurekit.ops import dispatch
 _SAMPLES = 4096
 
 
-def check_kernels(model: torch.nn.Module, config: Config, device: torch.device) -> dict[str, str]:
+def check_required_kernels(model: torch.nn.Module, config: Config, device: torch.device) -> dict[str, str]:
     """Runs the model once, forward and backward, and returns the back end of each operation.
 
     The model, its gradients and its running statistics stay as they were.

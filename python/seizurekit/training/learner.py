@@ -1,4 +1,4 @@
-"""A detector under training, and everything that an optimiser step changes.
+"""A detector under training, and everything that an optimizer step changes.
 
 Shapes: B windows, C channels, T samples.
 """
@@ -26,8 +26,8 @@ from seizurekit.training.optimizer import make_optimizer
 from seizurekit.training.ranks import Ranks
 from seizurekit.training.run.state import TrainingState
 from seizurekit.training.seeding import seed_batch
-from seizurekit.training.step import PendingOutcome
-from seizurekit.training.sync_norm import synchronise_batch_norms
+from seizurekit.training.step import LOSS, NORM, OUTCOME_FIELDS, STOP, PendingOutcome
+from seizurekit.training.sync_norm import synchronize_batch_norms
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 _SYNC_BUFFERS = next(
@@ -38,7 +38,7 @@ _SYNC_BUFFERS = next(
 
 
 class Learner:
-    """A detector with its optimiser and, if configured, its loss scaler and averaged weights.
+    """A detector with its optimizer and, if configured, its loss scaler and averaged weights.
 
     Attributes:
         model: the network itself, without the wrappers that it is trained in.
@@ -56,12 +56,12 @@ class Learner:
         """
         self._config, self._pos_weight, self._ranks = config, pos_weight, ranks
         self.device = next(model.parameters()).device
-        self.model: nn.Module = synchronise_batch_norms(model) if ranks.world > 1 else model
+        self.model: nn.Module = synchronize_batch_norms(model) if ranks.world > 1 else model
         model.checkpoint_activations = config.training.activation_checkpointing
         self._optimizer = make_optimizer(self.model, config.training)
         self._fused = bool(self._optimizer.defaults["fused"])
         self._scaler = torch.amp.GradScaler(self.device.type) if config.training.precision == "float16" else None
-        self._average = _averaged(self.model, config.training.ema)
+        self._average = _make_average(self.model, config.training.ema)
         self._wrapped_model = self._wrap()
         self._sums = self._new_sums()
         self._statistics = [buffer.clone() for buffer in self.model.buffers()]
@@ -71,7 +71,7 @@ class Learner:
         wrapped = self.model
         if self._ranks.world > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None
-            # The buffers of synchronised batch norms are equal on all ranks without being sent.
+            # The buffers of synchronized batch norms are equal on all ranks without being sent.
             options: dict[str, Any] = {_SYNC_BUFFERS: False, "gradient_as_bucket_view": True}
             wrapped = DistributedDataParallel(wrapped, ids, **options)
         if self._config.training.compile:
@@ -117,17 +117,17 @@ class Learner:
             seizure_BT = y_BT > 0
             found = (seizure_BT & (logits_BT > 0)).sum()
             counts = (loss_B.sum(), loss_B.new_full((), len(x_BCT)), seizure_BT.sum(), found)
-            self._sums[:4] += torch.stack([count.to(self._sums.dtype) for count in counts])
+            self._sums[:STOP] += torch.stack([count.to(self._sums.dtype) for count in counts])
 
     def update(self, lr: float, stop: bool = False) -> PendingOutcome:
-        """Takes the optimiser step, or skips it if its loss or gradient is not finite.
+        """Takes the optimizer step, or skips it if its loss or gradient is not finite.
 
         Args:
             lr: learning rate.
             stop: whether this rank has received a signal to stop; the outcome passes it to all ranks.
         """
         sums, self._sums = self._sums, self._new_sums()
-        sums[4] = float(stop)
+        sums[STOP] = float(stop)
         if self._ranks.world > 1:
             distributed.all_reduce(sums)
         for group in self._optimizer.param_groups:
@@ -135,13 +135,13 @@ class Learner:
         if self._scaler:
             self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._config.training.grad_clip)
-        is_finite = torch.isfinite(norm) & torch.isfinite(sums[0])
+        is_finite = torch.isfinite(norm) & torch.isfinite(sums[LOSS])
         self._step_optimizer(is_finite)
         self._restore_statistics(is_finite)
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
             self._average.update_parameters(self.model)
-        sums[5] = norm
+        sums[NORM] = norm
         return PendingOutcome(sums)
 
     def _step_optimizer(self, is_finite: Tensor) -> None:
@@ -162,9 +162,9 @@ class Learner:
             buffer.copy_(before)
 
     def _new_sums(self) -> Tensor:
-        """Zeros for the fields of an `Outcome`, [6], float64 where the device has it."""
+        """Zeros for the fields of an `Outcome`, [OUTCOME_FIELDS], float64 where the device has it."""
         dtype = torch.float32 if self.device.type == "mps" else torch.float64
-        return torch.zeros(6, dtype=dtype, device=self.device)
+        return torch.zeros(OUTCOME_FIELDS, dtype=dtype, device=self.device)
 
     @property
     def detector(self) -> nn.Module:
@@ -189,7 +189,7 @@ class Learner:
         """Restores all tensors from a training state.
 
         Raises:
-            CheckpointError: the state is of another model.
+            CheckpointError: the state is of a different model.
         """
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in state.tensors.items():
@@ -200,7 +200,9 @@ class Learner:
             if self._average is not None:
                 self._average.load_state_dict(parts["average"])
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{state.path}: weights of another model: {' '.join(str(error).split())}") from None
+            raise CheckpointError(
+                f"{state.path}: weights of a different model: {' '.join(str(error).split())}"
+            ) from None
         self._statistics = [buffer.clone() for buffer in self.model.buffers()]
         for name, parameter in self.model.named_parameters():
             for moment in _MOMENTS:
@@ -211,7 +213,7 @@ class Learner:
             self._scaler.load_state_dict(state.header.scaler)
 
 
-def _averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
+def _make_average(model: nn.Module, decay: float | None) -> AveragedModel | None:
     """An exponential moving average of the weights and buffers; None without a decay."""
     if decay is None:
         return None

@@ -13,18 +13,18 @@ from seizurekit.config import Config
 from seizurekit.errors import NotFiniteError, SeizurekitError, TrainingStoppedError
 from seizurekit.evaluation.detector_file import Origin
 from seizurekit.training.checks import check_before_training
-from seizurekit.training.data import Data, make_loader
+from seizurekit.training.data import TrainingData, make_loader
 from seizurekit.training.epoch import EpochRunner
-from seizurekit.training.kernel_check import check_kernels
+from seizurekit.training.kernel_check import check_required_kernels
 from seizurekit.training.learner import Learner
 from seizurekit.training.meter import Meter
-from seizurekit.training.optimizer import Schedule
 from seizurekit.training.ranks import Ranks, process_group
 from seizurekit.training.run.checkpointer import Checkpointer
 from seizurekit.training.run.compatibility import check_compatible, current_origin
 from seizurekit.training.run.folder import RunFolder, lock_run_folder
-from seizurekit.training.run.progress import Best, Progress
+from seizurekit.training.run.progress import EpochScores, Progress
 from seizurekit.training.run.state import StateHeader, newest_state
+from seizurekit.training.schedule import Schedule
 from seizurekit.training.seeding import seed_everything
 from seizurekit.training.step import StepResult
 from seizurekit.training.stop import StopRequest
@@ -94,7 +94,7 @@ def train(
         ranks.on_rank_0(lambda: stack.enter_context(lock_run_folder(folder, resume=resume, overwrite=overwrite)))
 
         model = checked.model.to(device)
-        backends = check_kernels(model, config, device)
+        backends = check_required_kernels(model, config, device)
         learner = Learner(model, config, data.pos_weight, ranks)
         loader = make_loader(data, config, device, ranks)
         schedule = make_schedule(config, data, batches=len(loader), ranks=ranks)
@@ -118,7 +118,7 @@ def train(
         resumed_step = progress.step if resumed else None
         telemetry.emit(Started(config.name, config.model_dump(mode="json"), facts, schedule.steps, resumed_step))
         for line in (*data.describe(config), f"{parameters} parameters on {device}; {schedule.steps} steps"):
-            telemetry.say(line)
+            telemetry.log(line)
         for line in warnings:
             telemetry.warn(line)
 
@@ -151,14 +151,14 @@ def load_resume_state(
     warnings: list[str] = []
     state = newest_state(folder.states, warnings.append)
     if state is None:
-        return None, [f"{folder.states}: no checkpoint found; starting from scratch"]
+        return None, [f"{folder.states}: no training state found; starting from scratch"]
     warnings += check_compatible(state, config, origin)
     learner.load(state)
     return state.header, warnings
 
 
-def make_schedule(config: Config, data: Data, *, batches: int, ranks: Ranks) -> Schedule:
-    """The schedule of a run whose epochs have so many batches on each rank."""
+def make_schedule(config: Config, data: TrainingData, *, batches: int, ranks: Ranks) -> Schedule:
+    """The schedule of a run whose epochs have `batches` batches on each rank."""
     training = config.training
     return Schedule(
         training,
@@ -173,7 +173,7 @@ class TrainingLoop:
     """A run: epochs of training, each followed by a validation."""
 
     config: Config
-    data: Data
+    data: TrainingData
     learner: Learner
     runner: EpochRunner
     meter: Meter
@@ -196,7 +196,7 @@ class TrainingLoop:
                 self.validate_epoch()
         self.telemetry.emit(Ended(progress.step, reason))
         best, folder = progress.best, self.checkpointer.folder
-        assert best is not None  # at least one epoch was validated
+        assert best is not None  # `_end_reason` ends a run only after a validation
         return TrainingResult(
             detector=folder.best,
             log=folder.metrics,
@@ -230,16 +230,17 @@ class TrainingLoop:
                 progress.count(step)
                 self.meter.log(step, progress.skipped)
                 end = end or self._check(step)
-                # On a GPU another step may be in flight; then its result comes next.
-                if (end or self.checkpointer.is_due()) and self.runner.drain():
-                    self._save()
-                    if end:
-                        raise end()
+                if end or self.checkpointer.is_due():
+                    self.runner.request_drain()
+                    if self.runner.is_idle:  # on a GPU the result of one more step may come first
+                        self._save()
+                        if end:
+                            raise end()
         progress.finish_epoch()
         self._save()
 
     def _check(self, step: StepResult) -> Callable[[], SeizurekitError] | None:
-        """Warns about a skipped step; returns what makes the error that ends the run, or None to continue."""
+        """Warns about a skipped step; returns a function that makes the error to end the run with, or None."""
         skipped, limit = self.progress.skipped_in_a_row, self.config.training.stop_after_nonfinite
         if skipped >= limit:
             return partial(self._not_finite, step)
@@ -261,7 +262,7 @@ class TrainingLoop:
         )
         if found is None:
             raise self._stopped()
-        sums, scores = progress.sums, Best(progress.epoch, found.threshold, found.metrics)
+        sums, scores = progress.sums, EpochScores(progress.epoch, found.threshold, found.metrics)
         is_best = progress.count_validation(scores, metric)
         if is_best:
             self.checkpointer.save_best(self.learner, scores, self.data.train.seizure_ratio)

@@ -1,4 +1,4 @@
-"""Rates and means over the steps of training, with warnings about slow data and busy processors."""
+"""Rates and means over the steps of training, with warnings about slow data and busy CPUs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Meter:
     """Sums up steps and logs their means; a context manager.
 
     Attributes:
-        epoch_waited_s: seconds the device was idle for want of data since `start_epoch`.
+        epoch_waited_s: seconds the device was idle because no batch was ready, since `start_epoch`.
     """
 
     def __init__(self, config: Config, loader: Loader, device: torch.device, telemetry: Telemetry, steps: int) -> None:

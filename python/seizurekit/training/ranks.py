@@ -65,7 +65,9 @@ class Ranks:
         if failure is not None:
             raise failure
         if failed:
-            raise SeizurekitError(f"rank {self.rank} of {self.world}: rank 0 failed to start; see its error message")
+            raise SeizurekitError(
+                f"rank {self.rank} of {self.world}: rank 0 failed to start; see the error of rank 0 above"
+            )
         return result
 
 

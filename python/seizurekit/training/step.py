@@ -1,4 +1,4 @@
-"""The outcome of an optimiser step, and how it gets from the device to the host."""
+"""The outcome of an optimizer step, and how it gets from the device to the host."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+LOSS, WINDOWS, SEIZURE, FOUND, STOP, NORM = range(6)
+"""Positions of the fields of an `Outcome` in its tensor on the device."""
+OUTCOME_FIELDS = 6
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class PendingOutcome:
         """Starts the copy.
 
         Args:
-            values: the fields of an `Outcome` in their order, [6].
+            values: the fields of an `Outcome`, [OUTCOME_FIELDS].
         """
         self._arrived: torch.cuda.Event | None = None
         if values.is_cuda:
@@ -67,8 +71,15 @@ class PendingOutcome:
         """The outcome; waits for the end of the step."""
         if self._arrived is not None:
             self._arrived.synchronize()
-        loss, windows, seizure, found, stop, norm = self._values.tolist()
-        return Outcome(loss, windows, seizure, found, stop > 0, norm)
+        values = self._values.tolist()
+        return Outcome(
+            loss=values[LOSS],
+            windows=values[WINDOWS],
+            seizure=values[SEIZURE],
+            found=values[FOUND],
+            stop=values[STOP] > 0,
+            norm=values[NORM],
+        )
 
 
 @dataclass(frozen=True)
@@ -78,16 +89,16 @@ class StepResult:
     Attributes:
         step: number of the step in the run, from 1.
         epoch: epoch, from 1.
-        done: windows of the epoch that were used up to and with this step, on all ranks together.
+        windows_done: windows of the epoch that were used up to and including this step, on all ranks together.
         lr: learning rate.
         indices: indices of this rank's windows.
         outcome: loss, gradient norm and counts.
-        waited_s: seconds the device was idle for want of data since the previous result.
+        waited_s: seconds the device was idle because no batch was ready, since the previous result.
     """
 
     step: int
     epoch: int
-    done: int
+    windows_done: int
     lr: float
     indices: list[int]
     outcome: Outcome

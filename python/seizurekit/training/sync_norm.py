@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, distributed, nn
 
 
-def synchronise_batch_norms(model: nn.Module) -> nn.Module:
+def synchronize_batch_norms(model: nn.Module) -> nn.Module:
     """The model with each batch norm replaced by one that computes its statistics over all ranks.
 
-    On CUDA this is torch's ``SyncBatchNorm``. It does not run on the CPU; there `SynchronisedBatchNorm1d` computes the
-    same. Parameters and buffers are shared, not copied, and keep their names, so optimisers and saved states still
+    On CUDA this is torch's ``SyncBatchNorm``. It does not run on the CPU; there `SynchronizedBatchNorm1d` computes the
+    same. Parameters and buffers are shared, not copied, and keep their names, so optimizers and saved states still
     match. In evaluation mode, and with one process, the new modules are plain batch norms.
 
     Args:
@@ -28,13 +28,13 @@ def synchronise_batch_norms(model: nn.Module) -> nn.Module:
         converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         return converted
     if isinstance(model, nn.BatchNorm1d):
-        return SynchronisedBatchNorm1d.from_batch_norm(model)
+        return SynchronizedBatchNorm1d.from_batch_norm(model)
     for name, child in model.named_children():
-        setattr(model, name, synchronise_batch_norms(child))
+        setattr(model, name, synchronize_batch_norms(child))
     return model
 
 
-class SynchronisedBatchNorm1d(nn.BatchNorm1d):
+class SynchronizedBatchNorm1d(nn.BatchNorm1d):
     """`torch.nn.BatchNorm1d` over the batches of all ranks, which may differ in size.
 
     All ranks must run it equally often, forward and backward. The gradients of the parameters are those of this rank's
@@ -42,14 +42,14 @@ class SynchronisedBatchNorm1d(nn.BatchNorm1d):
     """
 
     @classmethod
-    def from_batch_norm(cls, norm: nn.BatchNorm1d) -> SynchronisedBatchNorm1d:
-        """A synchronised batch norm that shares the tensors of a plain one."""
+    def from_batch_norm(cls, norm: nn.BatchNorm1d) -> SynchronizedBatchNorm1d:
+        """A synchronized batch norm that shares the tensors of a plain one."""
         new = cls(norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats)
         new._parameters, new._buffers = norm._parameters, norm._buffers
         return new.train(norm.training)
 
     def forward(self, x_BCT: Tensor) -> Tensor:
-        """Normalised values of the shape of the input, [B, C, T] or [B, C]."""
+        """Normalized values of the shape of the input, [B, C, T] or [B, C]."""
         if not self.training or not distributed.is_initialized() or distributed.get_world_size() == 1:
             return super().forward(x_BCT)
         self._check_input_dim(x_BCT)
@@ -63,9 +63,9 @@ class SynchronisedBatchNorm1d(nn.BatchNorm1d):
             raise ValueError(f"batch norm: {values.item():g} value per channel on all ranks, expected 2 or more")
         mean_C = sum_C / values.detach()
         # Two passes: the difference of large sums of squares would lose digits.
-        centred_BCT = x_BCT - mean_C.view(shape)
-        var_C = sum_over_ranks(centred_BCT.square().sum(dims)) / values.detach()
-        y_BCT = centred_BCT * torch.rsqrt(var_C + self.eps).view(shape)
+        centered_BCT = x_BCT - mean_C.view(shape)
+        var_C = sum_over_ranks(centered_BCT.square().sum(dims)) / values.detach()
+        y_BCT = centered_BCT * torch.rsqrt(var_C + self.eps).view(shape)
         if self.affine:
             y_BCT = y_BCT * self.weight.view(shape) + self.bias.view(shape)
         if self.track_running_stats:

@@ -126,7 +126,7 @@ def validate(
     if failure is not None:
         raise failure
     if any_failed:
-        raise CacheError("validation: a recording could not be read on another rank; see its error message")
+        raise CacheError("validation: another rank could not read a recording; see the errors of the other ranks above")
     if any_stopped:
         return None
     metrics, threshold = totals.scores(ranks)

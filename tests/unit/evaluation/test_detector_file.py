@@ -104,7 +104,7 @@ def test_a_file_of_a_later_format_is_refused_with_the_version_that_wrote_it(path
 def test_weights_of_another_model_are_refused_with_both_shapes(path: Path) -> None:
     rewrite(path, lambda header, _: header["config"]["model"].update(widths=[4, 12, 8]))
     error = message(path)
-    assert "weights of another model" in error
+    assert "weights of a different model" in error
     assert "(4," in error
     assert "12" in error
 

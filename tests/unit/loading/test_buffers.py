@@ -30,7 +30,7 @@ def test_a_view_keeps_its_memory() -> None:
     assert not np.shares_memory(buffers.take(), view)
 
 
-def test_no_more_arrays_are_kept_than_asked_for() -> None:
+def test_at_most_the_requested_number_of_arrays_is_kept() -> None:
     make = Mock(side_effect=lambda: np.empty(8))
     buffers = Buffers(make, kept=2)
     held = [buffers.take() for _ in range(3)]

@@ -270,7 +270,7 @@ def in_a_child(action: Callable[[], object]) -> str:
     return result
 
 
-def test_a_fork_in_the_middle_of_an_epoch_does_no_harm(windows: Windows) -> None:
+def test_a_fork_in_the_middle_of_an_epoch_leaves_the_parent_iteration_intact(windows: Windows) -> None:
     loader = sk.WindowLoader(windows, 4, balanced=False, prefetch=3)
     iteration = iter(loader)
     assert isinstance(iteration, Generator)

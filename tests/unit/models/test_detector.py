@@ -1,4 +1,4 @@
-"""The detector: shapes, initialisation, stability, precision, and that every parameter is used."""
+"""The detector: shapes, initialization, stability, precision, and that every parameter is used."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_parameters_have_the_names_shapes_and_dtypes_of_mamba_ssm() -> None:
     assert all(getattr(p, "_no_weight_decay", False) for p in (model.dt_bias, model.A_log, model.D))
 
 
-def test_parameters_are_initialised_like_those_of_mamba_ssm() -> None:
+def test_parameters_are_initialized_like_those_of_mamba_ssm() -> None:
     torch.manual_seed(0)
     model = Mamba2(2048, d_state=16, headdim=4, conv_init=0.25, dt_init_floor=2e-3)
     dt = torch.nn.functional.softplus(model.dt_bias.detach())

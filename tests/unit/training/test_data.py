@@ -1,4 +1,4 @@
-"""The data of a training: which windows it uses, and how they are identified."""
+"""The data of a run: which windows it uses, and how they are identified."""
 
 from __future__ import annotations
 

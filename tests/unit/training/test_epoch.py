@@ -17,8 +17,8 @@ from seizurekit.config import TrainingConfig
 from seizurekit.errors import CacheError, NotFiniteError, TrainingStoppedError
 from seizurekit.training.epoch import EpochRunner
 from seizurekit.training.loop import TrainingLoop
-from seizurekit.training.optimizer import Schedule
 from seizurekit.training.run.progress import Progress
+from seizurekit.training.schedule import Schedule
 from seizurekit.training.step import Outcome
 from seizurekit.training.stop import StopRequest
 from tiny import tiny_config
@@ -95,7 +95,7 @@ def test_on_the_cpu_each_step_is_read_before_the_next_one_is_launched() -> None:
     learner = FakeLearner("cpu")
     runner = new_runner(learner, FakeLoader(), max_steps=3)
     for _ in runner.steps(Progress()):
-        assert runner.drain()
+        assert runner.is_idle
     assert learner.log == ["launch 1", "read 1", "launch 2", "read 2", "launch 3", "read 3"]
 
 
@@ -106,11 +106,15 @@ def test_on_a_gpu_a_step_is_read_after_the_next_one_was_launched() -> None:
     assert learner.log == ["launch 1", "launch 2", "read 1", "launch 3", "read 2", "read 3"]
 
 
-def test_drain_reads_the_step_in_flight_before_another_one_is_launched() -> None:
+def test_a_drain_reads_the_step_in_flight_before_another_one_is_launched() -> None:
     learner = FakeLearner("cuda")
     runner = new_runner(learner, FakeLoader())
-    drained = [runner.drain() for result in runner.steps(Progress()) if result.step in (2, 3)]
-    assert drained == [False, True]
+    idle = []
+    for result in runner.steps(Progress()):
+        if result.step in (2, 3):
+            runner.request_drain()
+            idle.append(runner.is_idle)
+    assert idle == [False, True]
     assert learner.log == [
         *("launch 1", "launch 2", "read 1", "launch 3", "read 2", "read 3"),
         *("launch 4", "launch 5", "read 4", "read 5"),
@@ -120,8 +124,8 @@ def test_drain_reads_the_step_in_flight_before_another_one_is_launched() -> None
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_results_have_position_indices_and_learning_rate(device: str) -> None:
     runner = new_runner(FakeLearner(device), FakeLoader(), accumulate=2)
-    results = list(runner.steps(Progress(step=7, epoch=1, done=2)))
-    assert [(result.step, result.epoch, result.done) for result in results] == [(8, 2, 6), (9, 2, 10)]
+    results = list(runner.steps(Progress(step=7, epoch=1, windows_done=2)))
+    assert [(result.step, result.epoch, result.windows_done) for result in results] == [(8, 2, 6), (9, 2, 10)]
     assert [result.indices for result in results] == [[2, 3, 4, 5], [6, 7, 8, 9]]
     schedule = Schedule(TrainingConfig(), 2 * BATCHES, BATCHES, 2)
     assert [result.lr for result in results] == [schedule.learning_rate(1, before, 4) for before in (2, 6)]
@@ -206,7 +210,7 @@ def test_a_state_has_the_progress_of_all_launched_steps(device: str) -> None:
     loop = new_loop(FakeLearner(device), due_after=3)
     loop.train_epoch()
     assert loop.checkpointer.saved == [(3, 3), (BATCHES, BATCHES)]
-    assert (loop.progress.epoch, loop.progress.done) == (1, 0)
+    assert (loop.progress.epoch, loop.progress.windows_done) == (1, 0)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

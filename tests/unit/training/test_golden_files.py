@@ -81,7 +81,7 @@ def write_golden_files(folder: Path) -> None:
         stores=origin.stores,
         versions=origin.versions,
         git=origin.git,
-        progress=Progress(step=2, done=4, sums=sums, seconds=1.5),
+        progress=Progress(step=2, windows_done=4, sums=sums, seconds=1.5),
         scaler=learner.scaler_state(),
         telemetry={"step": 2, "jsonl_bytes": 0, "wandb_run": None},
     )
@@ -111,7 +111,7 @@ def test_the_detector_file_gives_its_probabilities() -> None:
 
 def test_the_training_state_continues_with_the_next_step() -> None:
     state = golden_state()
-    assert (state.header.progress.step, state.header.progress.done) == (2, 4)
+    assert (state.header.progress.step, state.header.progress.windows_done) == (2, 4)
     assert state.header.progress.sums.loss == pytest.approx(sum(LOSSES[:2]), rel=1e-6)
     assert state.header.stores == STORES
     learner = Learner(build(CONFIG), CONFIG, 2.0, Ranks())
@@ -141,7 +141,7 @@ def test_a_run_resumes_from_the_training_state(
     last = newest_state(tmp_path / "run" / "checkpoints", pytest.fail)
     assert last is not None
     assert last.header.progress == replace(
-        last.header.progress, step=4, epoch=1, done=0, validated=1, skipped=0, sums=EpochSums()
+        last.header.progress, step=4, epoch=1, windows_done=0, validated=1, skipped=0, sums=EpochSums()
     )
     assert "training.max_steps was None in the state, now 4" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""An optimiser step: gradients accumulated over batches, averaged weights, and communication between ranks."""
+"""An optimizer step: gradients accumulated over batches, averaged weights, and communication between ranks."""
 
 from __future__ import annotations
 

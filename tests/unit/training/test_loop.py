@@ -173,11 +173,11 @@ def test_a_finished_run_is_not_trained_again(small_store: Path, tmp_path: Path) 
     assert first.detector.stat().st_mtime_ns == before
 
 
-def test_resume_without_a_checkpoint_starts_from_scratch_and_warns(
+def test_resume_without_a_training_state_starts_from_scratch_and_warns(
     small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     loop.train(config(small_store, max_steps=1), tmp_path, resume=True)
-    assert "no checkpoint found; starting from scratch" in capsys.readouterr().err
+    assert "no training state found; starting from scratch" in capsys.readouterr().err
 
 
 def test_a_changed_configuration_is_refused_but_a_longer_run_is_not(

@@ -1,4 +1,4 @@
-"""The parameter groups of the optimiser, and the learning rate over a run."""
+"""The parameter groups of the optimizer, and the learning rate over a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 
 import seizurekit as sk
 from seizurekit.config import ModelConfig, TrainingConfig
-from seizurekit.training.optimizer import Schedule, learning_rate, make_optimizer
+from seizurekit.training.optimizer import make_optimizer
+from seizurekit.training.schedule import Schedule, learning_rate
 
 
 def rates(steps: int, **training: float) -> list[float]:
@@ -31,7 +32,7 @@ def test_the_warm_up_may_be_absent_or_last_the_whole_run(warmup: float) -> None:
     assert all(0 < rate <= 2e-3 for rate in rates(10, warmup=warmup))
 
 
-def test_after_the_end_the_rate_is_that_of_the_end() -> None:
+def test_the_rate_stays_constant_after_the_end_of_the_run() -> None:
     assert learning_rate(1.5, TrainingConfig(warmup=0.1)) == 0.0
     assert learning_rate(1.5, TrainingConfig(lr=1.0, warmup=1.0)) == 1.0
 
@@ -59,7 +60,7 @@ def test_norms_biases_and_scalars_of_mamba_are_not_decayed() -> None:
     assert len(decayed["params"]) + len(others["params"]) == len(names)
 
 
-def test_the_optimiser_is_fused_if_torch_supports_it() -> None:
+def test_the_optimizer_is_fused_if_torch_supports_it() -> None:
     optimizer = make_optimizer(torch.nn.Linear(2, 2), TrainingConfig())
     try:
         torch.optim.AdamW([torch.nn.Parameter(torch.zeros(2))], fused=True)

@@ -15,7 +15,7 @@ from rank_processes import run_on_ranks
 from seizurekit.config import ModelConfig
 from seizurekit.training.loss import seizure_loss
 from seizurekit.training.ranks import Ranks
-from seizurekit.training.sync_norm import SynchronisedBatchNorm1d, sum_over_ranks, synchronise_batch_norms
+from seizurekit.training.sync_norm import SynchronizedBatchNorm1d, sum_over_ranks, synchronize_batch_norms
 from tiny import MODEL
 
 CUTS = {"halves": [3], "uneven": [1], "one rank has one value per channel": [5]}
@@ -51,7 +51,7 @@ def take_steps(module: nn.BatchNorm1d, part: slice, trailing: tuple[int, ...]) -
     for step in range(2):
         x = batch((6, 4, *trailing), step)[part].requires_grad_()
         y = module(x)
-        # different weights, since the sum of a normalised batch has no gradient
+        # different weights, since the sum of a normalized batch has no gradient
         (y.tanh() * batch((6, 4, *trailing), 10 + step)[part]).sum().backward()
         results |= {f"y {step}": y.detach().numpy(), f"dx {step}": gradient(x)}
     results |= {f"grad {name}": gradient(p) for name, p in module.named_parameters()}
@@ -68,13 +68,13 @@ def run_norms(ranks: Ranks) -> list[dict[str, np.ndarray]]:
         part = slice(bounds[ranks.rank], bounds[ranks.rank + 1])
         for options in OPTIONS:
             for trailing in ((7,), ()):
-                module = synchronise_batch_norms(norm(**options))
-                assert isinstance(module, SynchronisedBatchNorm1d)
+                module = synchronize_batch_norms(norm(**options))
+                assert isinstance(module, SynchronizedBatchNorm1d)
                 results.append(take_steps(module, part, trailing))
     return results
 
 
-def test_two_ranks_normalise_like_one_process_with_the_whole_batch(on_both: list[dict[str, Any]]) -> None:
+def test_two_ranks_normalize_like_one_process_with_the_whole_batch(on_both: list[dict[str, Any]]) -> None:
     first, second = (results["norms"] for results in on_both)
     whole_batches = [
         take_steps(norm(**options), slice(6), shape) for _ in CUTS for options in OPTIONS for shape in ((7,), ())
@@ -94,22 +94,22 @@ def test_two_ranks_normalise_like_one_process_with_the_whole_batch(on_both: list
 def test_names_and_tensors_do_not_change() -> None:
     model = sk.models.build(DETECTOR)
     before, names = list(model.parameters()), list(model.state_dict())
-    assert synchronise_batch_norms(model) is model
+    assert synchronize_batch_norms(model) is model
     assert all(a is b for a, b in zip(before, model.parameters(), strict=True))
     assert list(model.state_dict()) == names
     model.load_state_dict(sk.models.build(DETECTOR).state_dict())
     kinds = {type(module) for module in model.modules() if isinstance(module, nn.BatchNorm1d)}
-    assert kinds == {SynchronisedBatchNorm1d}
+    assert kinds == {SynchronizedBatchNorm1d}
 
 
 def test_the_mode_does_not_change() -> None:
-    assert not synchronise_batch_norms(norm().eval()).training
-    assert synchronise_batch_norms(norm()).training
+    assert not synchronize_batch_norms(norm().eval()).training
+    assert synchronize_batch_norms(norm()).training
 
 
 def test_one_process_alone_has_plain_batch_norms() -> None:
     x = batch((6, 4, 7), 0)
-    assert torch.equal(synchronise_batch_norms(norm())(x), norm()(x))
+    assert torch.equal(synchronize_batch_norms(norm())(x), norm()(x))
 
 
 def detector() -> nn.Module:
@@ -131,7 +131,7 @@ def gradients(model: nn.Module, part: slice, world: int) -> dict[str, np.ndarray
 
 
 def run_detector(ranks: Ranks) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    model = synchronise_batch_norms(detector())
+    model = synchronize_batch_norms(detector())
     wrapped = DistributedDataParallel(model, broadcast_buffers=False)
     found = gradients(wrapped, slice(0, 2) if ranks.is_rank_0 else slice(2, WINDOWS), ranks.world)
     return found, {name: buffer.numpy() for name, buffer in model.named_buffers()}
@@ -153,7 +153,7 @@ def test_a_detector_on_two_ranks_has_the_gradients_and_statistics_of_one_process
 
 def run_half_precision_and_one_value(ranks: Ranks) -> tuple[str, str]:
     """The dtype of a bfloat16 batch's output, and the error message for a single value per channel."""
-    module = synchronise_batch_norms(nn.BatchNorm1d(4))
+    module = synchronize_batch_norms(nn.BatchNorm1d(4))
     with torch.autocast("cpu", torch.bfloat16):
         y = module(torch.randn(3, 4, 5, dtype=torch.bfloat16))
     try:

@@ -57,7 +57,7 @@ def causal_conv1d(
     float64).
 
     Args:
-        x: [B, D, L] float32, bfloat16, float16 or float64. With length or channels innermost in memory, also as a slice
+        x: [B, D, L] float32, bfloat16, float16 or float64. With length or channels innermost in memory, even as a slice
             of a wider tensor, nothing is copied; with other strides x is made contiguous first.
         weight: [D, W], W from 2 to 4, x's dtype or float32. The last tap weights the current sample.
         bias: [D], weight's dtype.

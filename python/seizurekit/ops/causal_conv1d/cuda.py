@@ -1,6 +1,6 @@
 """The back end ``cuda``: launches the CUDA C++ kernels in `seizurekit.kernels.causal_conv1d`.
 
-cuda_kernels.cuh lists the kernels. A thread computes tiles of one or a few neighbouring channels; an access moves 16
+cuda_kernels.cuh lists the kernels. A thread computes tiles of one or a few neighboring channels; an access moves 16
 bytes where layout and addresses allow it. Gradients are summed in an order that depends on the shapes only, so they are
 the same in every run.
 """
@@ -37,7 +37,7 @@ class Kernel:
         name: its name.
         channels: channels of a tile, which one thread computes.
         run: samples of a tile.
-        channel_lanes: neighbouring threads that compute neighbouring channels.
+        channel_lanes: neighboring threads that compute neighboring channels.
     """
 
     name: str

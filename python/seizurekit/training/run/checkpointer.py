@@ -10,7 +10,7 @@ from seizurekit.evaluation.detector_file import Origin, TrainedDetector, save_de
 from seizurekit.signal.chain import Chain
 from seizurekit.training.learner import Learner
 from seizurekit.training.run.folder import RunFolder
-from seizurekit.training.run.progress import Best, Progress
+from seizurekit.training.run.progress import EpochScores, Progress
 from seizurekit.training.run.state import StateHeader, save_state
 from seizurekit.training.telemetry.records import Saved
 from seizurekit.training.telemetry.telemetry import Telemetry
@@ -50,7 +50,7 @@ class Checkpointer:
         path = save_state(self.folder.states, learner.tensors(), header, self._config.checkpoints.keep)
         self._telemetry.emit(Saved(progress.step, str(path), time.monotonic() - self._saved_at))
 
-    def save_best(self, learner: Learner, best: Best, seizure_ratio: float) -> None:
+    def save_best(self, learner: Learner, best: EpochScores, seizure_ratio: float) -> None:
         """Saves the detector file of the best epoch."""
         if self._writes:
             detector = TrainedDetector(

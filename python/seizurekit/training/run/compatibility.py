@@ -44,7 +44,7 @@ def check_compatible(state: TrainingState, config: Config, origin: Origin) -> li
     """One line for each accepted change between the run that wrote a state and the run that resumes from it.
 
     Raises:
-        CheckpointError: the preprocessing chain, a store, or a key that decides the numbers differs; the message names
+        CheckpointError: the preprocessing chain, a store, or a key that changes the result differs; the message names
             each difference with both values.
     """
     header = state.header

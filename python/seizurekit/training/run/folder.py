@@ -1,4 +1,4 @@
-"""The folder of a run: its files, and the lock that keeps a second training out."""
+"""The folder of a run: its files, and the lock that keeps a second run out."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def lock_run_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> Iter
         overwrite: the run in the folder is replaced: its states and its detector are removed.
 
     Raises:
-        ConfigError: another training runs in the folder, or there is a run that is neither resumed nor replaced.
+        ConfigError: another run is training in the folder, or there is a run that is neither resumed nor replaced.
     """
     path = folder.path
     path.mkdir(parents=True, exist_ok=True)
@@ -71,8 +71,8 @@ def lock_run_folder(folder: RunFolder, *, resume: bool, overwrite: bool) -> Iter
         try:
             stack.enter_context(exclusive_lock(path / ".lock", "training"))
         except LockedError as error:
-            raise ConfigError(f"{path}: another training runs in this folder: {error.holder}") from None
-        check_run_folder(folder, resume=resume, overwrite=overwrite)  # another training may have run until now
+            raise ConfigError(f"{path}: another run is training in this folder: {error.holder}") from None
+        check_run_folder(folder, resume=resume, overwrite=overwrite)  # another run may have held the lock until now
         if overwrite and not resume:
             remove_states(folder.states)
             folder.best.unlink(missing_ok=True)

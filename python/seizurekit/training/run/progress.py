@@ -1,17 +1,20 @@
-"""The progress of a training run: what a resumed run must know besides tensors."""
+"""The progress of a run, which a training state saves in addition to tensors."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
 
 from seizurekit.config.sections import LOWER_IS_BETTER
 from seizurekit.training.step import Outcome, StepResult
 
 
 @dataclass(frozen=True)
-class Best:
-    """The best epoch so far.
+class EpochScores:
+    """The scores of an epoch.
 
     Attributes:
         epoch: the epoch, from 1.
@@ -65,9 +68,9 @@ class Progress:
     """The progress of a run.
 
     Attributes:
-        step: finished optimiser steps.
+        step: finished optimizer steps.
         epoch: finished epochs, validated or not.
-        done: windows of the next epoch that were used already, on all ranks together.
+        windows_done: windows of the current epoch that were used already, on all ranks together; ``done`` in a file.
         validated: validated epochs.
         best: the best of them.
         since_best: epochs validated since the best one.
@@ -79,9 +82,9 @@ class Progress:
 
     step: int = 0
     epoch: int = 0
-    done: int = 0
+    windows_done: Annotated[int, Field(alias="done")] = 0
     validated: int = 0
-    best: Best | None = None
+    best: EpochScores | None = None
     since_best: int = 0
     skipped: int = 0
     skipped_in_a_row: int = 0
@@ -90,7 +93,7 @@ class Progress:
 
     def count(self, step: StepResult) -> None:
         """Counts a step."""
-        self.step, self.done = step.step, step.done
+        self.step, self.windows_done = step.step, step.windows_done
         if step.outcome.is_finite:
             self.skipped_in_a_row = 0
             self.sums = self.sums.plus(step.outcome)
@@ -100,9 +103,9 @@ class Progress:
 
     def finish_epoch(self) -> None:
         """Counts a finished epoch."""
-        self.epoch, self.done = self.epoch + 1, 0
+        self.epoch, self.windows_done = self.epoch + 1, 0
 
-    def count_validation(self, scores: Best, metric: str) -> bool:
+    def count_validation(self, scores: EpochScores, metric: str) -> bool:
         """Counts the validation of the finished epoch and starts new sums; returns whether the epoch is the best."""
         is_best = self.best is None or is_better(scores.metrics, self.best.metrics, metric)
         self.since_best = 0 if is_best else self.since_best + 1

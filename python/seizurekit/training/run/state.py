@@ -1,6 +1,6 @@
-"""Training states: the checkpoints from which a run resumes, one safetensors file each.
+"""Training states, from which a run resumes; one safetensors file each.
 
-Tensors are named ``model.*``, ``average.*``, and after the optimiser's state ``exp_avg.*``, ``exp_avg_sq.*`` and
+Tensors are named ``model.*``, ``average.*``, and after the optimizer's state ``exp_avg.*``, ``exp_avg_sq.*`` and
 ``step.*``. The rest is JSON in the header, with a checksum over all of it.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from seizurekit.atomic import remove_leftovers
 from seizurekit.errors import CheckpointError
-from seizurekit.evaluation.tensor_file import FileKind, parse_header, read_tensor_file, write_tensor_file
+from seizurekit.tensor_file import FileKind, parse_header, read_tensor_file, write_tensor_file
 from seizurekit.training.run.progress import Progress
 
 TRAINING_STATE = FileKind("training state", format="seizurekit-training-state", version=1)
@@ -71,7 +71,7 @@ def save_state(folder: Path, tensors: Mapping[str, Tensor], header: StateHeader,
     A file appears completely or not at all.
     """
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    values = {**TRAINING_STATE.header, **header.model_dump()}
+    values = {**TRAINING_STATE.header, **header.model_dump(by_alias=True)}
     values["checksum"] = _checksum(values, on_cpu)
     path = folder / _NAME.format(header.progress.step)
     write_tensor_file(path, on_cpu, values)

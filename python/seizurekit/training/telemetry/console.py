@@ -16,7 +16,7 @@ from seizurekit.training.telemetry.records import Ended, Notice, Record, Saved, 
 
 _PLAIN_SECONDS = 10.0
 _SAVED_SECONDS = 60.0
-"""Shortest time between two lines about checkpoints; ``metrics.jsonl`` has all of them."""
+"""Shortest time between two lines about training states; ``metrics.jsonl`` has all of them."""
 
 
 class ConsoleSink:
@@ -52,9 +52,9 @@ class ConsoleSink:
         """
         match record:
             case Trained():
-                self._trained(record)
+                self._show_trained(record)
             case Validated():
-                self._line(self._validated(record))
+                self._line(self._describe_validated(record))
             case Notice():
                 self._line(f"seizurekit: warning: {record.text}" if record.warning else record.text)
             case Started():
@@ -62,7 +62,7 @@ class ConsoleSink:
                 if record.resumed_step is not None:
                     self._line(f"{record.name}: resuming after step {record.resumed_step} of {record.steps}")
             case Saved():
-                self._saved(record)
+                self._show_saved(record)
             case Ended():
                 self._line(f"{record.reason} after step {record.step} of {self._steps}")
 
@@ -70,7 +70,7 @@ class ConsoleSink:
         """Removes the bar."""
         self._bar.stop()
 
-    def _trained(self, record: Trained) -> None:
+    def _show_trained(self, record: Trained) -> None:
         if self._shown:
             self._bar.update(self._task, completed=record.step, description=f"loss {record.loss:.3f}")
             return
@@ -81,7 +81,7 @@ class ConsoleSink:
             self._line(self._plain(record))
         self._last_trained = now
 
-    def _saved(self, record: Saved) -> None:
+    def _show_saved(self, record: Saved) -> None:
         now = self._clock()
         if now - self._last_saved >= _SAVED_SECONDS:
             self._last_saved = now
@@ -96,13 +96,13 @@ class ConsoleSink:
             f"{record.samples_per_s:.0f} windows/s",
             f"waiting {100 * waiting:.0f} %",
         ]
-        if record.gpu is not None and record.gpu.utilisation is not None:
-            parts.append(f"GPU {record.gpu.utilisation:.0f} %")
+        if record.gpu is not None and record.gpu.utilization is not None:
+            parts.append(f"GPU {record.gpu.utilization:.0f} %")
         if record.skipped:
             parts.append(f"{record.skipped} skipped")
         return f"step {record.step} of {self._steps}, epoch {record.epoch}: {', '.join(parts)}"
 
-    def _validated(self, record: Validated) -> str:
+    def _describe_validated(self, record: Validated) -> str:
         metrics = [text for name, describe in self._metrics if (text := describe(record.metrics.get(name)))]
         best = "; best so far" if record.best else ""
         return f"epoch {record.epoch} of {self._epochs}: loss {record.train_loss:.4f}; dev: {', '.join(metrics)}{best}"

@@ -1,4 +1,4 @@
-"""Utilisation and memory of a GPU, sampled in a thread so that training does not wait for the driver."""
+"""Utilization and memory of a GPU, sampled in a thread so that training does not wait for the driver."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from seizurekit.training.telemetry.records import GpuLoad
 class GpuMeter:
     """Samples one GPU while the block runs; a context manager.
 
-    Utilisation needs nvidia-ml-py. Partitions of a GPU (MIG) report memory only.
+    Utilization needs nvidia-ml-py. Partitions of a GPU (MIG) report memory only.
 
     Args:
         index: torch's index of the GPU, or None if training does not use one.
         every_s: seconds between samples.
 
     Attributes:
-        utilisation: samples since the last `load`, in percent.
+        utilization: samples since the last `load`, in percent.
     """
 
     def __init__(self, index: int | None, every_s: float = 1.0) -> None:
-        self.utilisation: list[float] = []
+        self.utilization: list[float] = []
         self._index = index
         self._every_s = every_s
         self._memory_gb: float | None = None
@@ -38,8 +38,8 @@ class GpuMeter:
         return cls((device.index or 0) if device.type == "cuda" else None, every_s)
 
     def load(self) -> GpuLoad | None:
-        """Mean utilisation since the last call, and the memory in use now; None without a GPU."""
-        samples, self.utilisation = self.utilisation, []
+        """Mean utilization since the last call, and the memory in use now; None without a GPU."""
+        samples, self.utilization = self.utilization, []
         if self._memory_gb is None:
             return None
         return GpuLoad(sum(samples) / len(samples) if samples else None, self._memory_gb)
@@ -57,7 +57,7 @@ class GpuMeter:
             self._thread.join()
 
     def _run(self) -> None:
-        measures = [self._measure_memory, self._measure_utilisation]
+        measures = [self._measure_memory, self._measure_utilization]
         while measures:
             for measure in tuple(measures):
                 try:
@@ -71,5 +71,5 @@ class GpuMeter:
         free, total = torch.cuda.mem_get_info(self._index)
         self._memory_gb = (total - free) / 1e9
 
-    def _measure_utilisation(self) -> None:
-        self.utilisation.append(float(torch.cuda.utilization(self._index)))
+    def _measure_utilization(self) -> None:
+        self.utilization.append(float(torch.cuda.utilization(self._index)))

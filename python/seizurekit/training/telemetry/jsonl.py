@@ -59,7 +59,7 @@ class JsonlSink:
         if self._keep is None or kept == self._keep:
             return None
         return (
-            f"{self._path}: size is {size} bytes, expected at least {self._keep} as when the checkpoint was saved; "
+            f"{self._path}: size is {size} bytes, expected at least {self._keep} as when the training state was saved; "
             f"continuing after {kept} bytes of complete lines"
         )
 

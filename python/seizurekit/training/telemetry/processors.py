@@ -1,4 +1,4 @@
-"""A line if other programs occupy the processors."""
+"""A warning if other programs occupy the CPUs."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ AGAIN_S = 1800.0
 OTHERS = 0.5
 """Number of processors that other programs must occupy for a line."""
 IDLE = 0.1
-"""Share of the processors above which nobody waits for one."""
+"""Idle fraction of the CPUs above which no process waits for one."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Seconds of processor time since the machine and this training started.
+    """Seconds of processor time since the machine and this run started.
 
     Attributes:
         total: all seconds of the processors that this process may use.
         idle: seconds of these during which nothing ran.
-        own: seconds used by this training, its workers and its other ranks on this machine.
+        own: seconds used by this run, its workers and its other ranks on this machine.
     """
 
     total: float
@@ -36,21 +36,21 @@ class Usage:
 
 
 class ProcessorWatch:
-    """Reports now and then that other programs occupy the processors that a training needs.
+    """Reports now and then that other programs occupy the CPUs that a run needs.
 
     Args:
-        say: shows the line.
+        report: shows the line.
         read: returns the usage up to now.
         clock: returns seconds; must not go backwards.
     """
 
     def __init__(
         self,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         read: Callable[[], Usage],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._say, self._read, self._clock = say, read, clock
+        self._report, self._read, self._clock = report, read, clock
         self._began = clock()
         self._silent_until = self._began
         self._before: Usage | None = self._try_to_read()
@@ -64,7 +64,7 @@ class ProcessorWatch:
         self._began, self._before = now, usage
         if usage is not None and now >= self._silent_until and (line := describe(before, usage, seconds)):
             self._silent_until = now + AGAIN_S
-            self._say(line)
+            self._report(line)
 
     def _try_to_read(self) -> Usage | None:
         try:
@@ -83,13 +83,18 @@ def describe(before: Usage, after: Usage, seconds: float) -> str:
     if idle > IDLE or others * processors < OTHERS:
         return ""
     return (
-        f"other programs used {others:.0%} of {processors} processors in the last {seconds:.0f} s and this training "
-        f"{own:.0%}: it is slower than on an idle machine"
+        f"other programs used {100 * others:.0f} % of {cpus(processors)} in the last {seconds:.0f} s, this run "
+        f"{100 * own:.0f} %; training is slower than on an idle machine"
     )
 
 
+def cpus(count: int) -> str:
+    """A number of CPUs in words."""
+    return "1 CPU" if count == 1 else f"{count} CPUs"
+
+
 def root_process() -> int:
-    """The process whose descendants are all ranks of this training on this machine: torchrun's, or this process."""
+    """The process whose descendants are all ranks of this run on this machine: torchrun's, or this process."""
     torchrun = settings.torchrun()
     return os.getppid() if torchrun is not None and torchrun.world > 1 else os.getpid()
 
@@ -100,7 +105,7 @@ def read_usage(root: int, proc: Path = Path("/proc")) -> Usage:
     Time that a hypervisor takes for other machines counts as that of other programs.
 
     Args:
-        root: process that, with its descendants, is this training; see `root_process`.
+        root: process that, with its descendants, is this run; see `root_process`.
         proc: Linux's folder of processes.
 
     Raises:
@@ -115,7 +120,7 @@ def read_usage(root: int, proc: Path = Path("/proc")) -> Usage:
 
 
 def _ticks_of_tree(root: int, files: Iterable[Path]) -> int:
-    """Clock ticks used by a process and its descendants, those that have ended included."""
+    """Clock ticks used by a process and its descendants, including those that have ended."""
     ticks: dict[int, int] = {}
     children: dict[int, list[int]] = {}
     for file in files:

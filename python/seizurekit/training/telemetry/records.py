@@ -12,11 +12,11 @@ class GpuLoad:
     """Load of a GPU.
 
     Attributes:
-        utilisation: share of the time during which a kernel ran, in percent; None if it cannot be measured.
+        utilization: percentage of the time during which a kernel ran; None if it cannot be measured.
         memory_gb: memory in use, by all programs, in GB.
     """
 
-    utilisation: float | None
+    utilization: float | None
     memory_gb: float
 
 
@@ -27,7 +27,7 @@ class Started:
     Attributes:
         name: name of the run.
         config: configuration, of JSON types.
-        facts: other facts about the run: windows, parameters, device, versions.
+        facts: other facts about the run: device, processes, parameters, and the back end of each operation.
         steps: number of steps of the whole run.
         resumed_step: last step of the run that this one resumes; None for a new run.
     """
@@ -44,7 +44,7 @@ class Trained:
     """Means over the batches since the last record of this kind.
 
     Attributes:
-        step: optimiser steps since the start of the run.
+        step: optimizer steps since the start of the run.
         epoch: epoch, starting at 1.
         loss: training loss per window.
         lr: learning rate of the last step.
@@ -73,7 +73,7 @@ class Validated:
     """A validation on whole recordings of ``dev``.
 
     Attributes:
-        step: optimiser steps before it.
+        step: optimizer steps before it.
         epoch: epoch, starting at 1.
         metrics: metrics by name, such as ``sensitivity_at_10_fa``, ``auroc``, ``loss``.
         threshold: threshold of the smoothed probability at which the metrics were computed.
@@ -93,7 +93,7 @@ class Validated:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint was written to `path`, which took `seconds`."""
+    """A training state was written to `path`, which took `seconds`."""
 
     step: int
     path: str
@@ -113,7 +113,7 @@ class Ended:
     """The run ends.
 
     Attributes:
-        step: optimiser steps since the start of the run.
+        step: optimizer steps since the start of the run.
         reason: reason of the end, such as ``finished`` or ``stopped by SIGTERM``.
         complete: whether the run did all its work.
     """
@@ -140,8 +140,8 @@ def scalars(record: Record) -> dict[str, float]:
         }
         if record.gpu is not None:
             metrics["gpu/memory_gb"] = record.gpu.memory_gb
-            if record.gpu.utilisation is not None:
-                metrics["gpu/utilisation"] = record.gpu.utilisation
+            if record.gpu.utilization is not None:
+                metrics["gpu/utilisation"] = record.gpu.utilization
         return metrics
     if isinstance(record, Validated):
         named = {f"val/{name}": float(value) for name, value in record.metrics.items()}

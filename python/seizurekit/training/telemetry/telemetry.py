@@ -1,4 +1,4 @@
-"""Distribution of a training's records to its sinks, none of which can stop the training."""
+"""Distribution of a run's records to its sinks, none of which can stop the run."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Telemetry:
         self._ended = False
         self._enabled = False
         self._lock = threading.RLock()  # a signal handler may emit a record while another one is written
-        self._heartbeat = Heartbeat(self.say, minutes, where=lambda: f"step {self._step} of {self._steps}")
+        self._heartbeat = Heartbeat(self.log, minutes, where=lambda: f"step {self._step} of {self._steps}")
         self.note_activity: Callable[[str], None] = self._heartbeat.note_activity
-        """Records what the training is doing, for the heartbeat; takes less than a microsecond."""
+        """Records what the run is doing, for the heartbeat; takes less than a microsecond."""
 
     @classmethod
     def open(
@@ -66,7 +66,7 @@ class Telemetry:
             config: configuration of the run.
             steps: number of steps of the whole run.
             enabled: False on all ranks but rank 0, where every method does nothing.
-            resumed: `state` from the checkpoint that the run resumes from; None for a new run.
+            resumed: `state` from the training state that the run resumes from; None for a new run.
             wandb: result of `check_wandb`.
         """
         telemetry = cls(steps, config.telemetry.heartbeat_minutes)
@@ -91,10 +91,10 @@ class Telemetry:
             step = self._step if resumed else None
             self._add(TensorboardSink.name, lambda: TensorboardSink(run_dir / TENSORBOARD, step))
         if plan is not None and plan.note:
-            self.say(plan.note)
+            self.log(plan.note)
         if plan is not None and plan.mode is not None:
             run_id = resumed.get("wandb_run") if resumed else None
-            self._wandb = self._add(WandbSink.name, lambda: WandbSink(plan, config, run_dir, run_id, self.say))
+            self._wandb = self._add(WandbSink.name, lambda: WandbSink(plan, config, run_dir, run_id, self.log))
 
     def _add(self, name: str, make: Callable[[], S]) -> S | None:
         try:
@@ -122,9 +122,9 @@ class Telemetry:
                 else:
                     if sink.name in self._failing:
                         self._failing.discard(sink.name)
-                        self.say(f"{sink.name}: recovered")
+                        self.log(f"{sink.name}: recovered")
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Emits a line of text."""
         self.emit(Notice(text))
 
@@ -133,7 +133,7 @@ class Telemetry:
         self.emit(Notice(text, warning=True))
 
     def state(self) -> dict[str, Any]:
-        """State that a resumed run needs, for the checkpoint. Makes the lines of ``metrics.jsonl`` durable."""
+        """Values that a resumed run needs, for the training state. Makes the lines of ``metrics.jsonl`` durable."""
         with self._lock:
             if self._jsonl is not None:
                 try:

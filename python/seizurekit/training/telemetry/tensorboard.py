@@ -21,7 +21,7 @@ class TensorboardSink:
 
     Args:
         folder: folder of the run's event files. Those of an earlier run are removed unless this run resumes it.
-        resumed_step: step at which the resumed checkpoint was saved; TensorBoard replaces what came after it.
+        resumed_step: step of the training state from which the run resumes; TensorBoard replaces what came after it.
 
     Raises:
         ImportError: tensorboard is not installed.

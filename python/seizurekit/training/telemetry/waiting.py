@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from seizurekit.training.telemetry.processors import cpus
+
 MINUTE_S = 60.0
-"""Seconds of training over which the share of waiting is computed."""
-SHARE = 0.10
-"""Share of the time above which waiting is reported."""
+"""Seconds of training over which the fraction of waiting is computed."""
+MAX_FRACTION = 0.10
+"""Fraction of the time above which waiting is reported."""
 _FEW_WORKERS = 2
 
 
@@ -23,7 +25,7 @@ class LoaderFacts:
         kind: ``loader.kind``.
         shuffle: ``loader.shuffle``.
         num_workers: ``loader.num_workers``.
-        processors: number of processors that this process may use.
+        processors: number of CPUs that this process may use.
         workers_terminated: returns whether the DataLoader workers had to be terminated.
     """
 
@@ -37,11 +39,11 @@ class LoaderFacts:
 
 
 class Waiting:
-    """Adds up waiting and computing, and warns once if waiting takes more than a tenth of a minute of training.
+    """Adds up waiting and computing, and warns once if waiting takes more than 10 % of a minute of training.
 
     Args:
         facts: facts about the loader.
-        say: shows the warning.
+        report: shows the warning.
         after_s: seconds of training that are added up.
         load: returns the mean number of processes that ran or waited for a processor over the last minute.
     """
@@ -49,13 +51,13 @@ class Waiting:
     def __init__(
         self,
         facts: LoaderFacts,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         *,
         after_s: float = MINUTE_S,
         load: Callable[[], float] = lambda: os.getloadavg()[0],
     ) -> None:
         self._facts = facts
-        self._say = say
+        self._report = report
         self._after_s = after_s
         self._load = load
         self._wait_s = self._compute_s = 0.0
@@ -68,12 +70,12 @@ class Waiting:
         together = self._wait_s + self._compute_s
         if self._warned or together < self._after_s:
             return
-        share = self._wait_s / together
+        fraction = self._wait_s / together
         self._wait_s = self._compute_s = 0.0
-        if share > SHARE:
+        if fraction > MAX_FRACTION:
             self._warned = True
             reason = likely_reason(self._facts, self._load())
-            self._say(f"waiting for data took {share:.0%} of the last {together:.0f} s: {reason}")
+            self._report(f"waiting for data took {100 * fraction:.0f} % of the last {together:.0f} s: {reason}")
 
 
 def likely_reason(facts: LoaderFacts, load: float) -> str:
@@ -81,7 +83,7 @@ def likely_reason(facts: LoaderFacts, load: float) -> str:
 
     Args:
         facts: facts about the loader.
-        load: number of processes that want a processor.
+        load: number of processes that need a CPU.
     """
     if facts.kind == "torch" and facts.workers_terminated():
         return (
@@ -95,10 +97,9 @@ def likely_reason(facts: LoaderFacts, load: float) -> str:
     if facts.kind == "torch" and facts.num_workers < _FEW_WORKERS:
         return f"loader.num_workers is {facts.num_workers}; raise it, or set loader.kind=threads"
     if load > 1.5 * facts.processors + 1.0:
-        return f"other programs use this machine: the load is {load:.1f} on {facts.processors} processors"
+        return f"other programs use this machine: the load is {load:.1f} on {cpus(facts.processors)}"
     if facts.processors <= 2:
-        count = "one processor does" if facts.processors == 1 else f"{facts.processors} processors do"
-        return f"{count} both the reading and the training; use a machine with more"
+        return f"{cpus(facts.processors)} must both read and train; use a machine with more"
     if facts.remote:
         return "shards are still being copied to cache.local_dir; reading gets faster when they are complete"
     return "the disk is too slow; put the store on a local SSD, or raise loader.prefetch"

@@ -1,4 +1,4 @@
-"""Check before a training starts that Weights & Biases will accept its run: one question, with a time limit."""
+"""Check before a run starts that Weights & Biases will accept its run: one question, with a time limit."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def check_wandb(config: WandbConfig, timeout_s: float = TIMEOUT_S) -> WandbPlan:
     if own.mode == "disabled":
         return WandbPlan(None, config.project, note="W&B: nothing is sent, because WANDB_MODE is disabled")
     if config.mode == "offline" or own.mode in ("offline", "dryrun"):
-        unchecked = f" (only then is it checked whether the key may write to {config.entity})" if config.entity else ""
+        unchecked = f"; W&B checks then whether the key may write to {config.entity}" if config.entity else ""
         note = f"W&B: written offline; send it with: {HOW_TO_SYNC}{unchecked}"
         return WandbPlan("offline", config.project, config.entity, note)
     if getattr(own, "identity_token_file", None):

@@ -32,7 +32,7 @@ class WandbSink:
         config: configuration of the run, which W&B shows.
         run_dir: folder of the run; W&B's files go to ``wandb`` in it.
         run_id: identifier of the run to resume.
-        say: shows a line.
+        report: shows a line.
         finish_s: time limit of `close` in seconds.
 
     Attributes:
@@ -52,10 +52,10 @@ class WandbSink:
         config: Config,
         run_dir: Path,
         run_id: str | None,
-        say: Callable[[str], None],
+        report: Callable[[str], None],
         finish_s: float = FINISH_S,
     ) -> None:
-        self._say = say
+        self._report = report
         self._finish_s = finish_s
         self._run = self._start(plan, config, run_dir, run_id)
         self._run.define_metric("step")
@@ -65,7 +65,7 @@ class WandbSink:
         self._folder = _relative(Path(self._run.settings.sync_dir))
         self.url: str | None = None if self._offline else self._run.url
         if self.url:
-            say(f"W&B: {self.url}")
+            report(f"W&B: {self.url}")
         self._exit_code = 1
         self._dropped = 0
         self._error: Exception | None = None
@@ -86,7 +86,7 @@ class WandbSink:
         except queue.Full:
             self._dropped += 1
             if self._dropped == 1:
-                self._say("W&B is too slow: some records are dropped there; metrics.jsonl has all of them")
+                self._report("W&B is too slow: some records are dropped there; metrics.jsonl has all of them")
 
     def close(self) -> None:
         """Finishes the run within the time limit, and shows its address or how to send the rest."""
@@ -94,17 +94,17 @@ class WandbSink:
         try:
             self._records.put(None, timeout=self._finish_s)
         except queue.Full:
-            self._say(f"W&B: does not respond; {how}")
+            self._report(f"W&B: does not respond; {how}")
             return
         self._thread.join(self._finish_s + _MARGIN_S)
         if self._thread.is_alive() or isinstance(self._error, TimeoutError):
-            self._say(f"W&B: did not receive the whole run within {self._finish_s:.0f} s; {how}")
+            self._report(f"W&B: did not receive the whole run within {self._finish_s:.0f} s; {how}")
         elif self._error is not None:
-            self._say(f"W&B: {type(self._error).__name__}: {self._error}; {how}")
+            self._report(f"W&B: {type(self._error).__name__}: {self._error}; {how}")
         elif self._offline:
-            self._say(f"W&B: the run is in {self._folder}; {how}")
+            self._report(f"W&B: the run is in {self._folder}; {how}")
         elif self.url:
-            self._say(f"W&B: {self.url}")
+            self._report(f"W&B: {self.url}")
 
     def _start(self, plan: WandbPlan, config: Config, run_dir: Path, run_id: str | None) -> Any:
         import wandb
@@ -135,7 +135,7 @@ class WandbSink:
                 return start("online")
             except (wandb.errors.CommError, TimeoutError) as error:
                 reason = " ".join(str(error).split())
-                self._say(f"W&B: {reason}; the run is written offline, and the last line shows how to send it")
+                self._report(f"W&B: {reason}; the run is written offline, and the last line shows how to send it")
         return start("offline")
 
     def _work(self) -> None:

@@ -49,7 +49,7 @@ def test_a_second_training_is_refused_until_the_first_one_is_killed(folder: RunF
     other = multiprocessing.get_context("fork").Process(target=hold, args=(folder, there))
     other.start()
     assert here.recv() == "locked"
-    with pytest.raises(ConfigError, match=f"another training runs in this folder: process {other.pid} "):
+    with pytest.raises(ConfigError, match=f"another run is training in this folder: process {other.pid} "):
         lock(folder, resume=True)
     other.kill()
     other.join()

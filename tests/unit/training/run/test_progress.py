@@ -11,15 +11,15 @@ from pydantic import TypeAdapter
 from rank_processes import run_on_ranks
 from seizurekit.errors import SeizurekitError
 from seizurekit.training.ranks import Ranks
-from seizurekit.training.run.progress import Best, EpochSums, Progress, is_better
+from seizurekit.training.run.progress import EpochScores, EpochSums, Progress, is_better
 from seizurekit.training.step import Outcome, StepResult
 
 
-@pytest.mark.parametrize("best", [None, Best(2, 0.4, {"auroc": 0.9})])
-def test_progress_survives_json(best: Best | None) -> None:
+@pytest.mark.parametrize("best", [None, EpochScores(2, 0.4, {"auroc": 0.9})])
+def test_progress_survives_json(best: EpochScores | None) -> None:
     progress = Progress(7, 2, 64, 1, best, 1, 3, 2, EpochSums(1.5, 32.0, 1000.0, 1.0), 12.5)
     adapter = TypeAdapter(Progress)
-    assert adapter.validate_python(json.loads(json.dumps(adapter.dump_python(progress)))) == progress
+    assert adapter.validate_python(json.loads(json.dumps(adapter.dump_python(progress, by_alias=True)))) == progress
 
 
 def step(number: int, loss: float) -> StepResult:
@@ -31,22 +31,22 @@ def test_skipped_steps_are_counted_but_not_summed() -> None:
     for number, loss in enumerate((2.0, math.nan, math.nan, 4.0), 1):
         progress.count(step(number, loss))
         assert progress.skipped_in_a_row == (0, 1, 2, 0)[number - 1]
-    assert (progress.step, progress.done, progress.skipped) == (4, 32, 2)
+    assert (progress.step, progress.windows_done, progress.skipped) == (4, 32, 2)
     assert progress.sums == EpochSums(6.0, 16.0, 200.0, 100.0)
     progress.finish_epoch()
-    assert (progress.epoch, progress.done, progress.validated) == (1, 0, 0)
+    assert (progress.epoch, progress.windows_done, progress.validated) == (1, 0, 0)
 
 
 def test_a_validation_starts_new_sums_and_keeps_the_best_epoch() -> None:
     progress = Progress(epoch=1, sums=EpochSums(1.0, 2.0))
-    first = Best(1, 0.5, {"auroc": 0.7})
+    first = EpochScores(1, 0.5, {"auroc": 0.7})
     assert progress.count_validation(first, "auroc")
     assert (progress.validated, progress.sums) == (1, EpochSums())
     progress.finish_epoch()
-    assert not progress.count_validation(Best(2, 0.5, {"auroc": 0.7}), "auroc")
+    assert not progress.count_validation(EpochScores(2, 0.5, {"auroc": 0.7}), "auroc")
     assert (progress.best, progress.since_best, progress.validated) == (first, 1, 2)
     progress.finish_epoch()
-    third = Best(3, 0.5, {"auroc": 0.8})
+    third = EpochScores(3, 0.5, {"auroc": 0.8})
     assert progress.count_validation(third, "auroc")
     assert (progress.best, progress.since_best) == (third, 0)
 
@@ -86,4 +86,4 @@ def run_on_each(ranks: Ranks) -> list[str]:
 def test_an_error_on_rank_0_is_an_error_on_all_ranks() -> None:
     first, second = run_on_ranks(2, run_on_each)
     assert first == ["done", "True", "[2. 1.]", "no key"]
-    assert second == ["None", "True", "[2. 1.]", "rank 1 of 2: rank 0 failed to start; see its error message"]
+    assert second == ["None", "True", "[2. 1.]", "rank 1 of 2: rank 0 failed to start; see the error of rank 0 above"]

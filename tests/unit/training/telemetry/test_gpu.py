@@ -1,4 +1,4 @@
-"""Utilisation and memory of the GPU, where there is one."""
+"""Utilization and memory of the GPU, where there is one."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
 
 def test_the_load_is_the_mean_since_it_was_last_read(cuda: FakeCuda) -> None:
     with GpuMeter.of(torch.device("cuda:1"), every_s=0.001) as meter:
-        while not meter.utilisation:
+        while not meter.utilization:
             assert cuda.sampled.wait(10)
         assert meter.load() == GpuLoad(50.0, 12.0)
     assert cuda.index == 1
-    meter.utilisation.clear()
+    meter.utilization.clear()
     assert meter.load() == GpuLoad(None, 12.0)
     assert not meter._thread.is_alive()
 
@@ -56,7 +56,7 @@ def test_the_benchmarks_get_every_sample(cuda: FakeCuda) -> None:
 
 
 @pytest.mark.parametrize("error", [ModuleNotFoundError("nvidia-ml-py"), RuntimeError("driver"), OSError("MIG")])
-def test_without_nvml_there_is_memory_and_no_utilisation(cuda: FakeCuda, error: Exception) -> None:
+def test_without_nvml_there_is_memory_and_no_utilization(cuda: FakeCuda, error: Exception) -> None:
     cuda.error = error
     with GpuMeter(0) as meter:
         assert cuda.sampled.wait(10)

@@ -74,7 +74,7 @@ def test_a_new_run_replaces_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"kind": "train", "st'])
-def test_a_resumed_run_removes_what_was_written_after_its_checkpoint(tmp_path: Path, torn: bytes) -> None:
+def test_a_resumed_run_removes_what_was_written_after_its_training_state(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "m"
     first = JsonlSink(path)
     first.write(trained(1))

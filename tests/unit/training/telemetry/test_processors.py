@@ -39,8 +39,7 @@ def test_other_programs_are_reported_with_their_share_and_at_most_twice_an_hour(
     watch = ProcessorWatch(machine.lines.append, machine.read, machine.clock)
     machine.run(watch, 29)
     assert machine.lines == [
-        "other programs used 60% of 2 processors in the last 60 s and this training 35%: it is slower than on an idle "
-        "machine"
+        "other programs used 60 % of 2 CPUs in the last 60 s, this run 35 %; training is slower than on an idle machine"
     ]
     machine.run(watch, 29)
     assert len(machine.lines) == 2
@@ -64,7 +63,7 @@ def test_each_minute_counts_by_itself() -> None:
 
 def test_half_a_processor_of_many_is_reported() -> None:
     busy = Usage(16 * 60.0, 0.0, 15.4 * 60.0)
-    assert describe(Usage(0.0, 0.0, 0.0), busy, 60.0).startswith("other programs used 4% of 16 processors")
+    assert describe(Usage(0.0, 0.0, 0.0), busy, 60.0).startswith("other programs used 4 % of 16 CPUs")
 
 
 def test_a_system_without_proc_reports_nothing(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_every_sink_has_all_records_of_a_run(
         run.emit(Started("tiny", config.model_dump(mode="json"), {"windows": 7}, 40))
         run.emit(trained(10))
         run.emit(Validated(20, 1, {"sensitivity_at_10_fa": 0.5, "auroc": 0.75}, 0.4, 3.0, 0.5, True))
-        run.say("a line")
+        run.log("a line")
         run.warn("a warning")
         run.emit(Ended(40, "finished"))
         assert run.url is None

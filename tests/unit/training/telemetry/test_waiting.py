@@ -22,7 +22,7 @@ def test_waiting_for_more_than_a_tenth_of_a_minute_is_reported_once() -> None:
     for _ in range(600):
         waiting.add(0.25, 0.75)
     assert len(output) == 1
-    assert output[0].startswith("waiting for data took 25% of the last 60 s: the disk is too slow")
+    assert output[0].startswith("waiting for data took 25 % of the last 60 s: the disk is too slow")
 
 
 def test_waiting_for_less_is_not_reported() -> None:
@@ -52,9 +52,9 @@ def test_waiting_that_starts_late_is_reported_too() -> None:
         (replace(REMOTE, local_dir=True), 1.0, "still being copied to cache.local_dir"),
         (replace(TORCH, num_workers=0), 1.0, "loader.num_workers is 0"),
         (TORCH, 1.0, "the disk"),
-        (LOCAL, 30.0, "the load is 30.0 on 16 processors"),
-        (replace(LOCAL, processors=2), 2.5, "2 processors do both the reading and the training"),
-        (replace(LOCAL, processors=1), 1.0, "one processor does both the reading and the training"),
+        (LOCAL, 30.0, "the load is 30.0 on 16 CPUs"),
+        (replace(LOCAL, processors=2), 2.5, "2 CPUs must both read and train"),
+        (replace(LOCAL, processors=1), 1.0, "1 CPU must both read and train"),
         (LOCAL, 16.0, "the disk is too slow"),
     ],
 )
