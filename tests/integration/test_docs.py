@@ -70,3 +70,10 @@ def test_every_key_in_the_page_about_training_exists() -> None:
     for section, key in re.findall(r"`(\w+)\.(\w+)(?:=[^`]*)?`", text):
         if section in Config.model_fields:
             assert key in type(getattr(load_config(ROOT / "configs" / "demo.yaml"), section)).model_fields, key
+
+
+def test_the_page_about_environment_variables_lists_all_of_them() -> None:
+    name = r"[A-Z]+(?:_[A-Z0-9]+)+|RANK"
+    in_settings = set(re.findall(rf'"({name})"', (ROOT / "python" / "seizurekit" / "settings.py").read_text()))
+    in_page = set(re.findall(rf"`({name})`", (ROOT / "docs" / "environment.md").read_text()))
+    assert in_page == in_settings

@@ -190,8 +190,8 @@ def detect(
     _show(*rows)
 
 
-def _percent(share: float) -> str:
-    return f"{share:.1%}" if share == share else "n/a"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %" if fraction == fraction else "n/a"
 
 
 def _show(*rows: tuple[str, str]) -> None:

@@ -63,7 +63,7 @@ class TrainingData:
         return [
             f"{config.cache.dir}: train: {manifest.hours:.1f} h, {manifest.seizures} seizures{limited}",
             f"{config.name}: {len(self.train)} of {len(self.train.windows)} windows of {config.cache.window:g} s, "
-            f"{self.train.seizure_ratio:.1%} seizure; weight of a seizure sample {self.pos_weight:.3f}",
+            f"{100 * self.train.seizure_ratio:.1f} % seizure; weight of a seizure sample {self.pos_weight:.3f}",
             f"sampling: {sampling}; each window once per epoch, in random order; dev is scored completely",
         ]
 

@@ -121,7 +121,7 @@ def _shown_metrics(config: Config) -> list[tuple[str, Callable[[float | None], s
     shown = metric if metric in rates else next(iter(rates))
 
     def sensitivity(value: float | None) -> str:
-        return "" if value is None else f"sensitivity {value:.1%} at {rates[shown]:g} false alarms in 24 h"
+        return "" if value is None else f"sensitivity {100 * value:.1f} % at {rates[shown]:g} false alarms in 24 h"
 
     def auroc(value: float | None) -> str:
         return "" if value is None else f"AUROC {value:.3f}"

@@ -64,7 +64,7 @@ def test_an_epochs_line_has_its_loss_and_its_scores(config: Config, capsys: pyte
     sink.write(validated())
     sink.write(validated(best=False))
     sink.close()
-    scores = "dev: sensitivity 97.9% at 10 false alarms in 24 h, AUROC 0.934"
+    scores = "dev: sensitivity 97.9 % at 10 false alarms in 24 h, AUROC 0.934"
     assert capsys.readouterr().err.splitlines() == [
         f"epoch 2 of 6: loss 0.5000; {scores}; best so far",
         f"epoch 2 of 6: loss 0.5000; {scores}",
@@ -78,7 +78,7 @@ def test_the_metric_that_chooses_the_best_epoch_is_shown(capsys: pytest.CaptureF
     sink.write(validated(metrics={"calibration_error": 0.0312, "sensitivity_at_2.5_fa": 0.25}))
     sink.close()
     output = capsys.readouterr().err
-    assert "sensitivity 25.0% at 2.5 false alarms in 24 h, AUROC 0.934, calibration error 0.0312" in output
+    assert "sensitivity 25.0 % at 2.5 false alarms in 24 h, AUROC 0.934, calibration error 0.0312" in output
 
 
 def test_each_other_record_is_a_line(config: Config, capsys: pytest.CaptureFixture[str]) -> None:
