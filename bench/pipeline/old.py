@@ -18,8 +18,8 @@ def write_npz(path: Path, folder: Path) -> Path:
     from scipy import signal
 
     raw = mne.io.read_raw_edf(path, preload=True, verbose="error")
-    positions = [position for position in select_channels(raw.ch_names).positions if position is not None]
-    x = raw.get_data()[positions]
+    indices = [index for index in select_channels(raw.ch_names).indices if index is not None]
+    x = raw.get_data()[indices]
     x = signal.resample(x, int(x.shape[1] * RATE / raw.info["sfreq"]), axis=1)
     x = signal.lfilter(*signal.butter(3, [0.5, 120], "bandpass", fs=RATE), x)
     x = signal.lfilter(*signal.iirnotch(60, 30, fs=RATE), x)

@@ -12,7 +12,7 @@ struct LineSums {
   Real bias;
 };
 
-/// Rows of `channels` neighbouring channels for `count` times: tap k of time t multiplies rows[t + k].
+/// Rows of `channels` neighboring channels for `count` times: tap k of time t multiplies rows[t + k].
 template <typename Real>
 struct ForwardRows {
   const Real* const* rows;
@@ -35,7 +35,7 @@ struct BackwardRows {
   std::int64_t sum_stride;
 };
 
-// Lines: one channel at `count` neighbouring times; tap k of time t multiplies x[t + k].
+// Lines: one channel at `count` neighboring times; tap k of time t multiplies x[t + k].
 // NOLINTBEGIN(bugprone-macro-parentheses): the argument is a type
 #define SEIZUREKIT_OPS_KERNELS_OF(Real)                                                                              \
   void filter_rows(const ForwardRows<Real>& rows);                                                                   \

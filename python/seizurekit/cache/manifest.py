@@ -98,7 +98,7 @@ def read_manifest(split: Split) -> Manifest:
 
     If the store is read-only the counts are returned and not written.
     """
-    manifest, problem = _stored(split)
+    manifest, problem = _read_stored(split)
     if manifest is not None and not force_manifest_rebuild():
         return manifest
     cause = f"manifest is {problem}" if problem else "BGB_FORCE_MANIFEST_REBUILD is set"
@@ -109,7 +109,7 @@ def read_manifest(split: Split) -> Manifest:
         return count_windows(split)
 
 
-def _stored(split: Split) -> tuple[Manifest | None, str]:
+def _read_stored(split: Split) -> tuple[Manifest | None, str]:
     """The stored manifest, or None and what is wrong with it."""
     try:
         text = split.folder.read(MANIFEST_FILE).decode()

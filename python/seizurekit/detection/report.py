@@ -31,7 +31,7 @@ PAGE_SECONDS = (20.0, 45.0)
 _BEFORE = 8.0
 _AFTER = 6.0
 _GROUPS = (slice(0, 8), slice(8, 11), slice(11, 19))
-_GROUP_COLOURS = ("#1f4e8c", "#333333", "#8c2f1f")
+_GROUP_COLORS = ("#1f4e8c", "#333333", "#8c2f1f")
 _ANNOTATED, _DETECTED, _PROBABILITY = "#2e8b57", "#d95f02", "#4a2c7f"
 
 
@@ -128,11 +128,11 @@ def _draw_eeg(axes: Axes, page: ReportPage, start: float, stop: float) -> None:
     for group, of in enumerate(_GROUPS):
         for channel in range(of.start, of.stop):
             trace = rows[channel] - gain * part[channel]
-            axes.plot(seconds, trace, color=_GROUP_COLOURS[group], linewidth=0.6)
+            axes.plot(seconds, trace, color=_GROUP_COLORS[group], linewidth=0.6)
     axes.set_yticks(rows, CANONICAL_CHANNELS, fontsize=10)
-    colours = [colour for colour, of in zip(_GROUP_COLOURS, _GROUPS, strict=True) for _ in range(of.start, of.stop)]
-    for label, colour in zip(axes.get_yticklabels(), colours, strict=True):
-        label.set_color(colour)
+    colors = [color for color, of in zip(_GROUP_COLORS, _GROUPS, strict=True) for _ in range(of.start, of.stop)]
+    for label, color in zip(axes.get_yticklabels(), colors, strict=True):
+        label.set_color(color)
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(rows[-1] - 1.0, 2.0)
     _mark_events(axes, page, 1.0, 1.9)

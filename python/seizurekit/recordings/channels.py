@@ -32,13 +32,13 @@ class ChannelSelection:
     """Positions of the electrodes among the signals of a recording.
 
     Attributes:
-        positions: position of each of `CANONICAL_CHANNELS`; None for an electrode to interpolate.
+        indices: index of each of `CANONICAL_CHANNELS`; None for an electrode to interpolate.
         interpolated: names of the electrodes to interpolate.
         reference: reference in the labels (``"REF"``, ``"LE"``, …); ``""`` if they give none, ``"mixed"`` if they
             differ.
     """
 
-    positions: tuple[int | None, ...]
+    indices: tuple[int | None, ...]
     interpolated: tuple[str, ...]
     reference: str
 
@@ -78,10 +78,10 @@ def select_channels(labels: Sequence[str]) -> ChannelSelection:
             labels of the file.
     """
     found: dict[str, tuple[bool, int]] = {}
-    for position, label in enumerate(labels):
+    for index, label in enumerate(labels):
         name = parse_electrode(label)
         if name is not None:
-            priority = (_parse(label)[0] in _NEWER_NAMES, position)
+            priority = (_parse(label)[0] in _NEWER_NAMES, index)
             found[name] = min(priority, found.get(name, priority))
     absent = tuple(name for name in CANONICAL_CHANNELS if name not in found)
     missing = [name for name in absent if name not in OPTIONAL_CHANNELS]
@@ -89,7 +89,7 @@ def select_channels(labels: Sequence[str]) -> ChannelSelection:
         shown = ", ".join(repr(label.strip()) for label in labels[:_MAX_LABELS_SHOWN]) or "none"
         more = f" and {len(labels) - _MAX_LABELS_SHOWN} more" if len(labels) > _MAX_LABELS_SHOWN else ""
         raise ChannelError(f"missing electrodes: {', '.join(missing)}; labels in the file: {shown}{more}")
-    positions = tuple(found[name][1] if name in found else None for name in CANONICAL_CHANNELS)
-    references = {parse_reference(labels[position]) for position in positions if position is not None}
+    indices = tuple(found[name][1] if name in found else None for name in CANONICAL_CHANNELS)
+    references = {parse_reference(labels[index]) for index in indices if index is not None}
     reference = references.pop() if len(references) == 1 else "mixed"
-    return ChannelSelection(positions, absent, reference)
+    return ChannelSelection(indices, absent, reference)

@@ -196,8 +196,8 @@ class EdfFile:
         """Reads samples of channels with one sampling rate.
 
         Args:
-            channels: labels, unique labels, names, or positions in `channels`; None reads all. If several channels
-                share a label or name, use a unique label or a position.
+            channels: labels, unique labels, names, or indices in `channels`; None reads all. If several channels
+                share a label or name, use a unique label or an index.
             start: seconds from the start of the recording. The sample nearest to `start` is the first one read, the
                 sample nearest to `stop` the first one not read; halves round up.
             stop: seconds from the start of the recording; None is the end.
@@ -217,16 +217,16 @@ class EdfFile:
                 another shape or dtype.
             EdfError: a gap, or the file changed since it was opened.
         """
-        positions = self._find_channels(channels)
+        indices = self._find_channels(channels)
         dtype = self._check_dtype(np.dtype(dtype), gaps)
-        first, count = self._sample_range(positions, start, stop, gaps)
-        shape = (len(positions), count)
+        first, count = self._sample_range(indices, start, stop, gaps)
+        shape = (len(indices), count)
         if out is None:
             out = np.empty(shape, dtype)
         else:
             _check_out(out, shape, dtype)
         if out.size:
-            self.core.read(positions, first, out, _core_gaps(gaps), threads)
+            self.core.read(indices, first, out, _core_gaps(gaps), threads)
         return out
 
     def _check_dtype(self, dtype: np.dtype[Any], gaps: Gaps) -> np.dtype[Any]:
@@ -243,19 +243,19 @@ class EdfFile:
             channels = range(len(self.channels))
         elif isinstance(channels, (str, int, np.integer)):
             channels = [channels]
-        positions = [self._find_channel(channel) for channel in channels]
-        rates = {self.channels[position].sampling_rate for position in positions}
+        indices = [self._find_channel(channel) for channel in channels]
+        rates = {self.channels[index].sampling_rate for index in indices}
         if len(rates) > 1:
             each = ", ".join(f"{rate:g}" for rate in sorted(rates))
             raise ValueError(f"{self.path}: channels have sampling rates {each} Hz, expected one rate per read")
-        return positions
+        return indices
 
     def _find_channel(self, channel: str | int) -> int:
         if not isinstance(channel, str):
-            position = int(channel)
-            if not 0 <= position < len(self.channels):
-                raise ValueError(f"{self.path}: channel {position}: expected a position below {len(self.channels)}")
-            return position
+            index = int(channel)
+            if not 0 <= index < len(self.channels):
+                raise ValueError(f"{self.path}: channel {index}: expected an index below {len(self.channels)}")
+            return index
         for attribute in ("label", "unique_label", "name"):
             found = [i for i, each in enumerate(self.channels) if getattr(each, attribute) == channel]
             if len(found) == 1:
@@ -269,17 +269,17 @@ class EdfFile:
         labels = ", ".join(each.label for each in self.channels[:40]) or "none"
         raise ValueError(f"{self.path}: no channel {channel!r}; labels in the file: {labels}")
 
-    def _sample_range(self, positions: list[int], start: float, stop: float | None, gaps: Gaps) -> tuple[int, int]:
+    def _sample_range(self, indices: list[int], start: float, stop: float | None, gaps: Gaps) -> tuple[int, int]:
         """First sample and number of samples to read."""
-        if not positions:
+        if not indices:
             return 0, 0
-        available = self.samples(positions[0], gaps)
-        rate = self._rate(self.channels[positions[0]].samples_per_record)
+        available = self.samples(indices[0], gaps)
+        rate = self._rate(self.channels[indices[0]].samples_per_record)
         first = self._nearest_sample("start", start, rate, available, gaps)
-        last = available if stop is None else self._nearest_sample("stop", stop, rate, available, gaps)
-        if last < first:
+        end = available if stop is None else self._nearest_sample("stop", stop, rate, available, gaps)
+        if end < first:
             raise ValueError(f"{self.path}: stop is {stop} s, expected at least start, {start} s")
-        return first, last - first
+        return first, end - first
 
     def _nearest_sample(self, name: str, seconds: float, rate: Fraction, available: int, gaps: Gaps) -> int:
         # After a gap the last sample may end up to half a sample before the recording does.
@@ -322,7 +322,7 @@ def open_edf(path: str | PathLike[str]) -> EdfFile:
       digital values. A minimum above its maximum inverts the polarity. Values beyond the limits are kept.
     - A data record continues the one before if it starts within half a sample (or 1.1 ms) of its end, or if its onset
       cannot be read. If records of a discontinuous file overlap, the file can be read only with ``gaps="join"``, in
-      file order. In a file marked as continuous, gaps are honoured and overlaps are ignored.
+      file order. In a file marked as continuous, gaps are respected and overlaps are ignored.
     - Annotations end with their data record; those whose onset cannot be read are dropped.
 
     Raises:

@@ -50,8 +50,8 @@ class Curve:
         allowed = self._within(fa_per_24h)
         if not allowed:
             return float(self.thresholds[-1])
-        most_found = max(self.scores[i].tp for i in allowed)
-        best = [i for i in allowed if self.scores[i].tp == most_found]
+        max_found = max(self.scores[i].tp for i in allowed)
+        best = [i for i in allowed if self.scores[i].tp == max_found]
         return float(self.thresholds[best[len(best) // 2]])
 
     def sensitivity_at(self, fa_per_24h: float) -> float:

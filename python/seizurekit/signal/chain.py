@@ -17,7 +17,7 @@ CHAIN_VERSION = 2
 
 @dataclass(frozen=True)
 class Chain:
-    """Parameters of the preprocessing chain; the defaults are those of DESIGN.md.
+    """Parameters of the preprocessing chain.
 
     Attributes:
         channels: electrodes of the output, in order.

@@ -48,7 +48,7 @@ class PreprocessingPlan:
     """Channels that the chain reads from a file and the length of its output, known from the header.
 
     Attributes:
-        channels: position in the file of each of `electrodes`.
+        channels: index in the file of each of `electrodes`.
         electrodes: electrodes to read.
         interpolated: channels to interpolate.
         reference: reference in the labels of the electrodes, see `ChannelSelection`.
@@ -75,7 +75,7 @@ def plan_preprocessing(edf: EdfFile, chain: Chain | None = None) -> Preprocessin
     chain = chain or Chain()
     try:
         selection = select_channels([channel.label for channel in edf.channels])
-        channels, electrodes = _present(selection, chain)
+        channels, electrodes = _find_electrodes(selection, chain)
         rates = {edf.exact_rate(channel) for channel in channels}
         if len(rates) > 1:
             each = ", ".join(f"{edf.channels[c].label} {float(edf.exact_rate(c)):g} Hz" for c in channels)
@@ -84,7 +84,9 @@ def plan_preprocessing(edf: EdfFile, chain: Chain | None = None) -> Preprocessin
         samples = output_samples(_length(edf, channels[0], rate), rate, chain)
     except ChannelError as error:
         raise ChannelError(f"{edf.path}: {error}") from None
-    return PreprocessingPlan(channels, electrodes, _interpolated(selection, chain), selection.reference, rate, samples)
+    return PreprocessingPlan(
+        channels, electrodes, _select_interpolated(selection, chain), selection.reference, rate, samples
+    )
 
 
 def output_samples(samples: int, rate: Fraction, chain: Chain) -> int:
@@ -98,7 +100,7 @@ def preprocess(edf: EdfFile, chain: Chain | None = None) -> NDArray[np.float32]:
 
     Args:
         edf: open file. Gaps of a discontinuous file are 0 in the result; the filters hold the last sample there.
-        chain: parameters of the chain; the default is that of DESIGN.md.
+        chain: parameters of the chain; default: `Chain()`.
 
     Returns:
         float32 [channel, sample] at `chain.sampling_rate`, within ±`chain.clip`. A channel with zero variance is 0. Any
@@ -130,7 +132,7 @@ def preprocess_array(
         x: samples in µV, [channel, sample]; NaN in gaps.
         rate: sampling rate in Hz; a float means the decimal fraction that it prints as.
         labels: label of each channel, as in an EDF file.
-        chain: parameters of the chain; the default is that of DESIGN.md.
+        chain: parameters of the chain; default: `Chain()`.
 
     Raises:
         ChannelError: see `plan_preprocessing`.
@@ -144,10 +146,10 @@ def preprocess_array(
     if rows.ndim != 2 or len(rows) != len(labels):
         raise ValueError(f"shape of x is {rows.shape}, expected ({len(labels)}, samples), one row per label")
     selection = select_channels(labels)
-    channels, electrodes = _present(selection, chain)
+    channels, electrodes = _find_electrodes(selection, chain)
     core_plan = _core_plan(electrodes, [1.0] * len(electrodes), exact, chain)
     signal, mean, std = _signal.run_array(core_plan, np.ascontiguousarray(rows[list(channels)]))
-    return Preprocessed(signal, mean, std, _interpolated(selection, chain), selection.reference)
+    return Preprocessed(signal, mean, std, _select_interpolated(selection, chain), selection.reference)
 
 
 def quantize(signal: NDArray[np.float32], step: float) -> NDArray[np.int16]:
@@ -161,15 +163,15 @@ def quantize(signal: NDArray[np.float32], step: float) -> NDArray[np.int16]:
     return _signal.quantize(np.ascontiguousarray(signal, np.float32), 1 / step)
 
 
-def _present(selection: ChannelSelection, chain: Chain) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """Positions and names of the electrodes to read."""
-    # Interpolation uses all electrodes of the file, also those that are not in the output of the chain.
+def _find_electrodes(selection: ChannelSelection, chain: Chain) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Indices in the file and names of the electrodes to read."""
+    # Interpolation uses all electrodes of the file, including those that are not in the output of the chain.
     pairs = [
-        (position, name)
-        for position, name in zip(selection.positions, CANONICAL_CHANNELS, strict=True)
-        if position is not None and (name in chain.channels or selection.interpolated)
+        (index, name)
+        for index, name in zip(selection.indices, CANONICAL_CHANNELS, strict=True)
+        if index is not None and (name in chain.channels or selection.interpolated)
     ]
-    return tuple(position for position, _ in pairs), tuple(name for _, name in pairs)
+    return tuple(index for index, _ in pairs), tuple(name for _, name in pairs)
 
 
 def _length(edf: EdfFile, channel: int, rate: Fraction) -> int:
@@ -181,7 +183,7 @@ def _length(edf: EdfFile, channel: int, rate: Fraction) -> int:
     return samples
 
 
-def _interpolated(selection: ChannelSelection, chain: Chain) -> tuple[str, ...]:
+def _select_interpolated(selection: ChannelSelection, chain: Chain) -> tuple[str, ...]:
     return tuple(name for name in selection.interpolated if name in chain.channels)
 
 

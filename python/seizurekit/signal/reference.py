@@ -28,9 +28,7 @@ def reference_chain(x: NDArray[np.float64], rate: Fraction, labels: list[str], c
 
     selection = select_channels(labels)
     by_name = {
-        name: x[position]
-        for name, position in zip(CANONICAL_CHANNELS, selection.positions, strict=True)
-        if position is not None
+        name: x[index] for name, index in zip(CANONICAL_CHANNELS, selection.indices, strict=True) if index is not None
     }
     if selection.interpolated:
         present = tuple(by_name)

@@ -31,8 +31,8 @@ def read_png(path: Path) -> np.ndarray:
     return (matplotlib.image.imread(path)[..., :3] * 255).round().astype(int)
 
 
-def has_colour(image: np.ndarray, colour: tuple[int, int, int]) -> bool:
-    return bool((np.abs(image - colour).max(axis=2) <= 2).sum() > 1500)
+def has_color(image: np.ndarray, color: tuple[int, int, int]) -> bool:
+    return bool((np.abs(image - color).max(axis=2) <= 2).sum() > 1500)
 
 
 def test_the_page_shows_a_detected_seizure_with_context() -> None:
@@ -74,8 +74,8 @@ def test_the_image_shows_annotated_and_detected_seizures_in_1600_by_1000_pixels(
     write_report(tmp_path / "report.png", page(120.0, (seizure(40, 60),), (seizure(42, 62),)))
     image = read_png(tmp_path / "report.png")
     assert image.shape == (1000, 1600, 3)
-    assert has_colour(image, GREEN)
-    assert has_colour(image, ORANGE)
+    assert has_color(image, GREEN)
+    assert has_color(image, ORANGE)
     assert [path.name for path in tmp_path.iterdir()] == ["report.png"]
 
 

@@ -70,7 +70,7 @@ def test_any_text_gives_an_electrode_or_none(label: str) -> None:
 @given(st.permutations([f"EEG {name.upper()}-REF" for name in CANONICAL_CHANNELS] + ["EEG EKG1-REF", "IBI", "C3-P3"]))
 def test_the_electrodes_are_found_in_any_order(labels: list[str]) -> None:
     selection = select_channels(labels)
-    assert [parse_electrode(labels[p]) for p in selection.positions if p is not None] == list(CANONICAL_CHANNELS)
+    assert [parse_electrode(labels[p]) for p in selection.indices if p is not None] == list(CANONICAL_CHANNELS)
     assert (selection.interpolated, selection.reference) == ((), "REF")
 
 
@@ -78,7 +78,7 @@ def test_the_electrodes_are_found_in_any_order(labels: list[str]) -> None:
 def test_missing_midline_electrodes_are_interpolated(missing: tuple[str, ...]) -> None:
     selection = select_channels([name for name in CANONICAL_CHANNELS if name not in missing])
     assert selection.interpolated == missing
-    assert [name for name, p in zip(CANONICAL_CHANNELS, selection.positions, strict=True) if p is None] == list(missing)
+    assert [name for name, p in zip(CANONICAL_CHANNELS, selection.indices, strict=True) if p is None] == list(missing)
 
 
 def test_the_error_lists_missing_electrodes_and_the_labels_of_the_file() -> None:
@@ -97,13 +97,13 @@ def test_a_recording_without_signals_is_rejected() -> None:
 
 
 def test_the_first_of_two_signals_with_the_same_name_is_selected() -> None:
-    assert select_channels([*CANONICAL_CHANNELS, "EEG C3-REF"]).positions == tuple(range(19))
+    assert select_channels([*CANONICAL_CHANNELS, "EEG C3-REF"]).indices == tuple(range(19))
 
 
 @pytest.mark.parametrize("newer_first", [True, False])
 def test_an_older_name_has_priority_over_a_newer_one(newer_first: bool) -> None:
     labels = ["T7", *CANONICAL_CHANNELS] if newer_first else [*CANONICAL_CHANNELS, "T7"]
-    position = select_channels(labels).positions[CANONICAL_CHANNELS.index("T3")]
+    position = select_channels(labels).indices[CANONICAL_CHANNELS.index("T3")]
     assert position is not None
     assert labels[position] == "T3"
 
@@ -121,14 +121,14 @@ def test_every_tusz_recording_gives_its_electrodes_and_reference(shared_data: Pa
         labels = labels_of(path)
         selection = select_channels(labels)
         assert selection.reference == ("LE" if "_le" in path.parent.name else "REF"), path
-        for name, position in zip(CANONICAL_CHANNELS, selection.positions, strict=True):
+        for name, position in zip(CANONICAL_CHANNELS, selection.indices, strict=True):
             assert position is not None
             assert labels[position].strip() == f"EEG {name.upper()}-{selection.reference}"
 
 
 @pytest.mark.parametrize("name", ["siena_PN00-5", "seizeit_P_ID10_r5", "tuh_00009578_s002_t001", "mne_stim_channel"])
 def test_recordings_of_other_devices_give_their_electrodes(shared_data: Path, name: str) -> None:
-    assert None not in select_channels(labels_of(shared_data / "edf" / f"{name}.edf")).positions
+    assert None not in select_channels(labels_of(shared_data / "edf" / f"{name}.edf")).indices
 
 
 def test_a_bipolar_recording_is_rejected(shared_data: Path) -> None:

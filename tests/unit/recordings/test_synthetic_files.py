@@ -16,7 +16,7 @@ from seizurekit.recordings.synthetic.edf_file import (
     ANNOTATIONS,
     FileHeader,
     SignalHeader,
-    digitise,
+    digitize,
     encode_annotations,
     encode_header,
 )
@@ -72,7 +72,7 @@ def test_notes_that_do_not_fit_into_a_record_are_an_error() -> None:
         encode_annotations([(1.5, "x" * 100)], 2)
 
 
-def test_annotations_in_the_edf_name_artefacts_and_no_seizures(small_corpus: Path) -> None:
+def test_annotations_in_the_edf_name_artifacts_and_no_seizures(small_corpus: Path) -> None:
     for path, _ in well_formed(small_corpus):
         assert {note.text for note in edfio.read_edf(path).annotations} <= {"recording starts", *KINDS}
 
@@ -80,14 +80,14 @@ def test_annotations_in_the_edf_name_artefacts_and_no_seizures(small_corpus: Pat
 def test_values_are_rounded_to_the_nearest_digital_value_within_the_limits() -> None:
     header = SignalHeader("EEG CZ-REF", 4, physical_min="-100", physical_max="100", digital_min=-1000, digital_max=1000)
     out = np.empty((1, 4), np.int16)
-    digitise(np.array([0.26, -0.26, 1e6, -1e6], np.float32), header, out)
+    digitize(np.array([0.26, -0.26, 1e6, -1e6], np.float32), header, out)
     assert out.tolist() == [[3, -3, 1000, -1000]]
 
 
 def test_asymmetric_limits_shift_digital_zero() -> None:
     header = SignalHeader("EEG CZ-REF", 3, physical_min="-100", physical_max="300", digital_min=-1000, digital_max=1000)
     out = np.empty((1, 3), np.int16)
-    digitise(np.array([100.0, -100.0, 300.0], np.float32), header, out)
+    digitize(np.array([100.0, -100.0, 300.0], np.float32), header, out)
     assert out.tolist() == [[0, -1000, 1000]]
 
 
@@ -133,8 +133,8 @@ def test_csv_starts_a_seizure_in_a_channel_when_it_reaches_one_of_its_electrodes
                     assert event.start == pytest.approx(np.nanmin([onsets[first], onsets[second]]), abs=1e-4)
 
 
-def test_a_focal_seizure_spreads_over_neighbouring_channels(plans: tuple[RecordingPlan, ...]) -> None:
-    focal = [seizure for plan in plans for seizure in plan.seizures if not seizure.generalised]
+def test_a_focal_seizure_spreads_over_neighboring_channels(plans: tuple[RecordingPlan, ...]) -> None:
+    focal = [seizure for plan in plans for seizure in plan.seizures if not seizure.generalized]
     assert focal
     for seizure in focal:
         onsets = seizure.onsets()

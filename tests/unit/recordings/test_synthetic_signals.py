@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 from scipy import signal
 
-from seizurekit.recordings.synthetic.artefacts import add_artefacts
+from seizurekit.recordings.synthetic.artifacts import add_artifacts
 from seizurekit.recordings.synthetic.background import background
 from seizurekit.recordings.synthetic.mimics import KINDS, Mimic, add_mimic
-from seizurekit.recordings.synthetic.noise import band_noise, coloured_noise, on_and_off
+from seizurekit.recordings.synthetic.noise import band_noise, colored_noise, on_and_off
 from seizurekit.recordings.synthetic.patient import Patient, draw_patient
 from seizurekit.recordings.synthetic.plan import CorpusSpec, RecordingPlan, plan_corpus
 from seizurekit.recordings.synthetic.recording import scalp_potentials
@@ -65,8 +65,8 @@ def only(seizure: Seizure) -> Float32:
 
 
 @pytest.mark.parametrize("exponent", [1.0, 1.5, 2.0])
-def test_the_power_of_coloured_noise_falls_with_its_exponent(exponent: float) -> None:
-    noise = coloured_noise(np.random.default_rng(0), 4, SAMPLES, RATE, exponent)
+def test_the_power_of_colored_noise_falls_with_its_exponent(exponent: float) -> None:
+    noise = colored_noise(np.random.default_rng(0), 4, SAMPLES, RATE, exponent)
     frequency, power = spectrum(noise)
     band = (frequency > 3.0) & (frequency < 60.0)
     slope = np.polyfit(np.log(frequency[band]), np.log(power[:, band].mean(axis=0)), 1)[0]
@@ -102,7 +102,7 @@ def test_the_background_is_1_over_f_with_alpha_at_the_back_of_the_head(patient: 
     assert rise["O1"] > 4 * rise["FP1"]
 
 
-def test_neighbouring_electrodes_correlate_more_than_distant_ones(quiet: Float32) -> None:
+def test_neighboring_electrodes_correlate_more_than_distant_ones(quiet: Float32) -> None:
     correlation = np.asarray(np.corrcoef(quiet))
     assert correlation[at("F3"), at("C3")] > correlation[at("F3"), at("O2")] + 0.2
     np.testing.assert_allclose(np.linalg.norm(cortical_field(16), axis=1), 1.0, rtol=1e-5)
@@ -126,9 +126,9 @@ def test_left_and_right_electrodes_are_symmetric() -> None:
     assert np.argsort(distances("F3"))[0] == at("F3")
 
 
-def test_artefacts_include_mains_hum_blinks_and_drift(patient: Patient) -> None:
+def test_artifacts_include_mains_hum_blinks_and_drift(patient: Patient) -> None:
     potentials = np.zeros((len(ELECTRODES), SAMPLES), np.float32)
-    add_artefacts(np.random.default_rng(3), replace(patient, blinks=15.0), potentials, RATE)
+    add_artifacts(np.random.default_rng(3), replace(patient, blinks=15.0), potentials, RATE)
     mains, nearby = (
         np.median([power_between(x, low, high) for x in potentials]) for low, high in ((59.7, 60.3), (63, 67))
     )
@@ -165,7 +165,7 @@ def test_a_seizure_reaches_no_electrode_in_its_last_2_seconds() -> None:
     assert np.isfinite(whole).sum() > np.isfinite(reached).sum() > 1
 
 
-def test_a_generalised_seizure_starts_everywhere_at_once() -> None:
+def test_a_generalized_seizure_starts_everywhere_at_once() -> None:
     potentials = only(focal(label="absz", stop=45.0, first_hz=3.2, last_hz=2.8))
     onset = potentials[:, 30 * RATE : 32 * RATE]
     assert (onset.std(axis=1) > 3.0).all()
@@ -190,7 +190,7 @@ def test_a_mimic_of_one_electrode_changes_no_other(kind: str) -> None:
 @pytest.fixture(scope="module")
 def plans() -> list[RecordingPlan]:
     spec = CorpusSpec(seed=2, train_patients=6, dev_patients=0, eval_patients=0, minutes=4.0, broken=0)
-    return [plan for plan in plan_corpus(spec) if plan.seizures and not plan.seizures[0].generalised]
+    return [plan for plan in plan_corpus(spec) if plan.seizures and not plan.seizures[0].generalized]
 
 
 def test_at_its_focus_a_developed_seizure_is_more_rhythmic_than_the_background(plans: list[RecordingPlan]) -> None:

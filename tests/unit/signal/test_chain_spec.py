@@ -12,7 +12,7 @@ from seizurekit.recordings.channels import CANONICAL_CHANNELS
 from seizurekit.signal.chain import Chain
 
 
-def test_the_default_chain_is_that_of_the_design() -> None:
+def test_the_defaults_of_the_chain() -> None:
     chain = Chain()
     assert chain.channels == CANONICAL_CHANNELS
     assert (chain.sampling_rate, chain.band, chain.order) == (256, (0.5, 120.0), 3)

@@ -183,7 +183,7 @@ def _new_samples(
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """First sample and samples of each window's part that the window before does not have.
 
-    The overlap with the window before must be equal. All overlapping windows are then equal, not only neighbours.
+    The overlap with the window before must be equal. All overlapping windows are then equal, not only adjacent ones.
     """
     stride = file.windowing.stride
     shared = file.length - stride

@@ -1,4 +1,4 @@
-"""Blocks of neighbouring chunks, fetched as a whole and kept in memory while batches are drawn from them."""
+"""Blocks of neighboring chunks, fetched as a whole and kept in memory while batches are drawn from them."""
 
 from __future__ import annotations
 

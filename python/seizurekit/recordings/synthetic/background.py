@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from seizurekit.recordings.synthetic.noise import coloured_noise, on_and_off, slow_curve
+from seizurekit.recordings.synthetic.noise import colored_noise, on_and_off, slow_curve
 from seizurekit.recordings.synthetic.patient import Patient
 from seizurekit.recordings.synthetic.scalp import ELECTRODES, cortical_field, field_around
 
@@ -16,7 +16,7 @@ _BLOCK = 8192
 
 
 def background(rng: np.random.Generator, patient: Patient, samples: int, rate: int, ictal: Float32) -> Float32:
-    """Scalp potentials without seizures and artefacts.
+    """Scalp potentials without seizures and artifacts.
 
     Args:
         rng: random generator.
@@ -28,7 +28,7 @@ def background(rng: np.random.Generator, patient: Patient, samples: int, rate: i
     Returns:
         Potentials in microvolts, float32 [electrode, sample], electrodes in the order of `ELECTRODES`.
     """
-    sources = coloured_noise(rng, _SOURCES, samples, rate, patient.slope)
+    sources = colored_noise(rng, _SOURCES, samples, rate, patient.slope)
     for source in sources:
         source *= patient.background_uv * (1.0 + 0.25 * slow_curve(rng, samples, rate, 6.0))
     potentials = _mix(cortical_field(_SOURCES), sources)

@@ -79,16 +79,16 @@ def _field(text: str, width: int) -> bytes:
     return encoded.ljust(width)
 
 
-def encode_annotations(notes: Sequence[tuple[float, str]], records: int) -> npt.NDArray[np.int16]:
-    """Annotation signal with the start of each record and the notes that start in it, int16 [record, 57].
+def encode_annotations(annotations: Sequence[tuple[float, str]], records: int) -> npt.NDArray[np.int16]:
+    """Annotation signal with the start of each record and the annotations that start in it, int16 [record, 57].
 
     Raises:
-        ValueError: the notes of a record do not fit into its 114 bytes.
+        ValueError: the annotations of a record do not fit into its 114 bytes.
     """
     encoded = bytearray()
     for record in range(records):
         tals = f"+{record}".encode() + b"\x14" + _TAL_END
-        for onset, text in notes:
+        for onset, text in annotations:
             if record <= onset < record + 1:
                 tals += f"+{onset:.4f}\x14{text}".encode() + _TAL_END
         if len(tals) > 2 * ANNOTATION_SAMPLES:
@@ -97,7 +97,7 @@ def encode_annotations(notes: Sequence[tuple[float, str]], records: int) -> npt.
     return np.frombuffer(bytes(encoded), "<i2").reshape(records, ANNOTATION_SAMPLES)
 
 
-def digitise(values: npt.NDArray[np.float32], signal: SignalHeader, out: npt.NDArray[np.int16]) -> None:
+def digitize(values: npt.NDArray[np.float32], signal: SignalHeader, out: npt.NDArray[np.int16]) -> None:
     """Writes physical values as the nearest digital values, clipped to the range of the signal.
 
     Args:

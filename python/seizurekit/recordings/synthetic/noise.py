@@ -23,7 +23,7 @@ def _frequencies(samples: int, rate: int) -> tuple[int, npt.NDArray[np.floating]
     return size, np.arange(size // 2 + 1, dtype=np.float64) * (rate / size)
 
 
-def coloured_noise(rng: np.random.Generator, rows: int, samples: int, rate: int, exponent: float) -> Float32:
+def colored_noise(rng: np.random.Generator, rows: int, samples: int, rate: int, exponent: float) -> Float32:
     """Gaussian noise of unit variance with power falling as ``1 / f**exponent`` above 0.7 Hz, float32 [row, sample]."""
     size, frequency = _frequencies(samples, rate)
     amplitudes = (frequency**2 + 0.7**2) ** (-0.25 * exponent)

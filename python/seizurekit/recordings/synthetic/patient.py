@@ -48,8 +48,8 @@ class Patient:
 def draw_patient(rng: np.random.Generator, name: str, split: str) -> Patient:
     """Draws the properties of a patient."""
     background_uv = float(rng.uniform(11.0, 20.0))
-    generalised = rng.random() < 0.25
-    labels = ("gnsz", "absz", "tcsz") if generalised else ("fnsz", "cpsz", "tcsz")
+    generalized = rng.random() < 0.25
+    labels = ("gnsz", "absz", "tcsz") if generalized else ("fnsz", "cpsz", "tcsz")
     return Patient(
         name=name,
         split=split,

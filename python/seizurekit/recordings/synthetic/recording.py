@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from seizurekit.recordings.synthetic.artefacts import add_artefacts
+from seizurekit.recordings.synthetic.artifacts import add_artifacts
 from seizurekit.recordings.synthetic.background import background
 from seizurekit.recordings.synthetic.edf_file import (
     ANNOTATIONS,
     FileHeader,
     SignalHeader,
-    digitise,
+    digitize,
     encode_annotations,
     encode_header,
 )
@@ -39,7 +39,7 @@ def scalp_potentials(plan: RecordingPlan) -> Float32:
         add_seizure(rng, seizure, plan.patient.background_uv, potentials, rate)
     for mimic in plan.mimics:
         add_mimic(rng, mimic, plan.patient.background_uv, potentials, rate)
-    add_artefacts(rng, plan.patient, potentials, rate)
+    add_artifacts(rng, plan.patient, potentials, rate)
     return potentials
 
 
@@ -58,9 +58,9 @@ def encode_recording(plan: RecordingPlan) -> bytes:
         if header is ANNOTATIONS:
             out[...] = encode_annotations(_notes(plan), plan.seconds)
         elif position < len(session.electrodes):
-            digitise(potentials[ELECTRODES.index(session.electrodes[position])], header, out)
+            digitize(potentials[ELECTRODES.index(session.electrodes[position])], header, out)
         else:
-            digitise(auxiliary[position - len(session.electrodes)], header, out)
+            digitize(auxiliary[position - len(session.electrodes)], header, out)
     edf = encode_header(_file_header(plan), headers, plan.seconds) + records.tobytes()
     return edf if plan.malformation is None else malform(edf, plan.malformation)
 
@@ -116,7 +116,7 @@ def _electrocardiogram(rng: np.random.Generator, samples: int, rate: int) -> Flo
 
 
 def _notes(plan: RecordingPlan) -> list[tuple[float, str]]:
-    """Annotations that a technician would make: artefacts, no seizures."""
+    """Annotations that a technician would make: artifacts, no seizures."""
     return [(0.0, "recording starts"), *((mimic.start, mimic.kind) for mimic in plan.mimics)]
 
 

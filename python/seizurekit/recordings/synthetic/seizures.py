@@ -13,7 +13,7 @@ from seizurekit.recordings.synthetic.scalp import ELECTRODES, FRONTAL, TEN_TWENT
 
 Float32 = npt.NDArray[np.float32]
 
-GENERALISED = frozenset({"gnsz", "absz", "tcsz"})
+GENERALIZED = frozenset({"gnsz", "absz", "tcsz"})
 _FOCI = tuple(name for name in TEN_TWENTY if name not in ("FZ", "PZ"))  # not part of the TCP montages
 _PHASES = 1024
 _QUIET_START = 12.0
@@ -28,7 +28,7 @@ class Seizure:
         start: seconds from the start of the recording.
         stop: seconds from the start of the recording.
         label: TUSZ label of the type, such as ``fnsz``.
-        focus: electrode above the onset; a generalised seizure is strongest over the forehead.
+        focus: electrode above the onset; a generalized seizure is strongest over the forehead.
         strength: RMS of the fully developed rhythm in multiples of the background's RMS.
         first_hz: frequency at the onset.
         last_hz: frequency at the end.
@@ -51,14 +51,14 @@ class Seizure:
     aftermath: float
 
     @property
-    def generalised(self) -> bool:
+    def generalized(self) -> bool:
         """True if it starts everywhere at once."""
-        return self.label in GENERALISED
+        return self.label in GENERALIZED
 
     def onsets(self) -> npt.NDArray[np.float64]:
         """Onset at each electrode in seconds of the recording, NaN if not reached, float64 [electrode]."""
         distance = distances(self.focus).astype(np.float64)
-        if self.generalised:
+        if self.generalized:
             return np.full(len(distance), self.start)
         onsets = self.start + self.spread * distance
         return np.where((distance <= self.reach) & (onsets < self.stop - 2.0), onsets, np.nan)
@@ -159,7 +159,7 @@ def add_seizure(
     for electrode, onset in enumerate(seizure.onsets()):
         if np.isnan(onset) or gains[electrode] < 0.03:
             continue
-        lag = 0.0 if seizure.generalised else 0.12 * float(distances(seizure.focus)[electrode])
+        lag = 0.0 if seizure.generalized else 0.12 * float(distances(seizure.focus)[electrode])
         since_onset = (np.arange(part.shape[1], dtype=np.float32) / rate) - np.float32(onset - seizure.start)
         ramp = np.clip(since_onset / 1.5 + (1.0 if onset == seizure.start else 0.0), 0.0, 1.0)
         waves = cycle[((phase - lag) * _PHASES).astype(np.int64) % _PHASES]
@@ -199,7 +199,7 @@ def _cycle(sharpness: float) -> Float32:
 
 
 def _gains(seizure: Seizure) -> Float32:
-    if seizure.generalised:
+    if seizure.generalized:
         return 0.45 + 0.55 * field_over(FRONTAL, 0.6)
     return 0.4 * field_around(seizure.focus, 1.2) + 0.6 * field_around(seizure.focus, 0.65)
 

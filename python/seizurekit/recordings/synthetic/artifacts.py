@@ -1,4 +1,4 @@
-"""Artefacts in every recording: blinks, muscle, electrode pops, movement, mains hum and drift."""
+"""Artifacts in every recording: blinks, muscle, electrode pops, movement, mains hum and drift."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Float32 = npt.NDArray[np.float32]
 MAINS_HZ = 60.0
 
 
-def add_artefacts(rng: np.random.Generator, patient: Patient, potentials: Float32, rate: int) -> None:
-    """Adds all artefacts to scalp potentials in microvolts, float32 [electrode, sample], in place."""
+def add_artifacts(rng: np.random.Generator, patient: Patient, potentials: Float32, rate: int) -> None:
+    """Adds all artifacts to scalp potentials in microvolts, float32 [electrode, sample], in place."""
     _add_blinks(rng, patient, potentials, rate)
     _add_muscle(rng, patient, potentials, rate)
     _add_pops(rng, potentials, rate)
