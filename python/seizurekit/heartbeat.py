@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 MINUTES = 5.0
-"""Longest silence, in minutes, of a command that has no configuration."""
+"""Maximum silence, in minutes, of a command that has no configuration."""
 
 
 class Heartbeat:
@@ -19,7 +19,7 @@ class Heartbeat:
 
     Args:
         report: shows a line; called from the thread.
-        minutes: longest silence in minutes.
+        minutes: maximum silence in minutes.
         where: returns the end of the line, such as ``step 1200 of 4000``, or an empty string.
         clock: returns seconds; must not go backwards.
     """

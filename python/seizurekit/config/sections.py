@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Features = Annotated[int, Field(ge=1, le=1024)]
 
@@ -47,7 +47,7 @@ class CacheConfig(Section):
     Attributes:
         dir: folder or URL that holds the splits ``train`` and ``dev``.
         local_dir: for a store at a URL: folder that caches whole shards on a local disk.
-        local_dir_gb: largest size of that cache, in GB.
+        local_dir_gb: maximum size of that cache, in GB.
         window: length of a training window, in seconds.
         stride: distance between the starts of consecutive training windows, in seconds.
     """
@@ -75,7 +75,7 @@ class LoaderConfig(Section):
         pin_memory: ``torch`` only: put batches in pinned memory if there is a GPU.
         persistent_workers: ``torch`` only: keep the workers alive between epochs.
         prefetch_factor: ``torch`` only: batches that each worker reads ahead.
-        timeout_s: ``torch`` only: longest wait for a batch, in seconds. After that the workers are terminated and
+        timeout_s: ``torch`` only: maximum wait for a batch, in seconds. After that the workers are terminated and
             loading continues without them.
     """
 
@@ -170,7 +170,7 @@ class TrainingConfig(Section):
     accumulate: Annotated[int, Field(ge=1, le=4096), ChangesOnResume] = 1
     lr: Positive = 2e-3
     weight_decay: NotNegative = 0.01
-    warmup: Share = 0.1
+    warmup: Fraction = 0.1
     grad_clip: Positive = 1.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     loss: Literal["bce", "focal"] = "bce"
@@ -238,7 +238,7 @@ class TelemetryConfig(Section):
     Attributes:
         every: batches between two training records.
         tensorboard: write TensorBoard files to ``runs/<name>/tb``.
-        heartbeat_minutes: longest time without a line on the console.
+        heartbeat_minutes: maximum time without a line on the console.
     """
 
     every: Count = 10
@@ -268,7 +268,7 @@ class DetectionConfig(Section):
     Attributes:
         smoothing: length of the moving average over the probability, in seconds; 0 means none.
         threshold: an event starts where the probability rises above this; null means chosen on ``dev`` after training.
-        max_fa_per_24h: most false alarms per 24 h on ``dev`` when the threshold is chosen.
+        max_fa_per_24h: maximum number of false alarms per 24 h on ``dev`` when the threshold is chosen.
         hysteresis: an event ends where the probability falls below this fraction of the threshold.
         merge_gap: events less than this many seconds apart are merged.
         min_duration: events shorter than this many seconds are dropped, after merging.

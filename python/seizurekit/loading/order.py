@@ -82,9 +82,9 @@ class Division:
         slices = []
         begin = 0
         for end in self.ends().tolist():
-            share, more = divmod(end - begin, self.world_size)
-            first = begin + rank * share + min(rank, more)
-            slices.append(slice(first, first + share + (rank < more)))
+            size, more = divmod(end - begin, self.world_size)
+            first = begin + rank * size + min(rank, more)
+            slices.append(slice(first, first + size + (rank < more)))
             begin = end
         return slices
 

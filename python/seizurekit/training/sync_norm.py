@@ -79,9 +79,9 @@ class SynchronizedBatchNorm1d(nn.BatchNorm1d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked += 1
-        share = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-        self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), share)
-        self.running_var.lerp_(unbiased_var_C.to(self.running_var.dtype), share)
+        weight = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean_C.to(self.running_mean.dtype), weight)
+        self.running_var.lerp_(unbiased_var_C.to(self.running_var.dtype), weight)
 
 
 def sum_over_ranks(values: Tensor) -> Tensor:

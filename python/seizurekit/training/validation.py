@@ -67,7 +67,7 @@ def validate(
 ) -> Validation | None:
     """Scores a detector on the annotated recordings of a split.
 
-    Every rank must call this. Each rank reads and computes its share of the recordings, and all get the same result,
+    Every rank must call this. Each rank reads and computes some of the recordings, and all get the same result,
     which equals that of one process: counts are exact, and sums over samples are added in the order of the store.
 
     ``loss`` is the loss of the training (``training.loss``, weighted) and ``loss_unweighted`` the plain binary

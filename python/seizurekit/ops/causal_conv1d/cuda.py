@@ -21,7 +21,7 @@ from seizurekit.ops.causal_conv1d.cuda_driver import Driver, driver
 
 THREADS = 128
 _LONGEST = 2**30
-_MOST_SPLITS = 64
+_MAX_SPLITS = 64
 """Backward: partial sums per group of channels, at most."""
 _RUN = 64
 """Channels innermost: samples of a tile."""
@@ -70,7 +70,7 @@ def forward(inputs: ConvInputs, options: ConvOptions) -> tuple[Tensor, Tensor]:
     arguments = _arguments(inputs, initial, options)
     arguments.out, arguments.out_strides = _address_and_strides(y_BDL)
     arguments.states = final_BDS.data_ptr()
-    _launch_tiles(kernel_for("forward", x_BDL, y_BDL), arguments, x_BDL, most_splits=None)
+    _launch_tiles(kernel_for("forward", x_BDL, y_BDL), arguments, x_BDL, max_splits=None)
     return y_BDL, final_BDS
 
 
@@ -89,9 +89,9 @@ def backward(dy_BDL: Tensor, dfinal_BDS: Tensor | None, inputs: ConvInputs, opti
     if dfinal is not None:
         arguments.dfinal, arguments.initial_strides = _address_and_strides(dfinal)
     arguments.dweight, arguments.dbias = dweight_DW.data_ptr(), 0 if dbias_D is None else dbias_D.data_ptr()
-    partial = torch.empty((_MOST_SPLITS, 5, channels), dtype=torch.float32, device=x_BDL.device)
+    partial = torch.empty((_MAX_SPLITS, 5, channels), dtype=torch.float32, device=x_BDL.device)
     arguments.partial = partial.data_ptr()
-    _launch_tiles(kernel_for("backward", x_BDL, dy_BDL, dx_BDL), arguments, x_BDL, most_splits=_MOST_SPLITS)
+    _launch_tiles(kernel_for("backward", x_BDL, dy_BDL, dx_BDL), arguments, x_BDL, max_splits=_MAX_SPLITS)
     _launch(f"add_partial_sums_{_DTYPES[weight_DW.dtype]}", arguments, -(-channels // _SUM_CHANNELS), x_BDL)
     if dinitial_BDS is not None:
         arguments.states = dinitial_BDS.data_ptr()
@@ -139,13 +139,13 @@ def _load_kernels(device: int) -> Driver:
     return launcher
 
 
-def _launch_tiles(kernel: Kernel, arguments: Arguments, x_BDL: Tensor, most_splits: int | None) -> None:
-    """Launches a block for each group of channels and each split of its tiles, with at most `most_splits` splits."""
+def _launch_tiles(kernel: Kernel, arguments: Arguments, x_BDL: Tensor, max_splits: int | None) -> None:
+    """Launches a block for each group of channels and each split of its tiles, with at most `max_splits` splits."""
     batch, channels, length = x_BDL.shape
     arguments.run, arguments.channel_lanes = kernel.run, kernel.channel_lanes
     arguments.tiles = -(-length // kernel.run)
     splits = -(-batch * arguments.tiles // (THREADS // kernel.channel_lanes))
-    arguments.splits = splits if most_splits is None else min(splits, most_splits)
+    arguments.splits = splits if max_splits is None else min(splits, max_splits)
     groups = -(-channels // (kernel.channel_lanes * kernel.channels))
     _launch(kernel.name, arguments, groups * arguments.splits, x_BDL)
 

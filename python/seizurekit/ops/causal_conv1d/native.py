@@ -1,4 +1,4 @@
-"""The back end ``native``: C++ on the CPU, vectorised for the instruction set of the processor."""
+"""The back end ``native``: C++ on the CPU, vectorized for the instruction set of the CPU."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The back end ``torch``: the scan as matrix products of chunks, in plain torch on any device.
 
 Chunks (`seizurekit.ops.ssd_scan.chunk`) are computed one after another, so that the data of a chunk stays in the cache
-of the processor. Chunks so small that the overhead of torch matters are computed several at a time, as a batch. Memory
+of the CPU. Chunks so small that the overhead of torch matters are computed several at a time, as a batch. Memory
 holds inputs and results, the states of the chunks computed together, and in the backward pass one state per chunk.
 """
 

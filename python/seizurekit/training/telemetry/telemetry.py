@@ -31,7 +31,7 @@ class Telemetry:
 
     Args:
         steps: number of steps of the whole run.
-        minutes: longest silence in minutes.
+        minutes: maximum silence in minutes.
     """
 
     def __init__(self, steps: int, minutes: float) -> None:
