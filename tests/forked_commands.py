@@ -63,7 +63,7 @@ Start = Callable[..., int]
 def forked_commands(folder: Path, *imported: str, warm_up: Sequence[object] = ()) -> Iterator[Start]:
     """A function that runs a command in `folder` and returns its exit code, negative for a signal.
 
-    `start(*arguments, kill=SIGTERM, after=0.5)` sends the signal after so many seconds.
+    `start(*arguments, kill=SIGTERM, after=0.5)` sends the signal after `after` seconds.
     `start(*arguments, operation=3)` kills the command before the third time that it creates, renames or removes a file
     or folder. Without either, the command must end with exit code 0; a failure shows what it printed.
 

@@ -13,7 +13,7 @@
 namespace seizurekit::cache {
 namespace {
 
-// Larger batches do not stay in the processor's cache, so they are written past it.
+// Larger batches do not stay in the CPU's cache, so they are written past it.
 constexpr std::size_t streaming_bytes = std::size_t{4} << 20;
 
 // The overlap of a chunk and a window.

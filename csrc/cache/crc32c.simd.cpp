@@ -1,4 +1,4 @@
-// CRC-32C by the processor's instruction. It takes 8 bytes per cycle but has a latency of three cycles, so three
+// CRC-32C by the CPU's instruction. It takes 8 bytes per cycle but has a latency of three cycles, so three
 // stripes are processed at once. They are joined by shifting a stripe's checksum over the zero bytes of the next one.
 #include "cache/kernels.hpp"
 
@@ -28,7 +28,7 @@ std::uint32_t crc32c_update(std::uint32_t crc, const unsigned char* data, std::s
     std::uint64_t b = 0;
     std::uint64_t c = 0;
     for (std::size_t i = 0; i < crc32c_stripe; i += 8) {
-      // The processor does not prefetch three streams.
+      // The CPU does not prefetch three streams.
       if (i % 64 == 0 && count >= 6 * crc32c_stripe) {
         __builtin_prefetch(data + 3 * crc32c_stripe + i);
         __builtin_prefetch(data + 4 * crc32c_stripe + i);

@@ -15,7 +15,7 @@ inline constexpr std::size_t crc32c_stripe = 2048;
   namespace isa {                                                                                       \
   /* Reverts Blosc's bit shuffle: 16 bit planes of `bytes` bytes each to 8 * bytes samples. */          \
   void unshuffle(const unsigned char* planes, std::size_t bytes, std::int16_t* out);                    \
-  /* out[i] = from[i] * step; `streaming` writes past the processor's cache. */                         \
+  /* out[i] = from[i] * step; `streaming` writes past the CPU's cache. */                               \
   void to_float32(const std::int16_t* from, std::size_t count, float step, float* out, bool streaming); \
   void to_float16(const std::int16_t* from, std::size_t count, float step, std::uint16_t* out);         \
   void to_bfloat16(const std::int16_t* from, std::size_t count, float step, std::uint16_t* out);        \

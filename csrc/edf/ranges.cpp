@@ -6,8 +6,8 @@
 namespace seizurekit::edf {
 namespace {
 
-// Reading a gap of this size costs as much as another system call: the kernel copies about so many bytes from its page
-// cache in the time of one call.
+// Reading a gap of this size costs as much as another system call: the kernel copies about that many bytes from its
+// page cache in the time of one call.
 constexpr std::int64_t cheap_gap = 4096;
 
 std::vector<std::size_t> order_by_offset(const std::vector<ByteRange>& ranges) {

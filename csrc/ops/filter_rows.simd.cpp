@@ -10,7 +10,7 @@ namespace {
 constexpr int tile_times = 8;
 constexpr int backward_tile_times = 4;
 
-/// Prefetches the rows of the next tile: the processor itself prefetches along a row, but not from one row to the next.
+/// Prefetches the rows of the next tile: the CPU itself prefetches along a row, but not from one row to the next.
 template <int times, typename Real>
 [[gnu::always_inline]] inline void prefetch(const Real* const* rows, std::int64_t first) {
 #pragma GCC unroll 8

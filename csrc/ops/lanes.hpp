@@ -62,7 +62,7 @@ inline Lanes<double> sigmoid(Lanes<double> x) {
   return x;
 }
 
-/// 1 / x for x from 1 to 2^126, within one unit in the last place: the processor's estimate of 12 or 14 bits, refined.
+/// 1 / x for x from 1 to 2^126, within one unit in the last place: the CPU's estimate of 12 or 14 bits, refined.
 inline Lanes<float> reciprocal(Lanes<float> x) {
 #if defined(__AVX512F__)
   const Lanes<float> y = _mm512_rcp14_ps(x);

@@ -46,7 +46,7 @@ py::dict build_config() {
 void register_support(py::module_& module) {
   module.def("build_config", &build_config,
              "Compiler, C++ standard, and the available and the selected instruction set.");
-  module.def("isas", &isa_names, "Instruction sets that build and processor support, weakest first.");
+  module.def("isas", &isa_names, "Instruction sets that build and CPU support, weakest first.");
   module.def("use_isa", &use_isa_named, py::arg("isa"), "Selects the instruction set for all later calls.");
 }
 

@@ -107,7 +107,7 @@ void fir_single(const Row* x, const float* weights, std::int64_t taps, Row* y) {
   }
 }
 
-// Sets a decaying state to 0 before it becomes subnormal, because many processors are slow with subnormal numbers.
+// Sets a decaying state to 0 before it becomes subnormal, because many CPUs are slow with subnormal numbers.
 Doubles flush_to_zero(Doubles state) {
   constexpr double limit = 1e-30;  // microvolts
   return state > -limit && state < limit ? Doubles{} : state;

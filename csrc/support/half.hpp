@@ -1,4 +1,4 @@
-// float to and from bfloat16 and IEEE 754 binary16, rounded to nearest, ties to even: the same bits on every processor.
+// float to and from bfloat16 and IEEE 754 binary16, rounded to nearest, ties to even: the same bits on every CPU.
 // For *.simd.cpp files only; everything here has internal linkage, so each file has its own copy.
 #pragma once
 

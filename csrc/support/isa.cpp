@@ -18,7 +18,7 @@ std::atomic<Isa>& selection() {
 bool supports_v3() { return __builtin_cpu_supports("x86-64-v3") != 0; }
 bool supports_v4() { return __builtin_cpu_supports("x86-64-v4") != 0; }
 #else
-// Older compilers do not know the levels, nor f16c, lzcnt and movbe, which all processors with these features have.
+// Older compilers do not know the levels, nor f16c, lzcnt and movbe, which all CPUs with these features have.
 bool supports_v3() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
          __builtin_cpu_supports("bmi2");

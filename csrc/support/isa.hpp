@@ -10,7 +10,7 @@ enum class Isa { baseline, avx2, avx512 };
 
 std::string_view name(Isa isa);
 
-/// The instruction sets that build and processor support, weakest first.
+/// The instruction sets that build and CPU support, weakest first.
 std::vector<Isa> available_isas();
 
 /// The selected instruction set: the strongest available one, unless `use_isa` was called.

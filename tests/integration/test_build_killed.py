@@ -24,7 +24,7 @@ MODULES = ("seizurekit.cache.build.build_cache", "seizurekit.config", "scipy.sig
 
 @contextmanager
 def builds(folder: Path, workers: int, patients: tuple[int, int]) -> Iterator[Start]:
-    """A function that builds a store of so many patients in train and dev, see `forked_commands`."""
+    """A function that builds a store of some patients in train and dev, see `forked_commands`."""
     corpus = folder / "edf"
     train, dev = patients
     write_synthetic_corpus(corpus, seed=5, train_patients=train, dev_patients=dev, eval_patients=0, minutes=1)

@@ -6,7 +6,7 @@ def build_config() -> dict[str, Any]:
     """Compiler, C++ standard, and the available and the selected instruction set."""
 
 def isas() -> list[str]:
-    """Instruction sets that build and processor support, weakest first."""
+    """Instruction sets that build and CPU support, weakest first."""
 
 def use_isa(isa: str) -> None:
     """Selects the instruction set for all later calls."""

@@ -18,7 +18,7 @@ from seizurekit.cache.verify import find_damage
 from seizurekit.recordings.annotations import Event
 from seizurekit.recordings.annotations_write import write_csv_bi
 
-# What revision 0b75b48 read from the store that it wrote.
+# What seizurekit before 0.1.0 read from the store that it wrote.
 SIGNAL_SHA256 = "cff62a90cbd25eb64aea325caad8e28169bde0eb98a33c4edb6e91a7b7cd9354"
 WINDOWS_SHA256 = "4cac4e25d22c0e418dd0d6e805bf23f31bf2ffa716cfa438905e0f47ebb1a7d1"
 MASKS_SHA256 = "283d0eb8447cc00c10ad33945be900a09209d9cd500817789816a00bf7cf07b9"
@@ -56,7 +56,7 @@ def sine(seconds: int, channel: int) -> np.ndarray:
 
 
 def write_golden_store(folder: Path) -> None:
-    """Writes the store of `write_corpus` to a new folder. It made tests/golden/store-v1 at revision 0b75b48."""
+    """Writes the store of `write_corpus` to a new folder. It made tests/golden/store-v1 before 0.1.0."""
     corpus = folder.with_name(f"{folder.name}-corpus")
     write_corpus(corpus)
     sk.build_cache(corpus, folder, workers=1)

@@ -74,7 +74,7 @@ def test_windows_are_read_with_their_masks(small_store: Path) -> None:
     np.testing.assert_array_equal(out, x)
 
 
-def test_a_recording_shorter_than_a_window_gives_no_windows(small_store: Path) -> None:
+def test_a_recording_shorter_than_a_window_has_no_windows(small_store: Path) -> None:
     assert len(sk.open_cache(small_store, "train").windows(window=4000.0)) == 0
 
 

@@ -85,7 +85,7 @@ def test_recordings_of_any_length_can_be_drawn(tmp_path: Path, seconds: float) -
     assert read_png(tmp_path / "report.png").shape == (1000, 1600, 3)
 
 
-def test_the_legend_says_that_there_are_no_annotations(tmp_path: Path) -> None:
+def test_the_legend_reports_missing_annotations(tmp_path: Path) -> None:
     for name, annotated in (("none", None), ("empty", ())):
         write_report(tmp_path / f"{name}.png", page(2.0, annotated, ()))
     assert not np.array_equal(read_png(tmp_path / "none.png"), read_png(tmp_path / "empty.png"))

@@ -62,7 +62,7 @@ def test_rows_cover_the_whole_recording(events: list[Event], rows: list[str], tm
         ([], math.nan, "duration is nan"),
     ],
 )
-def test_invalid_events_are_an_error_and_nothing_is_written(
+def test_invalid_events_are_rejected_and_nothing_is_written(
     events: list[Event], duration: float, message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=message):

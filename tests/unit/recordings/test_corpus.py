@@ -185,7 +185,7 @@ def test_recordings_with_the_same_name_get_ids_with_their_folders(touch: Touch) 
     assert any("id made from the path: 2, first" in message for message in corpus.messages)
 
 
-def test_two_recordings_with_one_name_in_one_folder_are_an_error(touch: Touch) -> None:
+def test_two_recordings_with_one_name_in_one_folder_are_rejected(touch: Touch) -> None:
     with pytest.raises(CorpusError, match=r"a\.bdf and .*a\.edf have the same id 'a', expected one recording per id"):
         find_recordings(touch("a.edf", "a.bdf"))
 

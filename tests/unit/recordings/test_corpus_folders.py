@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_read_is_skipped_with_a_message(root: Path, monk
     assert f"folder skipped: {root}/p2: Permission denied" in corpus.messages
 
 
-def test_if_no_folder_can_be_read_the_error_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_no_folder_can_be_read_the_error_gives_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(_: Path) -> Any:
         raise PermissionError(13, "Permission denied")
 

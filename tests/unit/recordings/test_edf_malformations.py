@@ -80,7 +80,7 @@ def test_a_file_without_number_of_signals_and_header_size_is_rejected(recording:
     assert (error.byte_offset, error.field, error.found) == (252, "number of signals", "'?'")
 
 
-def test_channels_with_duplicate_labels_are_selected_by_position_or_unique_label(
+def test_channels_with_duplicate_labels_are_selected_by_index_or_unique_label(
     recording: Recording, opened: Open
 ) -> None:
     edf = opened(recording.plain().with_signal(0, label="T8-P8").with_signal(1, label="T8-P8"))
@@ -92,7 +92,7 @@ def test_channels_with_duplicate_labels_are_selected_by_position_or_unique_label
         edf.read("T8-P8")
 
 
-def test_channels_without_labels_are_selected_by_position_or_unique_label(recording: Recording, opened: Open) -> None:
+def test_channels_without_labels_are_selected_by_index_or_unique_label(recording: Recording, opened: Open) -> None:
     edf = opened(recording.plain().with_signal(0, label="").with_signal(1, label=b"\0\0"))
     assert {issue.field for issue in edf.issues} == {"label of signal 1", "label of signal 2"}
     assert np.array_equal(edf.read(["#1", "#2"]), edf.read([0, 1]))

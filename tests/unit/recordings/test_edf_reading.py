@@ -29,7 +29,7 @@ def row(recording: Recording, channel: int) -> np.ndarray:
     return recording.digital[channel].reshape(-1)
 
 
-def test_channels_are_selected_by_label_name_or_position(recording: Recording, edf: EdfFile) -> None:
+def test_channels_are_selected_by_label_name_or_index(recording: Recording, edf: EdfFile) -> None:
     by_position = edf.read([1, 0], dtype="int32")
     assert np.array_equal(by_position, [row(recording, 1), row(recording, 0)])
     for channels in (["EEG FP2-REF", "EEG FP1-REF"], ["Fp2", "Fp1"], ("fp2", 0), np.array([1, 0])):

@@ -67,7 +67,7 @@ def test_notes_are_in_the_annotation_signal_at_their_onset() -> None:
     assert [(note.onset, note.text) for note in edf.annotations] == notes
 
 
-def test_notes_that_do_not_fit_into_a_record_are_an_error() -> None:
+def test_notes_that_do_not_fit_into_a_record_are_rejected() -> None:
     with pytest.raises(ValueError, match="record 1"):
         encode_annotations([(1.5, "x" * 100)], 2)
 

@@ -33,7 +33,7 @@ def test_the_threshold_with_the_highest_sensitivity_within_the_limit_is_chosen()
     assert curve((10, 50), (9, 20), (8, 9), (5, 1), (2, 0)).threshold_at(10.0) == pytest.approx(0.5)
 
 
-def test_the_middle_one_of_equally_good_thresholds_is_chosen() -> None:
+def test_the_middle_one_of_equal_thresholds_is_chosen() -> None:
     assert curve((9, 30), (8, 3), (8, 2), (8, 1), (1, 0)).threshold_at(10.0) == pytest.approx(0.5)
 
 
@@ -149,7 +149,7 @@ def test_recordings_can_be_added_to_a_builder_made_from_sums() -> None:
     np.testing.assert_allclose(builder.sums(), build(*some).sums(), rtol=1e-12)
 
 
-def test_sums_of_another_shape_are_an_error() -> None:
+def test_sums_of_another_shape_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"shape of sums is \(3,\), expected"):
         CurveBuilder.from_sums(DETECTION, np.zeros(3))
 

@@ -39,7 +39,7 @@ def test_a_chain_survives_a_round_trip_through_json() -> None:
     assert Chain.from_dict(json.loads(json.dumps(chain.to_dict()))) == chain
 
 
-def test_unknown_fields_are_an_error() -> None:
+def test_unknown_fields_are_rejected() -> None:
     with pytest.raises(ConfigError, match="notches"):
         Chain.from_dict({**Chain().to_dict(), "notches": 3})
 

@@ -58,7 +58,7 @@ def test_an_interpolated_electrode_has_a_gap_where_one_of_its_sources_has() -> N
     assert zero == {"Fp1", "Pz"}
 
 
-def test_gaps_of_more_than_a_day_are_an_error(tmp_path: Path) -> None:
+def test_gaps_of_more_than_a_day_are_rejected(tmp_path: Path) -> None:
     with sk.open_edf(write_records(tmp_path / "clock.edf", [0, 1, 9e9])) as edf:
         for run in (plan_preprocessing, preprocess_edf, sk.preprocess):
             with pytest.raises(EdfError, match=r"clock\.edf: duration of the gaps is .* h, expected at most 24 h"):

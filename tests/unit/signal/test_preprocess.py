@@ -141,7 +141,7 @@ def test_the_error_of_a_missing_electrode_names_electrode_and_file(tmp_path: Pat
         sk.preprocess(edf)
 
 
-def test_electrodes_with_different_rates_are_an_error_that_names_them(tmp_path: Path) -> None:
+def test_electrodes_with_different_rates_are_rejected_by_name(tmp_path: Path) -> None:
     rows = [noise(250, 4.0)[0]] + [noise(500, 4.0)[0]] * 18
     path = write_edf(tmp_path / "rates.edf", rows, rates=[250] + [500] * 18)
     with sk.open_edf(path) as edf, pytest.raises(ChannelError, match=r"Fp1-REF 250 Hz.*F3-REF 500 Hz"):
@@ -188,13 +188,13 @@ def test_a_rate_that_is_not_a_decimal_fraction_is_rounded() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -250, 99.9, 5000.1, float("nan"), float("inf")])
-def test_impossible_rates_are_an_error(rate: float) -> None:
+def test_impossible_rates_are_rejected(rate: float) -> None:
     with pytest.raises(ChannelError, match="sampling rate is"):
         preprocess_array(noise(256, 1.0), rate, LABELS)
 
 
 @pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
-def test_impossible_steps_are_an_error(step: float) -> None:
+def test_impossible_steps_are_rejected(step: float) -> None:
     with pytest.raises(ValueError, match="step is"):
         quantize(np.zeros((1, 4), np.float32), step)
 

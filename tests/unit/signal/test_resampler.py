@@ -108,7 +108,7 @@ def test_a_constant_stays_constant_up_to_the_ends(rate: int) -> None:
 
 
 @pytest.mark.parametrize("rate", [99, 5001, Fraction(999, 10), Fraction(0)])
-def test_rates_out_of_range_are_an_error(rate: Fraction | int) -> None:
+def test_rates_out_of_range_are_rejected(rate: Fraction | int) -> None:
     with pytest.raises(ChannelError, match="expected 100 to 5000 Hz"):
         design_resampler(Fraction(rate), 256)
 

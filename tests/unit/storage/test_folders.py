@@ -180,7 +180,7 @@ def test_no_error_contains_a_credential(s3: Callable[[str], str]) -> None:
     assert error.value.__suppress_context__
 
 
-def test_a_process_forked_after_a_read_raises_an_error_and_does_not_hang(s3: Callable[[str], str]) -> None:
+def test_a_process_forked_after_a_read_is_rejected_and_does_not_hang(s3: Callable[[str], str]) -> None:
     folder = open_folder(s3("forked"))
     folder.write("x", b"1")
     reader, writer = os.pipe()

@@ -180,7 +180,7 @@ class _Copy:
             )
         files = sorted({*self._sizes, *earlier.intersection(existing)})
         build.write(COPY_FILE, json.dumps({"source": self._source.url, "group": group, "files": files}).encode())
-        self._target.remove(GROUP_FILE)  # no store until it is complete again
+        self._target.remove(GROUP_FILE)  # not a store until it is complete again
         for name in obsolete:
             self._target.remove(name)
         return existing

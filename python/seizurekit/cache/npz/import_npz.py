@@ -43,7 +43,7 @@ def import_npz(
 
     A file contains the windows, float [N, 19, T], of a recording that was preprocessed by the default chain, one every
     `stride` seconds, and their masks [N, T]; see `window_file` for the names of the arrays. Windows must be equal where
-    they overlap; a file that breaks this rule or cannot be used is listed and gives no windows. Each run of ones in a
+    they overlap; a file that breaks this rule or cannot be used is listed and has no windows. Each run of ones in a
     mask becomes a seizure labelled ``seiz``. A file has neither the samples after a recording's last window nor its
     sampling rate, means and standard deviations.
 

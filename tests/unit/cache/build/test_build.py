@@ -79,9 +79,7 @@ def test_a_resumed_build_gives_the_same_bytes(
     assert files_of(tmp_path) == files_of(small_store)
 
 
-def test_a_build_that_an_earlier_revision_started_is_resumed(
-    corpus_copy: Path, tmp_path: Path, files_of: Files
-) -> None:
+def test_a_build_that_an_earlier_version_started_is_resumed(corpus_copy: Path, tmp_path: Path, files_of: Files) -> None:
     recording = sorted((corpus_copy / "dev").rglob("*.edf"))[0]
     recording.write_bytes(b"PK" + recording.read_bytes()[2:])
     sk.build_cache(corpus_copy, tmp_path / "expected", split="dev")
@@ -96,7 +94,7 @@ def test_a_build_that_an_earlier_revision_started_is_resumed(
     assert files_of(tmp_path / "cache") == files_of(tmp_path / "expected")
 
 
-def test_a_finished_store_of_an_earlier_revision_is_complete(corpus_copy: Path, tmp_path: Path) -> None:
+def test_a_finished_store_of_an_earlier_version_is_complete(corpus_copy: Path, tmp_path: Path) -> None:
     recording = sorted((corpus_copy / "dev").rglob("*.edf"))[0]
     recording.write_bytes(b"PK" + recording.read_bytes()[2:])
     sk.build_cache(corpus_copy, tmp_path / "cache", split="dev")
@@ -128,7 +126,7 @@ def test_a_second_build_at_the_same_time_is_rejected(small_corpus: Path, tmp_pat
     sk.build_cache(small_corpus, tmp_path, split="dev")
 
 
-def test_a_recording_that_cannot_be_read_is_listed_and_gives_no_windows(corpus_copy: Path, tmp_path: Path) -> None:
+def test_a_recording_that_cannot_be_read_is_listed_and_has_no_windows(corpus_copy: Path, tmp_path: Path) -> None:
     recording = sorted((corpus_copy / "train").rglob("*.edf"))[0]
     recording.write_bytes(b"PK" + recording.read_bytes()[2:])
     report = sk.build_cache(corpus_copy, tmp_path / "cache")
@@ -152,7 +150,7 @@ def test_unreadable_annotations_fail_the_recording(corpus_copy: Path, tmp_path: 
     assert "'ten'" in reason
 
 
-def test_a_recording_without_annotations_is_stored_but_gives_no_windows(corpus_copy: Path, tmp_path: Path) -> None:
+def test_a_recording_without_annotations_is_stored_but_has_no_windows(corpus_copy: Path, tmp_path: Path) -> None:
     recording = sorted((corpus_copy / "train").rglob("*.csv_bi"))[0]
     recording.unlink()
     recording.with_suffix(".csv").unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def test_a_second_holder_is_rejected_and_the_first_is_named(split: Folder) -> No
 
 def test_the_lease_of_a_dead_holder_expires(s3: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seizurekit.cache.lock.LEASE_RENEWAL_S", 0.02)
-    folder = open_folder(s3("lapsed/train"))
+    folder = open_folder(s3("expired/train"))
     holder = {"what": "build", "pid": 1, "host": "gone", "since": 0, "renewed": time.time() - LEASE_TIMEOUT_S / 2}
     folder.write(".build/lock", json.dumps(holder).encode())
     with pytest.raises(CacheError, match=r"process 1 on gone.*its lock expires in \d+ s"), lock_split(folder, "build"):
@@ -223,7 +223,7 @@ def test_a_build_killed_while_it_removed_its_files_is_complete(
     assert files_of(tmp_path / "dev") == files_of(small_store / "dev")
 
 
-def test_a_server_that_goes_away_is_named_and_the_build_resumes(
+def test_a_stopped_server_is_named_and_the_build_resumes(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import boto3

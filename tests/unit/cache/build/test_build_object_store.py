@@ -30,7 +30,7 @@ def stop(progress: BuildProgress) -> None:
         raise StopError("stopped")
 
 
-def test_an_object_store_gets_the_same_bytes_also_from_a_resumed_build(
+def test_an_object_store_gets_the_same_bytes_even_from_a_resumed_build(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files
 ) -> None:
     url = s3("built/cache")
@@ -43,7 +43,7 @@ def test_an_object_store_gets_the_same_bytes_also_from_a_resumed_build(
     assert all(split.was_complete for split in sk.build_cache(small_corpus, url).splits)
 
 
-def test_a_store_that_goes_away_is_a_clear_error_and_the_build_resumes(
+def test_an_unreachable_store_is_one_error_and_the_build_resumes(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = s3("flaky/cache")

@@ -35,7 +35,7 @@ def cluster() -> Iterator[Any]:
         yield running
 
 
-def test_a_cluster_writes_the_same_bytes_also_to_a_relative_path(
+def test_a_cluster_writes_the_same_bytes_even_to_a_relative_path(
     small_corpus: Path,
     small_store: Path,
     tmp_path: Path,
@@ -162,7 +162,7 @@ with distributed.LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=
 """
 
 
-def test_a_scheduler_that_goes_away_is_one_error(small_corpus: Path, tmp_path: Path) -> None:
+def test_a_lost_connection_to_the_scheduler_is_one_error(small_corpus: Path, tmp_path: Path) -> None:
     script = tmp_path / "cluster.py"
     body = "\n    ".join(SCHEDULER_AND_WORKER.strip().splitlines())
     script.write_text(f'if __name__ == "__main__":\n    {body}\n')

@@ -65,7 +65,7 @@ def test_a_copy_has_the_same_bytes_and_is_made_once(urls: tuple[str, str], monke
 
 
 @pytest.mark.parametrize("allowed", [0, 1, 2, 5, 12, 40])
-def test_a_failed_copy_is_no_store_and_can_be_resumed(
+def test_a_failed_copy_is_not_a_store_and_can_be_resumed(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, allowed: int
 ) -> None:
     remaining = [allowed]

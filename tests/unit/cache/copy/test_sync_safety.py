@@ -157,7 +157,7 @@ def test_ctrl_c_stops_a_copy_before_the_waiting_shards(many_shards: Path, tmp_pa
     assert files_of(tmp_path / "copy") == files_of(many_shards)
 
 
-def test_a_killed_copy_is_no_store_and_can_be_resumed(many_shards: Path, tmp_path: Path, files_of: Files) -> None:
+def test_a_killed_copy_is_not_a_store_and_can_be_resumed(many_shards: Path, tmp_path: Path, files_of: Files) -> None:
     program = (
         "import sys, time; from seizurekit.cache.copy.sync import sync_cache\n"
         "sync_cache(sys.argv[1], sys.argv[2], workers=1, on_shard=lambda *progress: time.sleep(0.2))"
