@@ -107,8 +107,14 @@ def test_attributes_and_columns_are_read() -> None:
     assert cache.fingerprint == FINGERPRINT
 
 
-def test_the_manifest_is_read_and_not_rebuilt(caplog: pytest.LogCaptureFixture) -> None:
-    manifest = sk.open_cache(GOLDEN).manifest
+@pytest.fixture
+def golden_copy(tmp_path: Path) -> Path:
+    """A copy of the golden store, in which a faulty revision may rewrite the manifest."""
+    return shutil.copytree(GOLDEN, tmp_path / "golden")
+
+
+def test_the_manifest_is_read_and_not_rebuilt(golden_copy: Path, caplog: pytest.LogCaptureFixture) -> None:
+    manifest = sk.open_cache(golden_copy).manifest
     assert (manifest.recordings, manifest.usable, manifest.seizures) == (2, 1, 1)
     assert (manifest.none, manifest.partial, manifest.full) == (1, 6, 1)
     assert not caplog.records
@@ -143,11 +149,11 @@ def test_every_chunk_is_verified_and_zarr_reads_the_same() -> None:
     np.testing.assert_array_equal(signal[:, :33280] * np.float32(cache.step), cache.read(0))
 
 
-def test_a_chain_with_the_golden_hash_still_computes_the_golden_signal(tmp_path: Path) -> None:
+def test_a_chain_with_the_golden_hash_still_computes_the_golden_signal(tmp_path: Path, golden_copy: Path) -> None:
     if sk.Chain().hash != CHAIN_HASH:
         pytest.skip("the chain has changed, and its hash with it")
     write_golden_store(tmp_path / "rebuilt")
-    rebuilt, golden = sk.open_cache(tmp_path / "rebuilt"), sk.open_cache(GOLDEN)
+    rebuilt, golden = sk.open_cache(tmp_path / "rebuilt"), sk.open_cache(golden_copy)
     for recording in (0, 1):
         np.testing.assert_array_equal(rebuilt.read(recording), golden.read(recording))
     for name in ("first_sample", "samples", "mean", "std"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 import seizurekit as sk
 from seizurekit.cache.seizures import Seizures
-from seizurekit.cache.windows import WindowKind
+from seizurekit.cache.windows import WindowKind, Windows
 
 events = st.lists(st.tuples(st.integers(0, 3), st.floats(0, 60), st.floats(0, 60)), max_size=12)
 
@@ -54,6 +56,16 @@ def test_positions_and_kinds_agree_with_a_plain_loop(small_store: Path, window: 
     found = list(zip(windows.recording.tolist(), windows.start.tolist(), windows.kind.tolist(), strict=True))
     assert found == expected
     assert len(windows) == len(expected)
+
+
+@pytest.mark.parametrize(("samples", "kind"), [(6336, WindowKind.FULL), (6335, WindowKind.PARTIAL)])
+def test_a_window_is_full_from_exactly_99_percent_on(samples: int, kind: WindowKind) -> None:
+    length = np.array([6400])
+    seizures = Seizures(length, np.array([0]), np.array([0.0]), np.array([samples / 256]), 256)
+    split: Any = SimpleNamespace(
+        sampling_rate=256, usable=np.array([True]), recordings={"samples": length}, seizures=seizures
+    )
+    assert Windows(split, window=25.0, stride=25.0).kind.tolist() == [kind]
 
 
 def test_windows_are_read_with_their_masks(small_store: Path) -> None:

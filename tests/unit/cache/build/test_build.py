@@ -8,14 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import seizurekit as sk
 from seizurekit.cache.build.build_cache import BuildProgress
+from seizurekit.cache.build.fill import fill, read_edf, thread_executor
 from seizurekit.cache.build.plan import make_plan
 from seizurekit.errors import CacheError, CorpusError, SeizurekitError
 from seizurekit.locks import exclusive_lock
 from seizurekit.recordings.corpus import find_recordings
+from seizurekit.storage.local import LocalFolder
 
 Files = Callable[[Path], dict[str, bytes]]
 
@@ -77,6 +80,19 @@ def test_a_resumed_build_gives_the_same_bytes(
         sk.open_cache(tmp_path)
     sk.build_cache(small_corpus, tmp_path)
     assert files_of(tmp_path) == files_of(small_store)
+
+
+def test_finished_units_are_counted_and_not_filled_again(small_corpus: Path, tmp_path: Path) -> None:
+    plan = make_plan(find_recordings(small_corpus, "dev"), "dev", sk.Chain())
+
+    def counted(read: Any) -> list[tuple[Any, Any]]:
+        found: list[tuple[Any, Any]] = []
+        fill(plan, small_corpus, LocalFolder(tmp_path), thread_executor(1), lambda *row: found.append(row), read)
+        return found
+
+    first = counted(read_edf)
+    assert [planned for planned, _ in first] == list(plan.recordings)
+    assert counted(None) == first
 
 
 def test_a_build_that_an_earlier_version_started_is_resumed(corpus_copy: Path, tmp_path: Path, files_of: Files) -> None:
@@ -148,6 +164,17 @@ def test_unreadable_annotations_fail_the_recording(corpus_copy: Path, tmp_path: 
     assert name == recording.stem
     assert "start" in reason
     assert "'ten'" in reason
+    columns = sk.open_cache(tmp_path / "cache").recordings
+    row = columns["id"].tolist().index(name)
+    assert np.isnan([columns["mean"][row], columns["std"][row]]).all()
+
+
+def test_a_seizure_ends_with_its_recording(corpus_copy: Path, tmp_path: Path) -> None:
+    for table in (corpus_copy / "dev").rglob("*.csv_bi"):
+        table.write_text("channel,start_time,stop_time,label,confidence\nTERM,100,9999,seiz,1\n")
+    sk.build_cache(corpus_copy, tmp_path / "cache", split="dev")
+    cache = sk.open_cache(tmp_path / "cache", "dev")
+    np.testing.assert_array_equal(cache.events["stop"], cache.recordings["samples"] / 256)
 
 
 def test_a_recording_without_annotations_is_stored_but_has_no_windows(corpus_copy: Path, tmp_path: Path) -> None:

@@ -48,6 +48,10 @@ def test_a_recording_crosses_the_end_of_a_shard_only_if_it_starts_at_the_start_o
             assert first % SHARD == 0
 
 
+def test_a_recording_that_fills_the_rest_of_a_shard_exactly_is_put_there() -> None:
+    assert allocate([CHUNK, SHARD - CHUNK, 1], CHUNK) == [0, CHUNK, SHARD]
+
+
 @given(lengths)
 def test_units_share_neither_shards_nor_recordings_and_cover_all_of_them(samples: list[int]) -> None:
     plan = plan_of(samples)

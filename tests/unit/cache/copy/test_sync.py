@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -94,6 +95,29 @@ def test_existing_shards_are_not_copied_again(small_store: Path, tmp_path: Path)
     assert (copies["train"].copied, copies["train"].was_complete) == (0, False)
     assert copies["dev"].was_complete
     assert content(tmp_path / "copy") == content(small_store)
+
+
+def test_a_copy_that_was_killed_before_its_last_step_is_finished(small_store: Path, tmp_path: Path) -> None:
+    sync_cache(small_store, tmp_path / "copy", split="dev")
+    marker = tmp_path / "copy" / "dev" / ".build" / "copy.json"
+    marker.parent.mkdir()
+    group = hashlib.sha256((small_store / "dev" / "zarr.json").read_bytes()).hexdigest()
+    marker.write_text(json.dumps({"source": str(small_store), "group": group}))
+    (copy,) = sync_cache(small_store, tmp_path / "copy", split="dev")
+    assert (copy.copied, copy.was_complete) == (0, False)
+    assert content(tmp_path / "copy" / "dev") == content(small_store / "dev")
+
+
+def test_a_file_that_was_written_in_part_is_named(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = LocalFolder.write
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalFolder, "write", lambda self, name, data: write(self, name, data[:5000]))
+        with pytest.raises(CacheError, match=r"c/0/0: size after copying is 5000 bytes, expected \d{5,}"):
+            sync_cache(small_store, tmp_path / "copy", split="dev")
+    with pytest.raises(CacheError, match="copy incomplete"):
+        sk.open_cache(tmp_path / "copy", "dev")
 
 
 def test_a_damaged_shard_is_named_and_not_copied(small_store: Path, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,6 +104,24 @@ def test_damage_in_an_object_store_is_named_with_recording_shard_and_bytes(
     else:  # we read all indexes from one array; the shard's own index is for other readers
         np.testing.assert_array_equal(cache.read(0), sk.open_cache(small_store).read(0))
     assert list(find_damage(cache))
+
+
+def test_a_chunk_that_was_damaged_on_the_way_is_fetched_again(
+    small_store: Path, remote_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = sk.open_cache(remote_store)
+    folder = type(cache.folder)
+    read_spans, fetches = folder.read_spans, itertools.count()
+
+    def read_damaged_first(self: Any, spans: Any) -> list[Any]:
+        parts: list[Any] = read_spans(self, spans)
+        if next(fetches) == 0:
+            parts[0] = memoryview(flipped(200)(bytearray(parts[0])))
+        return parts
+
+    monkeypatch.setattr(folder, "read_spans", read_damaged_first)
+    np.testing.assert_array_equal(cache.read(0), sk.open_cache(small_store).read(0))
+    assert next(fetches) == 2
 
 
 def test_no_error_contains_the_secret_key(s3: Callable[[str], str]) -> None:

@@ -98,6 +98,18 @@ def test_shards_of_earlier_runs_make_room_and_used_ones_stay(remote_store: str, 
     assert not first.has_all([0])
 
 
+def test_no_more_shards_are_deleted_than_needed(remote_store: str, tmp_path: Path) -> None:
+    size = open_folder(remote_store).at("train").size(shard_name(0))
+    assert size is not None
+    caches = []
+    for identity in "abc":
+        caches.append(make(tmp_path, remote_store, identity, round(2.5 * size)))
+        caches[-1].request([0])
+        assert caches[-1].wait(60)
+        time.sleep(0.02)
+    assert [cache.has_all([0]) for cache in caches] == [False, True, True]
+
+
 def test_leftovers_of_a_killed_process_are_removed(remote_store: str, tmp_path: Path) -> None:
     folder = make(tmp_path, remote_store, "a", 10**12).folder.path
     for name in (".0.tmp", ".0.lock", ".seizurekit-0.01234567.tmp"):
