@@ -124,6 +124,21 @@ def test_a_state_from_the_end_of_an_epoch_starts_the_next_one(windows: Windows) 
     assert epoch_of(resumed, windows) == epoch_of(loader, windows)
 
 
+def test_a_run_can_be_interrupted_twice_in_an_epoch(windows: Windows) -> None:
+    expected = epoch_of(sk.WindowLoader(windows, 4, balanced=False), windows)
+    state, found = sk.WindowLoader(windows, 4, balanced=False).state_dict(), []
+    for _ in range(3):
+        loader = sk.WindowLoader(windows, 4, balanced=False)
+        loader.load_state_dict(state)
+        for i, (x, _) in enumerate(loader):
+            found.append(indices_of(windows, x))
+            if i == 1:
+                break
+        state = loader.state_dict()
+    assert found == expected[:6]
+    assert state["done"] == 24
+
+
 def test_a_state_can_be_loaded_by_another_number_of_ranks(windows: Windows) -> None:
     before = [sk.WindowLoader(windows, 4, balanced=False, rank=rank, world_size=3) for rank in range(3)]
     seen: list[int] = []
@@ -144,6 +159,8 @@ def test_batches_read_early_are_dropped_when_another_epoch_follows(windows: Wind
     expected = [epoch_of(loader, windows) for _ in range(4)]
     other = sk.WindowLoader(windows, 8, balanced=False, prefetch=6)
     list(other)
+    other.set_epoch(1, 8)
+    assert epoch_of(other, windows) == expected[1][1:]
     other.set_epoch(3)
     assert epoch_of(other, windows) == expected[3]
     other.set_epoch(0)
@@ -169,6 +186,9 @@ def test_a_state_of_other_windows_is_rejected(windows: Windows) -> None:
     state = sk.WindowLoader(windows, balanced=False).state_dict()
     with pytest.raises(ValueError, match=r"set is .* windows"):
         sk.WindowLoader(windows, balanced=True).load_state_dict(state)
+    for options in ({"shuffle": "block"}, {"shuffle": None}, {"drop_last": True}):
+        with pytest.raises(ValueError, match=r"set is .* windows"):
+            sk.WindowLoader(windows, balanced=False, **options).load_state_dict(state)
 
 
 def test_the_balanced_set_is_that_of_the_dataset(small_store: Path, windows: Windows) -> None:

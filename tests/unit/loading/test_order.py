@@ -64,6 +64,10 @@ def test_the_rest_of_an_epoch_divides_as_in_the_whole_epoch(
         assert found == expected
 
 
+def test_batches_of_one_item_are_full_up_to_the_last_one() -> None:
+    assert Division(9, batch_size=1, world_size=8, drop_last=False).ends().tolist() == [8, 9]
+
+
 def global_begin(division: Division, rank: int, part: slice) -> int:
     """Start of the global batch that contains a rank's slice."""
     begins: list[int] = [0, *division.ends().tolist()]

@@ -84,11 +84,14 @@ def test_an_epoch_may_have_fewer_batches_than_workers(
 
 
 def test_the_epoch_after_one_that_was_left_early_is_complete(workers: TorchLoader, reader: TorchLoader) -> None:
+    read_epoch(workers, 0)
+    processes = multiprocessing.active_children()
     workers.set_epoch(1)
     for _ in workers:
         break
     assert same(read_epoch(workers, 2), read_epoch(reader, 2))
     assert same(read_epoch(workers, 1), read_epoch(reader, 1))
+    assert multiprocessing.active_children() == processes
 
 
 def test_an_epoch_that_was_left_early_restarts(dataset: sk.EEGWindowDataset, reader: TorchLoader) -> None:
@@ -109,6 +112,18 @@ def test_a_new_iteration_ends_the_previous_one(dataset: sk.EEGWindowDataset) -> 
     with pytest.raises(RuntimeError, match="another iteration"):
         next(older)
     assert len(list(newer)) == len(loader) - 1
+
+
+def test_the_older_of_two_iterations_does_not_end_the_workers_of_the_newer(workers: TorchLoader) -> None:
+    older = iter(workers)
+    next(older)
+    processes = multiprocessing.active_children()
+    newer = iter(workers)
+    next(newer)
+    with pytest.raises(RuntimeError, match="another iteration"):
+        next(older)
+    assert len(list(newer)) == len(workers) - 1
+    assert multiprocessing.active_children() == processes
 
 
 def test_workers_draw_nothing_from_the_generator_of_the_training(workers: TorchLoader, reader: TorchLoader) -> None:

@@ -101,6 +101,16 @@ def test_a_worker_that_is_killed_while_it_reads_is_noticed_when_torch_checks_its
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.usefixtures("forked_workers", "short_waits")
+def test_the_limit_of_the_first_batch_is_not_that_of_the_second(
+    small_store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = watched_datasets.Hanging(small_store, **WINDOW)
+    loader = TorchLoader(dataset, 6, seed=1, num_workers=1, timeout_s=1.0, startup_s=30.0)
+    assert same(epoch_of(loader), without_workers(small_store, 1)[0])
+    assert "no batch arrived within 1 s" in warnings_of(caplog)[0]
+
+
 @pytest.mark.usefixtures("short_waits")
 def test_a_worker_that_does_not_start_in_time_is_terminated(
     small_store: Path, caplog: pytest.LogCaptureFixture
