@@ -37,18 +37,22 @@ class FakePending:
 
 
 class FakeLearner:
-    """Logs its steps; step `nan_at` has no finite loss, and the signal comes in step `stop_at`."""
+    """Logs its steps, and in `batches` the position, the windows of the step and `is_last` of each batch.
+
+    Step `nan_at` has no finite loss, and the signal comes in step `stop_at`.
+    """
 
     def __init__(self, device: str, *, nan_at: tuple[int, ...] = (), stop_at: int = 0) -> None:
         self.device = torch.device(device)
         self.nan_at, self.stop_at = nan_at, stop_at
         self.log: list[str] = []
+        self.batches: list[tuple[int, int, bool]] = []
         self.launched = 0
         self.last: FakePending | None = None
         self.is_slow = False
 
-    def accumulate(self, *batch: Any, **options: Any) -> None:
-        pass
+    def accumulate(self, *batch: Any, before: int, step_windows: int, is_last: bool, **options: Any) -> None:
+        self.batches.append((before, step_windows, is_last))
 
     def update(self, lr: float, stop: bool = False) -> FakePending:
         self.launched += 1
@@ -123,10 +127,12 @@ def test_a_drain_reads_the_step_in_flight_before_another_one_is_launched() -> No
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_results_have_position_indices_and_learning_rate(device: str) -> None:
-    runner = new_runner(FakeLearner(device), FakeLoader(), accumulate=2)
+    learner = FakeLearner(device)
+    runner = new_runner(learner, FakeLoader(), accumulate=2)
     results = list(runner.steps(Progress(step=7, epoch=1, windows_done=2)))
     assert [(result.step, result.epoch, result.windows_done) for result in results] == [(8, 2, 6), (9, 2, 10)]
     assert [result.indices for result in results] == [[2, 3, 4, 5], [6, 7, 8, 9]]
+    assert learner.batches == [(2, 4, False), (4, 4, True), (6, 4, False), (8, 4, True)]
     schedule = Schedule(TrainingConfig(), 2 * BATCHES, BATCHES, 2)
     assert [result.lr for result in results] == [schedule.learning_rate(1, before, 4) for before in (2, 6)]
 
@@ -192,7 +198,7 @@ class FakeMeter:
         pass
 
 
-def new_loop(learner: FakeLearner, due_after: int = 0, **training: Any) -> Any:
+def new_loop(learner: FakeLearner, due_after: int = 0, progress: Progress | None = None, **training: Any) -> Any:
     fakes: Any = {
         "data": None,
         "learner": learner,
@@ -202,7 +208,9 @@ def new_loop(learner: FakeLearner, due_after: int = 0, **training: Any) -> Any:
         "telemetry": FakeTelemetry(),
         "ranks": None,
     }
-    return TrainingLoop(config=tiny_config(training=training), stop=StopRequest(), progress=Progress(), **fakes)
+    return TrainingLoop(
+        config=tiny_config(training=training), stop=StopRequest(), progress=progress or Progress(), **fakes
+    )
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -232,3 +240,15 @@ def test_the_step_that_reached_the_limit_of_skipped_steps_is_named(device: str) 
     (warning,) = loop.telemetry.warnings
     assert warning.startswith("step 2: loss is nan")
     assert loop.progress.skipped == 2
+
+
+def test_several_skipped_steps_in_a_row_give_one_warning() -> None:
+    loop = new_loop(FakeLearner("cpu", nan_at=(2, 3, 5)), stop_after_nonfinite=3)
+    loop.train_epoch()
+    assert [warning.partition(":")[0] for warning in loop.telemetry.warnings] == ["step 2", "step 5"]
+
+
+def test_the_duration_includes_that_of_earlier_parts_of_the_run() -> None:
+    loop = new_loop(FakeLearner("cpu"), progress=Progress(seconds=1000.0))
+    loop.train_epoch()
+    assert 1000.0 < loop.progress.seconds < 2000.0

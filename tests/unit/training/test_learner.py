@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,10 @@ from seizurekit.training.step import Outcome
 from tiny import tiny_config
 
 
-def new_learner(ranks: Ranks | None = None, **training: Any) -> Learner:
+def new_learner(ranks: Ranks | None = None, dropout: float = 0.0, **training: Any) -> Learner:
     torch.manual_seed(0)
     config = tiny_config(
-        model={"dropout": 0.0}, training={"augment": False, "lr": 1e-2, "warmup": 0.0, "epochs": 10, **training}
+        model={"dropout": dropout}, training={"augment": False, "lr": 1e-2, "warmup": 0.0, "epochs": 10, **training}
     )
     return Learner(build(config), config, 2.0, ranks or Ranks())
 
@@ -102,6 +103,29 @@ def test_a_step_that_is_not_finite_changes_nothing(poison: str) -> None:
     after = learner.tensors()
     assert before.keys() == after.keys()
     assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())
+
+
+def test_a_step_that_is_not_finite_restores_the_statistics_of_a_loaded_state() -> None:
+    saved = new_learner()
+    take_step(saved, 0)
+    expected = {name: buffer.clone() for name, buffer in saved.model.named_buffers()}
+    learner = new_learner()
+    state: Any = SimpleNamespace(path="state", tensors=saved.tensors(), header=None)
+    learner.load(state)
+    x, y, indices = batch(1)
+    learner.accumulate(x * float("nan"), y, indices, epoch=0, before=1, step_windows=4, is_last=True)
+    learner.update(1e-2)
+    assert all(torch.equal(buffer, expected[name]) for name, buffer in learner.model.named_buffers())
+
+
+def test_dropout_depends_on_the_position_in_the_epoch() -> None:
+    def loss(before: int) -> float:
+        learner = new_learner(dropout=0.5)
+        learner.accumulate(*batch(0), epoch=0, before=before, step_windows=4, is_last=True)
+        return learner.update(0.0).read().loss
+
+    assert loss(0) == loss(0)
+    assert loss(0) != loss(4)
 
 
 def test_random_numbers_depend_on_seed_epoch_position_and_rank_only() -> None:

@@ -146,6 +146,19 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_last_bit(
     assert losses(tmp_path / "whole") == losses(tmp_path / "resumed")
 
 
+def test_a_run_that_was_stopped_in_a_validation_resumes_with_it(
+    small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_config = config(small_store, epochs=1, max_steps=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "validate", lambda *_, **__: None)
+        with pytest.raises(TrainingStoppedError, match="after step 2"):
+            loop.train(run_config, tmp_path)
+    loop.train(run_config, tmp_path, resume=True)
+    assert [record["step"] for record in records(tmp_path, "train")] == [1, 2]
+    assert [record["epoch"] for record in records(tmp_path, "val")] == [1]
+
+
 def test_a_compiled_detector_has_the_losses_and_the_states_of_the_plain_one(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

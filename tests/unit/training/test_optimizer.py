@@ -46,6 +46,8 @@ def test_the_schedule_goes_by_windows_and_ends_with_the_run() -> None:
     shorter = Schedule(TrainingConfig(epochs=3, max_steps=2, lr=1.0, warmup=0.5), 10, 3, 4)
     assert shorter.steps == 2
     assert shorter.learning_rate(0, 0, 4) == pytest.approx(2 / 4)
+    not_shorter = Schedule(TrainingConfig(epochs=3, max_steps=99, lr=1.0, warmup=0.5), 10, 3, 4)
+    assert (not_shorter.steps, not_shorter.learning_rate(0, 0, 4)) == (9, schedule.learning_rate(0, 0, 4))
 
 
 def test_norms_biases_and_scalars_of_mamba_are_not_decayed() -> None:

@@ -24,18 +24,19 @@ def test_the_first_signal_is_recorded_and_the_handler_is_restored(number: signal
     assert signal.getsignal(number) == before
 
 
-def test_a_second_signal_ends_the_process() -> None:
-    script = """
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_the_process(second: signal.Signals) -> None:
+    script = f"""
 import os, signal, time
 from seizurekit.training.stop import StopRequest
 with StopRequest():
     os.kill(os.getpid(), signal.SIGTERM)
     print("recorded", flush=True)
-    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), {int(second)})
     print("still here")
 """
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert (result.stdout, result.returncode) == ("recorded\n", -signal.SIGTERM)
+    assert (result.stdout, result.returncode) == ("recorded\n", -second)
 
 
 def test_in_another_thread_handlers_do_not_change() -> None:

@@ -30,9 +30,10 @@ def test_a_run_is_neither_replaced_nor_resumed_without_a_flag(folder: RunFolder)
     folder.best.write_bytes(b"best")
     with pytest.raises(ConfigError, match="--resume continues it, --overwrite replaces it"):
         lock(folder)
-    lock(folder, resume=True)
-    assert has_states(folder.states)
-    assert folder.best.exists()
+    for overwrite in (False, True):
+        lock(folder, resume=True, overwrite=overwrite)
+        assert has_states(folder.states)
+        assert folder.best.exists()
     lock(folder, overwrite=True)
     assert not has_states(folder.states)
     assert not folder.best.exists()
