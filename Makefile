@@ -58,7 +58,7 @@ test:
 
 # For use while editing: no linters, no test that takes more than a second.
 test-fast: .venv/.built .venv/.dev
-	$(PYTEST) -m 'not slow' tests/unit
+	$(PYTEST) -m 'not slow'
 
 # Lines of Python and C++ that no test reaches. The core is then one without optimization; the next target replaces it.
 coverage: .venv/.built .venv/.dev

@@ -89,6 +89,7 @@ def test_an_unwritable_cache_folder_is_named(corpus: Path, tmp_path: Path) -> No
     assert_error(("cache", "Permission denied"), *command)
 
 
+@pytest.mark.slow
 def test_a_build_that_runs_out_of_space_says_so_and_resumes(corpus: Path, tmp_path: Path) -> None:
     """In a new process, whose limit on the size of a file takes the place of a full disk."""
     arguments = ["build-cache", "--data-dir", str(corpus), "--cache-dir", str(tmp_path / "cache")]

@@ -15,6 +15,8 @@ import seizurekit as sk
 from commands import run_command
 from tiny import DEMO, tiny_overrides
 
+pytestmark = pytest.mark.slow
+
 OVERRIDES = ("training.epochs=1", "telemetry.tensorboard=true", "detection.threshold=0.4")
 
 

@@ -16,6 +16,8 @@ from commands import Result, run_command
 from seizurekit.recordings.annotations import SEIZURE_LABELS
 from tiny import DEMO, tiny_overrides
 
+pytestmark = pytest.mark.slow
+
 
 def remove(path: Path) -> None:
     path.unlink()

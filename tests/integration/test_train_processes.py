@@ -13,6 +13,8 @@ import pytest
 from commands import run_command
 from tiny import DEMO, tiny_overrides
 
+pytestmark = pytest.mark.slow
+
 OVERRIDES = ("training={epochs: 2, device: cpu, accumulate: 2}", "model.dropout=0")
 BATCH = 6
 """Windows of a batch, over all processes. The last batch of an epoch has two or more, so two processes can share it."""
@@ -67,12 +69,10 @@ def assert_alike(one: Path, other: Path) -> None:
             assert before[name] == pytest.approx(after[name], rel=2e-3)
 
 
-@pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_with_the_same_global_batch(alone: Path, together: Path) -> None:
     assert_alike(alone, together)
 
 
-@pytest.mark.slow
 def test_one_process_resumes_a_run_of_two(small_store: Path, alone: Path, together: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(together, tmp_path / "resumed")
     states = sorted((folder / "runs" / "tiny" / "checkpoints").iterdir())

@@ -28,6 +28,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
+@pytest.mark.slow
 def test_every_back_end_that_is_available_is_right(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,6 +68,7 @@ def returning_nan(original: Callable[..., Any]) -> Callable[..., Any]:
     return forward
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "verdict", "message"),
     [

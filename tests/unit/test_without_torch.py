@@ -49,6 +49,7 @@ def run_without(packages: list[str], code: str, folder: Path) -> subprocess.Comp
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_data_part_works(tmp_path: Path) -> None:
     code = """
 assert run("--help") == 0

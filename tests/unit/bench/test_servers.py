@@ -74,6 +74,7 @@ def test_latency_delays_every_answer_and_bandwidth_is_shared(bucket: Path) -> No
         assert time.monotonic() - start >= 2 * len(CONTENT) / 0.01e6
 
 
+@pytest.mark.slow
 def test_every_kind_of_fault_is_injected_and_counted_and_reads_succeed(bucket: Path) -> None:
     faults = Faults(share=0.5, kinds=FAULT_KINDS, delay_s=0.01, seed=3)
     with serve_folder(bucket, faults=faults) as server:

@@ -59,6 +59,7 @@ def test_telemetry_is_timed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "emit to console, metrics.jsonl, TensorBoard" in output
 
 
+@pytest.mark.slow
 def test_the_pipeline_reports_times_sizes_and_quality(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("mne")
     assert pipeline.main(["--rates", "250", "--minutes", "2", "--recordings", "1", "--rounds", "1", "--json"]) == 0

@@ -85,6 +85,7 @@ def test_recordings_of_any_length_can_be_drawn(tmp_path: Path, seconds: float) -
     assert read_png(tmp_path / "report.png").shape == (1000, 1600, 3)
 
 
+@pytest.mark.slow
 def test_the_legend_reports_missing_annotations(tmp_path: Path) -> None:
     for name, annotated in (("none", None), ("empty", ())):
         write_report(tmp_path / f"{name}.png", page(2.0, annotated, ()))

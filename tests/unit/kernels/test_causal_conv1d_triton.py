@@ -39,12 +39,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compile]:
         yield lambda launch, capability: compile_launch(launch, capability, folder)
 
 
+@pytest.mark.slow
 def test_interpreted_kernels_equal_the_reference_and_write_every_element_and_no_other() -> None:
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     done = subprocess.run([sys.executable, str(INTERPRETED)], capture_output=True, text=True, env=environment)
     assert done.stdout == "equal\n", done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize(
     ("dtype", "channels_last"), list(product((torch.float32, torch.bfloat16), (True, False))), ids=str
@@ -63,6 +65,7 @@ def test_compiled_kernels_spill_nothing_and_make_wide_accesses(
         assert kernel.atomics == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64], ids=str)
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_the_largest_kernels_fit_into_registers(dtype: torch.dtype, channels_last: bool, compiled: Compile) -> None:
@@ -89,6 +92,7 @@ def test_samples_of_another_lag_come_from_registers(channels_last: bool, compile
     assert kernel.loads(128) <= 8  # of x: two chunks; or the three before a run, the first and the next, and weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "reverse"), [(4, False), (3, True), (2, False)])
 @pytest.mark.parametrize("channels_last", [True, False])
 def test_the_compilers_ir_computes_what_the_reference_computes(

@@ -131,6 +131,7 @@ def test_chunks_of_any_size_give_what_the_reference_gives(chunk_size: int, rever
     assert_all_close(chunked.backward(*gradients, inputs, options), reference.backward(*gradients, inputs, options))
 
 
+@pytest.mark.slow
 @given(
     shape=st.tuples(st.integers(1, 3), st.integers(1, 140), st.integers(1, 3), st.integers(1, 4)),
     groups=st.integers(1, 3),

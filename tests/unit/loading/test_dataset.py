@@ -66,6 +66,7 @@ def test_a_dataset_opens_no_shard_before_its_first_item_is_read(small_store: Pat
         dataset[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start_method", ["spawn", "fork"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 def test_workers_of_a_dataloader_read_what_this_process_has_read(

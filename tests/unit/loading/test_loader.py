@@ -235,6 +235,7 @@ def test_memory_of_dropped_batches_is_reused(windows: Windows) -> None:
     assert len(addresses) <= 6
 
 
+@pytest.mark.slow
 def test_nothing_is_left_after_two_hundred_loaders_however_they_end(small_store: Path) -> None:
     windows = sk.open_cache(small_store, "dev").windows(window=20, stride=20)  # few, so that an epoch is short
 

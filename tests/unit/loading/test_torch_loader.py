@@ -64,6 +64,7 @@ def test_the_order_is_that_of_window_loader(dataset: sk.EEGWindowDataset) -> Non
     assert len(by_torch) == len(by_threads)
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_epochs_as_none(workers: TorchLoader, reader: TorchLoader) -> None:
     processes = None
     for epoch in range(3):
@@ -141,6 +142,7 @@ def test_without_workers_their_settings_have_no_effect(dataset: sk.EEGWindowData
     assert set(multiprocessing.active_children()) == before
 
 
+@pytest.mark.slow
 def test_spawned_workers_read_an_object_store_and_end_with_the_epoch(remote_store: str) -> None:
     before = set(multiprocessing.active_children())
     dataset = sk.EEGWindowDataset(remote_store, **WINDOW)

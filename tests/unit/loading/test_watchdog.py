@@ -29,6 +29,8 @@ from seizurekit.errors import CacheError
 from seizurekit.loading import workers
 from seizurekit.loading.torch_loader import TorchLoader
 
+pytestmark = pytest.mark.slow
+
 WINDOW: dict[str, Any] = {"window": 20.0, "stride": 10.0}
 Epoch = list[tuple[list[int], torch.Tensor, torch.Tensor]]
 MESSAGE = "continuing with num_workers=0, pin_memory=false"
@@ -61,7 +63,6 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers", "short_waits")
 @pytest.mark.parametrize(
     ("kind", "limit_s", "reason"),
@@ -88,7 +89,6 @@ def test_workers_that_fail_are_terminated_with_one_warning_and_no_batch_is_lost_
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers")
 def test_a_worker_that_is_killed_while_it_reads_is_noticed_when_torch_checks_its_workers(
     small_store: Path, caplog: pytest.LogCaptureFixture
@@ -144,7 +144,6 @@ def test_a_worker_killed_between_two_batches_does_not_disturb_the_training_step(
     assert "1 of 1 workers died, by SIGKILL, as when memory runs out" in warning
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("forked_workers", "short_waits")
 def test_only_the_loaders_own_workers_are_terminated_also_if_they_ignore_sigterm(
     small_store: Path, caplog: pytest.LogCaptureFixture
@@ -201,7 +200,6 @@ def test_an_error_in_the_data_is_raised_and_is_the_same_as_without_workers(
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.slow
 def test_a_script_without_a_guard_trains_once_and_is_warned(small_store: Path, tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(

@@ -127,6 +127,7 @@ def test_float16_trains_with_a_loss_scaler() -> None:
     assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
+@pytest.mark.slow
 def test_it_compiles_without_a_graph_break_also_with_checkpointed_activations() -> None:
     torch.manual_seed(0)
     model = sk.models.build(SMALL).train()
@@ -161,6 +162,7 @@ def test_windows_of_a_batch_do_not_mix() -> None:
     torch.testing.assert_close(model(x)[1:2], model(x[1:2]), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_small_detector_learns_to_distinguish_a_rhythm_from_noise() -> None:
     torch.manual_seed(0)
     model = sk.models.build(SMALL, 0.5)

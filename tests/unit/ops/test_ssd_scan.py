@@ -187,6 +187,7 @@ def test_a_model_with_it_compiles_without_a_graph_break_and_exports() -> None:
     torch.testing.assert_close(program.module()(*shorter), model(*shorter))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["all", "bare"])
 def test_the_operator_passes_opcheck(given: str) -> None:
     call = {name: t.requires_grad_() for name, t in arguments(9, torch.float32).items()}

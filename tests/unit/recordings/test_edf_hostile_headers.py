@@ -113,6 +113,7 @@ def use(path: Path) -> None:
         assert read.shape == (1, edf.samples(position, gaps="join"))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=400)
 @given(
     name=st.sampled_from(["EDF", "BDF"]),
@@ -143,6 +144,7 @@ def test_any_changed_file_is_read_or_is_an_edf_error(
 TAL_BYTES = st.one_of(st.binary(max_size=30), st.text("+-.,0123456789\x14\x15\0 ab", max_size=30).map(str.encode))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(tals=st.lists(TAL_BYTES.filter(bool), min_size=5, max_size=5))
 def test_any_annotation_signal_is_read_or_is_an_edf_error(

@@ -220,6 +220,7 @@ def layouts(draw: st.DrawFn) -> tuple[str, list[int], int, float]:
     )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=80)
 @given(layout=layouts(), data=st.data())
 def test_reads_return_what_was_written_for_any_range_channels_and_layout(

@@ -62,6 +62,7 @@ def test_annotations_and_start_are_those_of_edfio(path: Path) -> None:
     assert edf.start_time == other.startdatetime
 
 
+@pytest.mark.slow
 def test_samples_are_those_of_pyedflib(path: Path) -> None:
     edf = sk.open_edf(path)
     try:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from edf_bytes import Recording
 
 HEAVY = {"torch", "scipy", "matplotlib", "pandas", "mne", "zarr", "edfio"}
@@ -21,6 +23,7 @@ print(" ".join(sys.modules))
 """
 
 
+@pytest.mark.slow
 def test_reading_an_edf_file_imports_nothing_heavy(tmp_path: Path) -> None:
     path = Recording("EDF").plus().write(tmp_path / "a.edf")
     result = subprocess.run([sys.executable, "-c", SCRIPT, path], capture_output=True, text=True, check=True)

@@ -34,6 +34,7 @@ def test_at_256_hz_the_chain_agrees_with_scipy_to_100_db() -> None:
     assert decibels(found, reference_chain(x.astype(float), Fraction(256), LABELS, Chain())) >= 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [250, 400, 512, 1000, 2048, 5000, Fraction("999.5"), Fraction(1000, 3)])
 def test_at_other_rates_the_chain_agrees_to_60_db_away_from_the_edges(rate: Fraction | int) -> None:
     exact = Fraction(rate)

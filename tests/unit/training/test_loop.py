@@ -71,6 +71,7 @@ def test_training_saves_the_best_epoch_and_all_metrics(small_store: Path, tmp_pa
     assert detector.origin.versions["torch"] == torch.__version__
 
 
+@pytest.mark.slow
 def test_the_same_seed_trains_the_same_detector_with_and_without_workers(small_store: Path, tmp_path: Path) -> None:
     one = tiny_config(small_store, training={"max_steps": 4})
     other = tiny_config(small_store, training={"max_steps": 4}, loader={"kind": "torch", "num_workers": 1})
@@ -114,6 +115,7 @@ def send_signal_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     monkeypatch.setattr(Learner, "update", update_and_signal)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sections",
     [
@@ -159,6 +161,7 @@ def test_a_run_that_was_stopped_in_a_validation_resumes_with_it(
     assert [record["epoch"] for record in records(tmp_path, "val")] == [1]
 
 
+@pytest.mark.slow
 def test_a_compiled_detector_has_the_losses_and_the_states_of_the_plain_one(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +196,7 @@ def test_resume_without_a_training_state_starts_from_scratch_and_warns(
     assert "no training state found; starting from scratch" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_changed_configuration_is_refused_but_a_longer_run_is_not(
     small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -206,6 +210,7 @@ def test_a_changed_configuration_is_refused_but_a_longer_run_is_not(
     assert result.reason == "finished"
 
 
+@pytest.mark.slow
 def test_a_changed_store_is_refused(small_corpus: Path, small_store: Path, tmp_path: Path) -> None:
     loop.train(config(small_store, max_steps=1), tmp_path / "run")
     corpus = shutil.copytree(small_corpus, tmp_path / "edf")
@@ -216,6 +221,7 @@ def test_a_changed_store_is_refused(small_corpus: Path, small_store: Path, tmp_p
         loop.train(config(tmp_path / "cache", max_steps=1), tmp_path / "run", resume=True)
 
 
+@pytest.mark.slow
 def test_a_damaged_newest_state_is_reported_and_the_previous_one_resumed(
     small_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,6 +234,7 @@ def test_a_damaged_newest_state_is_reported_and_the_previous_one_resumed(
     assert len(records(tmp_path, "val")) == 2
 
 
+@pytest.mark.slow
 def test_training_ends_when_no_epoch_is_better_any_more(small_store: Path, tmp_path: Path) -> None:
     run_config = tiny_config(
         small_store,
@@ -240,12 +247,14 @@ def test_training_ends_when_no_epoch_is_better_any_more(small_store: Path, tmp_p
     assert len(records(tmp_path, "val")) < 9
 
 
+@pytest.mark.slow
 def test_a_lower_loss_is_better_if_the_loss_is_the_metric(small_store: Path, tmp_path: Path) -> None:
     result = loop.train(tiny_config(small_store, validation={"metric": "loss_unweighted"}), tmp_path)
     epochs = records(tmp_path, "val")
     assert result.metrics["loss_unweighted"] == min(record["val/loss_unweighted"] for record in epochs)
 
 
+@pytest.mark.slow
 def test_a_smoke_test_is_short_and_has_its_own_name(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -361,6 +370,7 @@ def test_a_missing_required_kernel_stops_the_run(
     assert not list(tmp_path.glob("checkpoints/*"))
 
 
+@pytest.mark.slow
 def test_training_from_an_object_store_has_the_losses_of_training_from_a_folder(
     small_store: Path, remote_store: str, tmp_path: Path
 ) -> None:

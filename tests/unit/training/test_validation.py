@@ -110,6 +110,7 @@ def dev(store: Path) -> Cache:
     return open_cache(store, split="dev")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["bce", "focal"])
 def test_every_metric_equals_a_plain_computation(dev: Cache, loss: str) -> None:
     rates = [500.0, 100.0, 10.0, 2.5]
@@ -167,6 +168,7 @@ def test_recordings_without_annotations_are_not_scored(dev: Cache, monkeypatch: 
     assert found.recordings == len(dev.recordings["id"]) - 2
 
 
+@pytest.mark.slow
 def test_an_undefined_metric_is_nan(dev: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = Amplitude()
     broken.scale = nn.Parameter(torch.tensor(math.nan))
@@ -257,6 +259,7 @@ def test_recordings_are_divided_evenly_by_length_each_to_one_rank(world: int) ->
     assert shares == divide_by_length(lengths.tolist(), world)
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_scores_of_one_and_stop_together(store: Path, damaged: Path) -> None:
     alone = run_validations(Ranks(), str(store), str(damaged))
     both = run_on_ranks(2, run_validations, str(store), str(damaged))

@@ -197,6 +197,7 @@ def test_a_patient_in_two_splits_stops_the_build(corpus_copy: Path, tmp_path: Pa
     assert not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_killed_build_are_removed(
     small_corpus: Path, small_store: Path, tmp_path: Path, files_of: Files
 ) -> None:

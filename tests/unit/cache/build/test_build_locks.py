@@ -148,6 +148,7 @@ def fail_after(writes: int, patched: pytest.MonkeyPatch) -> None:
     patched.setattr(LocalFolder, "write", failing)
 
 
+@pytest.mark.slow
 def test_a_write_that_fails_anywhere_is_named_and_the_same_call_finishes(
     small_corpus: Path, small_store: Path, tmp_path: Path, files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +196,7 @@ def limit_files_to(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.slow
 def test_a_shard_that_does_not_fit_on_the_disk_is_one_line_and_the_build_resumes(
     small_corpus: Path, small_store: Path, tmp_path: Path, files_of: Files
 ) -> None:
@@ -223,6 +225,7 @@ def test_a_build_killed_while_it_removed_its_files_is_complete(
     assert files_of(tmp_path / "dev") == files_of(small_store / "dev")
 
 
+@pytest.mark.slow
 def test_a_stopped_server_is_named_and_the_build_resumes(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:

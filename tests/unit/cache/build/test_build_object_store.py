@@ -30,6 +30,7 @@ def stop(progress: BuildProgress) -> None:
         raise StopError("stopped")
 
 
+@pytest.mark.slow
 def test_an_object_store_gets_the_same_bytes_even_from_a_resumed_build(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files
 ) -> None:
@@ -43,6 +44,7 @@ def test_an_object_store_gets_the_same_bytes_even_from_a_resumed_build(
     assert all(split.was_complete for split in sk.build_cache(small_corpus, url).splits)
 
 
+@pytest.mark.slow
 def test_an_unreachable_store_is_one_error_and_the_build_resumes(
     small_corpus: Path, small_store: Path, s3: Callable[[str], str], files_of: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:

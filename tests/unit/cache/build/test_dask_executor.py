@@ -35,6 +35,7 @@ def cluster() -> Iterator[Any]:
         yield running
 
 
+@pytest.mark.slow
 def test_a_cluster_writes_the_same_bytes_even_to_a_relative_path(
     small_corpus: Path,
     small_store: Path,
@@ -56,6 +57,7 @@ def test_a_cluster_writes_the_same_bytes_even_to_a_relative_path(
     assert max(seen) >= 3
 
 
+@pytest.mark.slow
 def test_a_cluster_fills_an_object_store(
     small_corpus: Path, small_store: Path, cluster: Any, s3: Callable[[str], str], files_of: Files
 ) -> None:
@@ -121,6 +123,7 @@ def test_an_unknown_error_on_a_worker_names_the_unit(small_corpus: Path, tmp_pat
         )
 
 
+@pytest.mark.slow
 def test_a_cluster_without_workers_is_named(
     small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +149,7 @@ def test_a_worker_without_the_corpus_is_named(small_corpus: Path, tmp_path: Path
     assert not (tmp_path / "dev" / layout.SHARDS).exists()
 
 
+@pytest.mark.slow
 def test_a_missing_scheduler_is_named(small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seizurekit.cache.build.dask_executor.CONNECT_S", 1)
     with pytest.raises(CacheError, match=r"scheduler tcp://127\.0\.0\.1:9: cannot be reached"):
@@ -162,6 +166,7 @@ with distributed.LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=
 """
 
 
+@pytest.mark.slow
 def test_a_lost_connection_to_the_scheduler_is_one_error(small_corpus: Path, tmp_path: Path) -> None:
     script = tmp_path / "cluster.py"
     body = "\n    ".join(SCHEDULER_AND_WORKER.strip().splitlines())

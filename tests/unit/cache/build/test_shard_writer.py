@@ -24,6 +24,7 @@ def write(path: Path, chunks: dict[int, np.ndarray]) -> None:
             writer.add(number, samples)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.dictionaries(st.integers(0, CHUNKS_PER_SHARD - 1), st.integers(0, 2**32), max_size=6), st.integers(0, 2))
 def test_zarr_python_reads_written_shards(

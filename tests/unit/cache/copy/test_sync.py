@@ -43,6 +43,7 @@ def urls(
     )
 
 
+@pytest.mark.slow
 def test_a_copy_has_the_same_bytes_and_is_made_once(urls: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     source, destination = urls
     expected = content(source)

@@ -62,6 +62,7 @@ def old_cache(small_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
+@pytest.mark.slow
 def test_an_imported_store_equals_one_built_from_the_recordings(
     old_cache: Path, small_store: Path, tmp_path: Path
 ) -> None:

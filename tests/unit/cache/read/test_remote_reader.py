@@ -36,6 +36,7 @@ def test_a_remote_store_reads_like_the_local_one(small_store: Path, remote_store
     np.testing.assert_array_equal(again.read(0), local.read(0))
 
 
+@pytest.mark.slow
 def test_blocks_give_the_same_windows(small_store: Path, remote_store: str) -> None:
     local, remote = sk.open_cache(small_store).windows(), sk.open_cache(remote_store).windows()
     indices = np.arange(len(local))
@@ -78,6 +79,7 @@ def flipped(position: int) -> Callable[[bytearray], bytearray]:
     return change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message", "index_is_read"),
     [

@@ -131,6 +131,7 @@ def test_a_shard_that_another_process_fetches_is_skipped(remote_store: str, tmp_
     assert not cache.has_all([0])
 
 
+@pytest.mark.slow
 def test_several_processes_share_a_cache(remote_store: str, tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np, seizurekit as sk;"

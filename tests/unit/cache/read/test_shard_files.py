@@ -104,6 +104,7 @@ def test_every_integer_is_rounded_as_numpy_rounds_it(tmp_path: Path, isa: str, d
     np.testing.assert_array_equal(x[0].view(np.uint8), expected.view(np.uint8))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(1, 3000),
@@ -158,6 +159,7 @@ def stored(tmp_path: Path) -> tuple[Path, np.ndarray]:
     return tmp_path, signal
 
 
+@pytest.mark.slow
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 2**20), bit=st.integers(0, 7))
 def test_a_flipped_bit_anywhere_is_found_by_reading_and_by_verifying(

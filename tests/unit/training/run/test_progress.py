@@ -83,6 +83,7 @@ def run_on_each(ranks: Ranks) -> list[str]:
     return results
 
 
+@pytest.mark.slow
 def test_an_error_on_rank_0_is_an_error_on_all_ranks() -> None:
     first, second = run_on_ranks(2, run_on_each)
     assert first == ["done", "True", "[2. 1.]", "no key"]

@@ -98,6 +98,7 @@ def test_a_server_that_is_not_wandbs_is_named(server: FakeWandb) -> None:
         check_wandb(enabled())
 
 
+@pytest.mark.slow
 def test_a_server_in_trouble_makes_the_run_offline(server: FakeWandb) -> None:
     for status, answer, timeout_s, reason in (
         (500, b"", 10, "HTTP 500; "),
@@ -119,6 +120,7 @@ def test_a_server_that_is_too_slow_makes_the_run_offline(server: FakeWandb) -> N
     assert "no answer within 0.1 s" in plan.note
 
 
+@pytest.mark.slow
 def test_no_network_makes_the_run_offline(own_wandb: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:  # bound and not listening: connections are refused
         closed.bind(("127.0.0.1", 0))
