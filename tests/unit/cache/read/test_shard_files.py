@@ -17,8 +17,8 @@ from numcodecs import blosc, lz4
 from seizurekit import _core
 from seizurekit._core import cache as core
 from seizurekit.cache.build.shard_writer import open_shard
-from seizurekit.cache.layout import CHUNKS_PER_SHARD
-from seizurekit.cache.shard_file import encode_chunk
+from seizurekit.cache.layout import CHUNKS_PER_SHARD, NOT_STORED
+from seizurekit.cache.shard_file import encode_chunk, encode_index
 from seizurekit.storage.local import LocalFolder
 
 CHANNELS, CHUNK = 3, 40
@@ -90,6 +90,17 @@ def test_a_batch_equals_slices_of_the_signal(
         np.testing.assert_array_equal(row.view(np.uint8), np.ascontiguousarray(expected).view(np.uint8))
 
 
+def test_a_batch_that_is_written_past_the_processors_cache_equals_slices_too(tmp_path: Path, isa: str) -> None:
+    signal = signal_of(2, 6)
+    write(tmp_path, signal)
+    starts = [i % 8 for i in range(1600)]
+    found, failed = read(core.ShardFiles(geometry_of(), str(tmp_path), [True]), starts, 231)
+    assert found.nbytes > 4 << 20
+    assert failed == []
+    expected = [signal[:, start : start + 231] * np.float32(STEP) for start in starts]
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32])
 @pytest.mark.parametrize("step", [1.0, 1 / 512, 1 / 3, 2.0**-20])
 def test_every_integer_is_rounded_as_numpy_rounds_it(tmp_path: Path, isa: str, dtype: Any, step: float) -> None:
@@ -124,12 +135,25 @@ def test_blosc_frames_of_any_settings_are_decoded(
         "runs": np.repeat(rng.integers(-900, 900, samples // 37 + 1), 37)[:samples],
     }[kind].astype(np.int16)
     frame = blosc.compress(values, b"lz4", level, blosc.BITSHUFFLE, block)
+    np.testing.assert_array_equal(decode(frame, samples), values)
+
+
+def decode(frame: bytes, samples: int) -> np.ndarray:
     stored = frame + int(google_crc32c.value(frame)).to_bytes(4, "little")
     geometry = core.Geometry(channels=1, chunk=samples, chunks_per_shard=1, step=1.0)
     x = np.empty((1, 1, samples), np.int16)
     failed = core.read_chunks(geometry, [0], [stored], [0], core.ReadRequest(np.zeros(1, np.int64), x), 1)
     assert failed == []
-    np.testing.assert_array_equal(x[0, 0], values)
+    return x.reshape(samples)
+
+
+@pytest.mark.parametrize("samples", [2 * 32768, 50_000, 50_003])
+def test_blosc_frames_of_several_blocks_are_decoded(isa: str, samples: int) -> None:
+    values = np.cumsum(np.random.default_rng(0).integers(-3, 4, samples)).astype(np.int16)
+    frame = blosc.compress(values, b"lz4", 1, blosc.BITSHUFFLE)  # higher levels have larger blocks
+    size, block = np.frombuffer(frame[4:12], "<u4").tolist()
+    assert block < size
+    np.testing.assert_array_equal(decode(frame, samples), values)
 
 
 @given(st.lists(st.tuples(st.binary(min_size=1, max_size=40), st.integers(1, 60)), max_size=20))
@@ -139,6 +163,14 @@ def test_lz4_blocks_are_decoded_as_by_liblz4(runs: list[tuple[bytes, int]]) -> N
     assert core.lz4_decode(block, len(data)).tobytes() == data
     with pytest.raises(ValueError, match="expected an LZ4 block"):
         core.lz4_decode(block, len(data) + 1)
+
+
+@pytest.mark.parametrize("distance", range(1, 20))
+def test_lz4_matches_that_overlap_themselves_are_repeated(distance: int) -> None:
+    noise = np.random.default_rng(distance).integers(0, 256, 64, np.uint8).tobytes()
+    for length in range(4, 40):
+        data = (noise[:distance] * 40)[: distance + length] + noise
+        assert core.lz4_decode(lz4.compress(data)[4:], len(data)).tobytes() == data
 
 
 @given(st.binary(max_size=20_000))
@@ -192,6 +224,14 @@ def test_a_truncated_shard_is_reported(tmp_path: Path, size: int) -> None:
     assert core.find_damage(b"x" * size, CHANNELS, CHUNK, CHUNKS_PER_SHARD) == [
         (-1, 0, size, "shard is shorter than its index")
     ]
+
+
+def test_an_index_entry_without_bytes_is_reported(tmp_path: Path) -> None:
+    index = np.full((CHUNKS_PER_SHARD, 2), NOT_STORED, np.uint64)
+    index[1] = 0
+    (tmp_path / "0").write_bytes(encode_index(index))
+    _, failed = read(core.ShardFiles(geometry_of(), str(tmp_path), [True]), [0], 2 * CHUNK)
+    assert failed == [(0, 1, 0, 0, "damaged: chunk offset is outside the shard")]
 
 
 def test_a_missing_shard_is_reported_and_the_other_windows_are_read(stored: tuple[Path, np.ndarray]) -> None:
