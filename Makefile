@@ -5,8 +5,8 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-compile 
 DATA ?= build/demo/edf
 CACHE := build/demo/cache$(if $(filter build/demo/edf,$(DATA)),,-$(notdir $(abspath $(DATA)/..)))
 SEIZUREKIT := $(BIN)/seizurekit
-# More processes than the two CPUs of CI: many tests wait for other processes, timers or servers.
-PYTEST := $(BIN)/python -m pytest -n 4 --dist worksteal
+# One process more than the two CPUs of CI: many tests wait for other processes, timers or servers.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 CPP := $(shell find csrc tests/fuzz -name '*.cpp' -o -name '*.hpp')
 NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc -type f)
 

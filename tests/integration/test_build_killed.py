@@ -41,7 +41,7 @@ def differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
 @pytest.mark.slow
 def test_a_build_killed_at_twenty_random_moments_gives_the_same_bytes(tmp_path: Path, files_of: Files) -> None:
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    with builds(tmp_path, workers=2, patients=(6, 2)) as build:
+    with builds(tmp_path, workers=2, patients=(3, 1)) as build:
 
         def time_build(cache: Path) -> float:
             began = time.monotonic()

@@ -127,17 +127,6 @@ def test_float16_trains_with_a_loss_scaler() -> None:
     assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
-@pytest.mark.slow
-def test_it_compiles_without_a_graph_break_also_with_checkpointed_activations() -> None:
-    torch.manual_seed(0)
-    model = sk.models.build(SMALL).train()
-    model.checkpoint_activations = True
-    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    for samples in (512, 768):
-        x = torch.randn(2, 19, samples)
-        torch.testing.assert_close(compiled(x), model(x), rtol=1e-4, atol=1e-5)
-
-
 def test_every_parameter_is_used() -> None:
     model = sk.models.build(SMALL)
     for module in model.modules():  # initially 0, which hides the convolutions of the block

@@ -162,18 +162,19 @@ def test_a_run_that_was_stopped_in_a_validation_resumes_with_it(
 
 
 @pytest.mark.slow
-def test_a_compiled_detector_has_the_losses_and_the_states_of_the_plain_one(
+def test_a_detector_compiled_in_one_graph_has_the_losses_and_the_states_of_the_plain_one(
     small_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compile_module, compiled = torch.nn.Module.compile, []
 
     def compile_without_inductor(module: torch.nn.Module) -> None:
         compiled.append(module)
-        compile_module(module, backend="aot_eager")  # traces and differentiates as usual, but generates no C++
+        # Traces and differentiates as usual, but generates no C++; a graph break is an error.
+        compile_module(module, fullgraph=True, backend="aot_eager")
 
     monkeypatch.setattr(torch.nn.Module, "compile", compile_without_inductor)
     for name, is_compiled in (("plain", False), ("compiled", True)):
-        training = {"max_steps": 3, "compile": is_compiled}
+        training = {"max_steps": 3, "compile": is_compiled, "activation_checkpointing": True}
         loop.train(tiny_config(small_store, training=training, model={"dropout": 0.0}), tmp_path / name)
         assert len(compiled) == is_compiled
     np.testing.assert_allclose(losses(tmp_path / "compiled"), losses(tmp_path / "plain"), rtol=1e-4)
