@@ -57,9 +57,9 @@ test:
 	@$(MAKE) -j3 --output-sync=target lint build/asan/.built
 	$(PYTEST) --durations=20
 
-# For use while editing: no linters, no test that takes more than a second.
+# For use while editing: no linters, no test that takes more than a second, no folder that takes more than a few.
 test-fast: .venv/.built .venv/.dev
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow' tests/unit $(addprefix --ignore=tests/unit/,bench cache kernels models ops training)
 
 # Lines of Python and C++ that no test reaches. The core is then one without optimization; the next target replaces it.
 coverage: .venv/.built .venv/.dev
